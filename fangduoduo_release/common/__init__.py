@@ -1,0 +1,1 @@
+"""The foundation every app stands on: runs, errors, drivers, events, secrets. Knows no app above it."""
