@@ -1,0 +1,1 @@
+"""Builders: the embedded one runs a Jenkinsfile on this host; others live on their own servers."""

@@ -1,0 +1,1 @@
+"""The embedded executor at work: real shells, real git, real kills."""
