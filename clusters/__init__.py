@@ -1,0 +1,1 @@
+"""Clusters, machines and the drivers that run services on them."""
