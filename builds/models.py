@@ -1,0 +1,314 @@
+"""Pipelines, builds with their stages, log and results, and the versions they leave."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from django.conf import settings
+from django.db import models
+from django.utils.translation import gettext_lazy as _
+
+from fangduoduo_release.common.fields import EncryptedJSONField
+from fangduoduo_release.common.models import Run
+from fangduoduo_release.common.states import StateTable
+from projects.models import Project
+
+from .states import BUILD_STATES, STAGE_STATES
+
+
+class PipelineRevision(models.Model):
+    """One text of a project's pipeline; each build pins the one it ran."""
+
+    project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="pipeline_revisions")
+    number = models.PositiveIntegerField()
+    text = models.TextField()
+    sha256 = models.CharField(max_length=64)
+    origin = models.CharField(max_length=12, choices=Project.PipelineOrigin.choices)
+    author = models.CharField(max_length=150, blank=True)
+    note = models.CharField(max_length=200, blank=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        verbose_name = _("pipeline revision")
+        ordering = ["-number"]
+        constraints = [models.UniqueConstraint(fields=["project", "number"], name="pipeline_number_once")]
+
+    def __str__(self) -> str:
+        return f"{self.project} pipeline {self.number}"
+
+
+class Build(Run):
+    """One run of a pipeline for one commit."""
+
+    STATES: ClassVar[StateTable] = BUILD_STATES
+    TOPIC: ClassVar[str] = "builds"
+
+    class Trigger(models.TextChoices):
+        PUSH = "push", _("push")
+        MANUAL = "manual", _("by hand")
+        API = "api", _("API")
+        RETRY = "retry", _("retry")
+
+    state = models.CharField(max_length=20, default="queued", choices=BUILD_STATES.choices)
+    project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="builds")
+    number = models.PositiveIntegerField()
+    dedupe_key = models.CharField(max_length=160, null=True, blank=True, editable=False)
+    trigger = models.CharField(max_length=10, choices=Trigger.choices)
+    started_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL, related_name="builds"
+    )
+    retry_of = models.ForeignKey("self", null=True, blank=True, on_delete=models.SET_NULL, related_name="retries")
+    ref = models.CharField(max_length=250)  # full name: refs/heads/main, refs/tags/v1
+    commit_sha = models.CharField(max_length=64)
+    commit_subject = models.CharField(max_length=300, blank=True)
+    commit_author = models.CharField(max_length=150, blank=True)
+    commit_email = models.CharField(max_length=200, blank=True)
+    previous_sha = models.CharField(max_length=64, blank=True)  # tip of the previous build of this ref, for changesets
+    parameters = models.JSONField(default=dict, blank=True)
+    pipeline = models.ForeignKey(
+        PipelineRevision, null=True, blank=True, on_delete=models.PROTECT, related_name="builds"
+    )
+    builder_kind = models.CharField(max_length=30, default="embedded")
+    external_url = models.URLField(blank=True)
+    host = models.CharField(max_length=120, blank=True, db_index=True)  # the worker host an embedded build runs on
+    slot = models.PositiveSmallIntegerField(null=True, blank=True)
+    agent = models.JSONField(null=True, blank=True, editable=False)  # {"pid", "ticks"}: who runs it
+    tests_passed = models.PositiveIntegerField(null=True, blank=True)
+    tests_failed = models.PositiveIntegerField(null=True, blank=True)
+    tests_skipped = models.PositiveIntegerField(null=True, blank=True)
+
+    class Meta:
+        verbose_name = _("build")
+        ordering = ["-id"]
+        constraints = [
+            models.UniqueConstraint(fields=["project", "number"], name="build_number_once"),
+            models.UniqueConstraint(fields=["project", "dedupe_key"], name="one_build_per_push"),
+        ]
+        indexes = [
+            models.Index(fields=["next_at"], name="build_due", condition=models.Q(state__in=BUILD_STATES.active)),
+            models.Index(fields=["project", "-id"], name="build_by_project"),
+            models.Index(fields=["state", "-id"], name="build_by_state"),
+            models.Index(fields=["project", "ref", "-id"], name="build_by_ref"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.project} #{self.number}"
+
+    @property
+    def ref_name(self) -> str:
+        return self.ref.removeprefix("refs/heads/").removeprefix("refs/tags/")
+
+    @property
+    def is_tag(self) -> bool:
+        return self.ref.startswith("refs/tags/")
+
+    @property
+    def short_sha(self) -> str:
+        return self.commit_sha[:8]
+
+
+class Stage(models.Model):
+    """A stage of a build as it is shown: from the pipeline before it runs, filled as it runs."""
+
+    build = models.ForeignKey(Build, on_delete=models.CASCADE, related_name="stages")
+    ident = models.CharField(max_length=80)  # the builder's own id, stable within the build
+    parent = models.CharField(max_length=80, blank=True)
+    name = models.CharField(max_length=200)
+    kind = models.CharField(max_length=12, default="stage")  # stage | parallel | matrix
+    order = models.PositiveIntegerField(default=0)
+    state = models.CharField(max_length=12, default="pending", choices=STAGE_STATES.choices)
+    started_at = models.DateTimeField(null=True)
+    finished_at = models.DateTimeField(null=True)
+    note = models.JSONField(null=True)  # a sentence: why skipped, why failed
+
+    class Meta:
+        ordering = ["order"]
+        constraints = [models.UniqueConstraint(fields=["build", "ident"], name="stage_ident_once")]
+
+    def __str__(self) -> str:
+        return f"{self.build} {self.name}"
+
+    @property
+    def state_info(self) -> object:
+        return STAGE_STATES[self.state]
+
+    @property
+    def duration_ms(self) -> int | None:
+        if self.started_at is None or self.finished_at is None:
+            return None
+        return int((self.finished_at - self.started_at).total_seconds() * 1000)
+
+
+class InputRequest(models.Model):
+    """A pipeline's `input` step waiting for a person."""
+
+    build = models.ForeignKey(Build, on_delete=models.CASCADE, related_name="inputs")
+    ident = models.CharField(max_length=80)
+    stage = models.CharField(max_length=80, blank=True)
+    message = models.CharField(max_length=500)
+    ok_label = models.CharField(max_length=80, blank=True)
+    submitters = models.JSONField(default=list, blank=True)  # user names; empty: whoever may build
+    parameters = models.JSONField(default=list, blank=True)
+    asked_at = models.DateTimeField(auto_now_add=True)
+    answer = models.CharField(max_length=10, blank=True)  # proceed | abort
+    values = models.JSONField(null=True, blank=True)
+    answered_by = models.CharField(max_length=150, blank=True)
+    answered_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["build", "ident"], name="input_ident_once")]
+
+    def __str__(self) -> str:
+        return f"{self.build} {self.message}"
+
+
+class BuildLog(models.Model):
+    """A build's log: totals while it grows; when complete, one stored object of gzip members and its index."""
+
+    build = models.OneToOneField(Build, on_delete=models.CASCADE, related_name="log", primary_key=True)
+    size = models.BigIntegerField(default=0)  # raw bytes
+    lines = models.BigIntegerField(default=0)
+    chunks = models.PositiveIntegerField(default=0)
+    sha256 = models.CharField(max_length=64, blank=True)  # of all raw bytes, once complete
+    complete = models.BooleanField(default=False)
+    stored_name = models.CharField(max_length=200, blank=True)
+    stored_size = models.BigIntegerField(default=0)
+    index = models.JSONField(default=list)  # [[raw offset, first line, compressed offset], …] per gzip member
+    first_error_line = models.BigIntegerField(null=True)
+
+    def __str__(self) -> str:
+        return f"log of {self.build_id}"
+
+
+class LogChunk(models.Model):
+    """A piece of a running build's log: whole lines, gzip-compressed, with its marks."""
+
+    build = models.ForeignKey(Build, on_delete=models.CASCADE, related_name="log_chunks")
+    offset = models.BigIntegerField()
+    size = models.PositiveIntegerField()
+    first_line = models.BigIntegerField()
+    lines = models.PositiveIntegerField()
+    data = models.BinaryField()
+
+    class Meta:
+        ordering = ["offset"]
+        constraints = [models.UniqueConstraint(fields=["build", "offset"], name="log_chunk_once")]
+
+    def __str__(self) -> str:
+        return f"log of {self.build_id} at {self.offset}"
+
+
+class LogMark(models.Model):
+    """From `line` on, the log belongs to this stage and step and was written at `at_ms` (Unix ms), until the next mark."""
+
+    build = models.ForeignKey(Build, on_delete=models.CASCADE, related_name="log_marks")
+    line = models.BigIntegerField()
+    at_ms = models.BigIntegerField()
+    stage = models.CharField(max_length=80, blank=True)
+    step = models.PositiveIntegerField(default=0)
+    label = models.CharField(max_length=120, blank=True)
+
+    class Meta:
+        ordering = ["line"]
+        constraints = [models.UniqueConstraint(fields=["build", "line"], name="log_mark_once")]
+
+    def __str__(self) -> str:
+        return f"log of {self.build_id}, line {self.line}"
+
+
+class TestResult(models.Model):
+    """One test case of a build's JUnit reports."""
+
+    build = models.ForeignKey(Build, on_delete=models.CASCADE, related_name="tests")
+    suite = models.CharField(max_length=300)
+    name = models.CharField(max_length=300)
+    state = models.CharField(max_length=8)  # passed | failed | skipped
+    duration_ms = models.PositiveIntegerField(default=0)
+    message = models.CharField(max_length=1000, blank=True)
+    details = models.TextField(blank=True)
+
+    class Meta:
+        indexes = [models.Index(fields=["build", "state"], name="tests_by_state")]
+
+    def __str__(self) -> str:
+        return f"{self.suite} {self.name}"
+
+
+class Artifact(models.Model):
+    """A file a build archived, content-addressed in the file storage."""
+
+    build = models.ForeignKey(Build, on_delete=models.CASCADE, related_name="artifacts")
+    path = models.CharField(max_length=500)
+    size = models.BigIntegerField()
+    sha256 = models.CharField(max_length=64)
+
+    class Meta:
+        ordering = ["path"]
+        constraints = [models.UniqueConstraint(fields=["build", "path"], name="artifact_path_once")]
+
+    def __str__(self) -> str:
+        return self.path
+
+
+class Version(models.Model):
+    """What a successful build leaves: an archive by sha256 and/or an image by digest. Its number is the build's."""
+
+    project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="versions")
+    build = models.OneToOneField(Build, on_delete=models.PROTECT, related_name="version")
+    number = models.PositiveIntegerField()
+    commit_sha = models.CharField(max_length=64)
+    commit_subject = models.CharField(max_length=300, blank=True)
+    commit_author = models.CharField(max_length=150, blank=True)
+    ref = models.CharField(max_length=250)
+    image = models.CharField(max_length=500, blank=True)
+    digest = models.CharField(max_length=80, blank=True)  # of the image, sha256:…
+    archive_sha256 = models.CharField(max_length=64, blank=True)
+    archive_size = models.BigIntegerField(default=0)
+    notes = models.TextField(blank=True)
+    removed_at = models.DateTimeField(null=True, blank=True)  # its files were cleared by retention
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        verbose_name = _("version")
+        ordering = ["-number"]
+        constraints = [models.UniqueConstraint(fields=["project", "number"], name="version_number_once")]
+
+    def __str__(self) -> str:
+        return f"{self.project} #{self.number}"
+
+    @property
+    def pin(self) -> str:
+        """The digest a deployment pins: the image's where there is one, else the archive's."""
+        return self.digest or (f"sha256:{self.archive_sha256}" if self.archive_sha256 else "")
+
+    @property
+    def short_sha(self) -> str:
+        return self.commit_sha[:8]
+
+    @property
+    def ref_name(self) -> str:
+        return self.ref.removeprefix("refs/heads/").removeprefix("refs/tags/")
+
+
+class Credential(models.Model):
+    """A secret a pipeline may name by `credentials('id')`; belongs to one project."""
+
+    class Kind(models.TextChoices):
+        TEXT = "text", _("secret text")
+        USERNAME_PASSWORD = "username_password", _("user name and password")
+        FILE = "file", _("secret file")
+        SSH_KEY = "ssh_key", _("SSH key")
+
+    project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="credentials")
+    ident = models.SlugField(_("id"), max_length=80)
+    kind = models.CharField(_("kind"), max_length=20, choices=Kind.choices)
+    values = EncryptedJSONField(default=dict, editable=False)
+    description = models.CharField(_("description"), max_length=200, blank=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        verbose_name = _("credential")
+        constraints = [models.UniqueConstraint(fields=["project", "ident"], name="credential_once")]
+
+    def __str__(self) -> str:
+        return f"{self.project} {self.ident}"

@@ -1,0 +1,156 @@
+"""Services (a project on a machine: wanted and observed) and the deployments that change them."""
+
+from __future__ import annotations
+
+import uuid
+from typing import ClassVar
+
+from django.conf import settings
+from django.db import models
+from django.utils.translation import gettext_lazy as _
+
+from builds.models import Version
+from clusters.models import Machine
+from fangduoduo_release.common.models import Run
+from fangduoduo_release.common.states import StateTable
+from projects.models import Project, SpecRevision
+
+from .states import DEPLOYMENT_STATES, SERVICE_STATES
+
+
+class Service(models.Model):
+    """A project as it runs on one machine: its wanted state and what is observed."""
+
+    project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="services")
+    machine = models.ForeignKey(Machine, on_delete=models.PROTECT, related_name="services")
+    key = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
+    port = models.PositiveIntegerField(null=True, blank=True, unique=True)  # the stable port in front (local clusters)
+    version = models.ForeignKey(Version, null=True, blank=True, on_delete=models.PROTECT, related_name="wanted_by")
+    spec_revision = models.ForeignKey(
+        SpecRevision, null=True, blank=True, on_delete=models.PROTECT, related_name="wanted_by"
+    )
+    replicas = models.PositiveIntegerField(default=0)
+    restart_nonce = models.PositiveIntegerField(default=0)
+    manifest_sha256 = models.CharField(max_length=64, blank=True)
+    event_seq = models.PositiveIntegerField(default=0, editable=False)
+    state = models.CharField(max_length=10, default="absent", choices=SERVICE_STATES.choices)
+    ready = models.PositiveIntegerField(default=0)
+    total = models.PositiveIntegerField(default=0)
+    observed_digest = models.CharField(max_length=80, blank=True)
+    observed_at = models.DateTimeField(null=True, blank=True)
+    changed_at = models.DateTimeField(null=True, blank=True)
+    last_deployment = models.ForeignKey(
+        "Deployment", null=True, blank=True, on_delete=models.SET_NULL, related_name="+"
+    )
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        verbose_name = _("service")
+        ordering = ["project__slug", "machine__order"]
+        constraints = [models.UniqueConstraint(fields=["project", "machine"], name="one_service_per_machine")]
+
+    def __str__(self) -> str:
+        return f"{self.project} @ {self.machine}"
+
+    @property
+    def topic(self) -> str:
+        return f"services/{self.pk}"
+
+    @property
+    def state_info(self) -> object:
+        return SERVICE_STATES[self.state]
+
+
+class Instance(models.Model):
+    """One observed process, pod or task of a service."""
+
+    service = models.ForeignKey(Service, on_delete=models.CASCADE, related_name="instances")
+    name = models.CharField(max_length=120)
+    state = models.CharField(max_length=20)  # starting | running | draining | stopping | crashed | stopped
+    ready = models.BooleanField(default=False)
+    restarts = models.PositiveIntegerField(default=0)
+    digest = models.CharField(max_length=80, blank=True)
+    node = models.CharField(max_length=120, blank=True)
+    address = models.CharField(max_length=120, blank=True)
+    started_at = models.DateTimeField(null=True, blank=True)
+    deployment_key = models.CharField(max_length=40, blank=True)
+    reason = models.JSONField(null=True, blank=True)
+
+    class Meta:
+        ordering = ["name"]
+        constraints = [models.UniqueConstraint(fields=["service", "name"], name="instance_name_once")]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Deployment(Run):
+    """One change to a service. Stores its five pins; a rollback restores all five."""
+
+    STATES: ClassVar[StateTable] = DEPLOYMENT_STATES
+    TOPIC: ClassVar[str] = "deployments"
+
+    class Action(models.TextChoices):
+        DEPLOY = "deploy", _("deploy")
+        ROLLBACK = "rollback", _("rollback")
+        RESTART = "restart", _("restart")
+        SCALE = "scale", _("scale")
+        REMOVE = "remove", _("remove")
+
+    class Strategy(models.TextChoices):
+        ROLLING = "rolling", _("rolling")
+
+    state = models.CharField(max_length=20, default="queued", choices=DEPLOYMENT_STATES.choices)
+    service = models.ForeignKey(Service, on_delete=models.CASCADE, related_name="deployments")
+    number = models.PositiveIntegerField()  # counts within the service
+    action = models.CharField(max_length=10, choices=Action.choices)
+    strategy = models.CharField(max_length=10, choices=Strategy.choices, default=Strategy.ROLLING)
+    version = models.ForeignKey(Version, null=True, blank=True, on_delete=models.PROTECT, related_name="deployments")
+    previous_version = models.ForeignKey(
+        Version, null=True, blank=True, on_delete=models.PROTECT, related_name="replaced_by"
+    )
+    previous = models.ForeignKey("self", null=True, blank=True, on_delete=models.SET_NULL, related_name="+")
+    restores = models.ForeignKey("self", null=True, blank=True, on_delete=models.SET_NULL, related_name="restored_by")
+    spec_revision = models.ForeignKey(
+        SpecRevision, null=True, blank=True, on_delete=models.PROTECT, related_name="deployments"
+    )
+    replicas = models.PositiveIntegerField(default=1)
+    restart_nonce = models.PositiveIntegerField(default=0)
+    reason = models.CharField(max_length=300, blank=True)
+    started_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL, related_name="deployments"
+    )
+    pins = models.JSONField(default=dict)
+    manifest = models.TextField(blank=True)
+    diff = models.TextField(blank=True)
+    ready = models.PositiveIntegerField(default=0)
+    total = models.PositiveIntegerField(default=0)
+    expected_ms = models.PositiveIntegerField(null=True, blank=True)
+
+    class Meta:
+        verbose_name = _("deployment")
+        ordering = ["-id"]
+        constraints = [
+            models.UniqueConstraint(fields=["service", "number"], name="deployment_number_once"),
+            models.UniqueConstraint(
+                fields=["service"],
+                condition=models.Q(state__in=DEPLOYMENT_STATES.active),
+                name="one_active_deployment_per_service",
+            ),
+        ]
+        indexes = [
+            models.Index(
+                fields=["next_at"], name="deployment_due", condition=models.Q(state__in=DEPLOYMENT_STATES.active)
+            ),
+            models.Index(fields=["state", "-id"], name="deployment_by_state"),
+            models.Index(fields=["service", "-id"], name="deployment_by_service"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.service} {self.action} {self.number}"
+
+    @property
+    def percent(self) -> int:
+        if self.is_final:
+            return 100
+        return int(100 * self.ready / self.total) if self.total else 0

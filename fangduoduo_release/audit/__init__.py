@@ -1,0 +1,1 @@
+"""What was done, by whom, to what: written by every action, read by people."""

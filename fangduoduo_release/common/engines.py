@@ -1,0 +1,122 @@
+"""Drive engines: claim a due row, advance it in short steps, let go. Knows engines only by `settings.ENGINES`.
+
+An engine's `advance(row)` makes one idempotent step of at most 10 s outside any transaction and says when to look
+again. Short waits are waited for here under the same claim, so a deployment does not pay a queue hop per step.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+import traceback
+from dataclasses import dataclass
+from functools import cache
+from typing import Any, Protocol
+
+from django.conf import settings
+from django.db import DatabaseError
+from django.utils.module_loading import import_string
+
+from . import runs
+from .errors import AppError, Unavailable
+from .models import Claimable
+from .queue import ring
+from .sentence import S
+
+logger = logging.getLogger(__name__)
+MAX_ATTEMPTS = 5
+BUDGET_S = 8.0  # of one claim
+SHORT_WAIT_S = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Again:
+    """Look again after `delay_s` seconds; None: not until somebody pokes the row."""
+
+    delay_s: float | None = 0.0
+
+
+class Engine(Protocol):
+    """What `settings.ENGINES` names: a kind, its model, which due rows this host may take, and one step."""
+
+    kind: str
+    model: type[Claimable]
+
+    def mine(self, rows: Any) -> Any:
+        """Narrow a queryset of due rows to those this host may work on."""
+
+    def advance(self, row: Any) -> Again | None:
+        """One step; None when the row reached a final state (nothing to release)."""
+
+
+@cache
+def engines() -> dict[str, Engine]:
+    found: list[Engine] = [import_string(path)() for path in settings.ENGINES]
+    return {engine.kind: engine for engine in found}
+
+
+def answer(kind: str, pk: int) -> None:
+    """What the doorbell calls in a worker."""
+    drive(engines()[kind], pk)
+
+
+def drive(engine: Engine, pk: int) -> bool:
+    """Claim and work on one row for at most BUDGET_S. False when it was not to be had."""
+    if not engine.mine(runs.due(engine.model)).filter(pk=pk).exists():
+        return False
+    row = runs.claim(engine.model, pk)
+    if row is None:
+        return False
+    try:
+        if row.attempts > MAX_ATTEMPTS:
+            _give_up(row)
+        else:
+            _work(engine, row)
+    except runs.LostClaim:
+        logger.info("another process owns %s %s now", engine.kind, pk)
+    return True
+
+
+def _give_up(row: Any) -> None:
+    reason = (row.error or {}).get("evidence", "") if isinstance(row.error, dict) else ""
+    runs.park_for_ops(
+        row,
+        S("It stopped making progress after %(count)s attempts; ops must look at it.", count=MAX_ATTEMPTS),
+        code="no_progress",
+        evidence=reason,
+    )
+
+
+def _work(engine: Engine, row: Any) -> None:
+    until = time.monotonic() + BUDGET_S
+    while True:
+        try:
+            again = engine.advance(row)
+        except Unavailable as error:
+            # The other side is away: patience belongs to the run's deadline, not to the attempts.
+            runs.write(
+                row, error={"code": error.code, "sentence": error.sentence.as_json(), "evidence": error.evidence}
+            )
+            patience = min(row.attempts, MAX_ATTEMPTS - 1)
+            runs.write(row, attempts=patience)
+            runs.release(row, delay_s=min(30.0, 2.0**patience), progressed=False)
+            return
+        except (runs.LostClaim, DatabaseError):
+            raise  # the lease runs out by itself; the rows say where to go on
+        except Exception as error:  # an engine's bug must not spin or vanish: it is counted, shown, and parked
+            logger.exception("%s %s failed in its step", engine.kind, row.pk)
+            sentence = error.sentence if isinstance(error, AppError) else S("An unexpected error stopped this step.")
+            evidence = traceback.format_exc(limit=8)
+            runs.write(row, error={"code": "step_failed", "sentence": sentence.as_json(), "evidence": evidence})
+            runs.release(row, delay_s=2.0 ** min(row.attempts, 5) / 2, progressed=False)
+            return
+        if again is None:
+            return
+        if again.delay_s is None or again.delay_s > SHORT_WAIT_S or time.monotonic() > until:
+            runs.release(row, delay_s=again.delay_s)
+            if again.delay_s is not None and again.delay_s <= SHORT_WAIT_S:
+                ring(engine.kind, row.pk)
+            return
+        time.sleep(again.delay_s)
+        runs.renew(row)
+        row.refresh_from_db()

@@ -1,0 +1,145 @@
+"""Where errors become answers, and what every page knows. The only mapping from AppError to HTTP for pages."""
+
+from __future__ import annotations
+
+import logging
+import uuid
+from collections.abc import Callable
+from contextvars import ContextVar
+from dataclasses import dataclass
+from typing import Any
+
+from django.conf import settings
+from django.contrib import messages
+from django.db import DatabaseError, InterfaceError, OperationalError
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.shortcuts import render
+from django.utils.translation import gettext as _
+
+from .errors import AppError, Denied, Invalid
+from .sentence import S, Sentence
+
+logger = logging.getLogger(__name__)
+GetResponse = Callable[[HttpRequest], HttpResponse]
+
+
+@dataclass(frozen=True, slots=True)
+class RequestFacts:
+    """Where a change came from, for the audit."""
+
+    address: str = ""
+    user_agent: str = ""
+    request_id: str = ""
+
+
+current_request: ContextVar[RequestFacts] = ContextVar("current_request", default=RequestFacts())
+
+
+def say(sentence: Sentence) -> str:
+    """The sentence in the reader's language."""
+    text = _(sentence.msgid) if sentence.msgid else ""
+    return text % dict(sentence.params) if sentence.params else text
+
+
+def problem(error: AppError) -> dict[str, Any]:
+    """The problem+json body of an error, in the reader's language."""
+    body: dict[str, Any] = {
+        "type": f"about:blank#{error.code}",
+        "title": type(error).__name__,
+        "status": error.status,
+        "detail": say(error.sentence),
+        "code": error.code,
+    }
+    if isinstance(error, Invalid) and error.fields:
+        body["fields"] = {name: [say(s) for s in sentences] for name, sentences in error.fields.items()}
+    if isinstance(error, Denied):
+        body["rule"] = error.rule
+        body["granted_by"] = error.granted_by
+        if error.request_url:
+            body["request_url"] = error.request_url
+    return body
+
+
+class RequestContextMiddleware:
+    """Gives every request an id, remembers its origin for the audit, and sets the security policy header."""
+
+    def __init__(self, get_response: GetResponse) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        request_id = uuid.uuid4().hex
+        token = current_request.set(
+            RequestFacts(
+                address=request.META.get("REMOTE_ADDR", "") or "",
+                user_agent=request.META.get("HTTP_USER_AGENT", "")[:200],
+                request_id=request_id,
+            )
+        )
+        try:
+            response = self.get_response(request)
+        except (OperationalError, InterfaceError):
+            logger.warning("the database is away; answering 503", exc_info=True)
+            response = away(request)
+        finally:
+            current_request.reset(token)
+        response.headers.setdefault("Content-Security-Policy", settings.CONTENT_SECURITY_POLICY)
+        response.headers.setdefault("X-Request-Id", request_id)
+        return response
+
+
+class AppErrorMiddleware:
+    """Turns an AppError raised by a page into a page (or a fragment for htmx), and a lost database into 503."""
+
+    def __init__(self, get_response: GetResponse) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        return self.get_response(request)
+
+    def process_exception(self, request: HttpRequest, error: Exception) -> HttpResponse | None:
+        if isinstance(error, AppError):
+            return refusal(request, error)
+        if isinstance(error, DatabaseError) and isinstance(error, OperationalError | InterfaceError):
+            logger.warning("the database is away; answering 503", exc_info=True)
+            return away(request)
+        return None
+
+
+def refusal(request: HttpRequest, error: AppError) -> HttpResponse:
+    """The page or fragment that says one sentence and what to do next."""
+    if wants_json(request):
+        return JsonResponse(problem(error), status=error.status, content_type="application/problem+json")
+    if getattr(request, "htmx", False):
+        response = render(request, "errors/fragment.html", {"error": error}, status=error.status)
+        response["HX-Retarget"] = "#messages"
+        response["HX-Reswap"] = "innerHTML"
+        return response
+    template = "errors/404.html" if error.status == 404 else "errors/refusal.html"
+    return render(request, template, {"error": error, "denied": isinstance(error, Denied)}, status=error.status)
+
+
+def away(request: HttpRequest) -> HttpResponse:
+    """503 without touching the database, the session or the user."""
+    if wants_json(request):
+        error = AppError(S("The database cannot be reached; try again in a few seconds."), code="unavailable")
+        error.status = 503
+        response: HttpResponse = JsonResponse(problem(error), status=503, content_type="application/problem+json")
+    else:
+        response = render(None, "errors/503.html", status=503)
+    response["Retry-After"] = "5"
+    return response
+
+
+def wants_json(request: HttpRequest) -> bool:
+    return request.path.startswith("/api/") or request.headers.get("Accept", "").startswith("application/json")
+
+
+def tell(request: HttpRequest, sentence: Sentence, *, level: int = messages.SUCCESS) -> None:
+    """Show the sentence on the next page."""
+    messages.add_message(request, level, say(sentence))
+
+
+def page_context(request: HttpRequest) -> dict[str, Any]:
+    """What base.html needs on every page."""
+    theme = request.COOKIES.get("theme", "auto")
+    return {"theme": theme if theme in {"auto", "light", "dark"} else "auto", "portal_url": settings.PUBLIC_URL}

@@ -1,0 +1,146 @@
+"""The durable machine under every long work: claim, fenced writes, transitions, release.
+
+A claim is one statement on the database's clock; it raises the fence, and every later write of the holder carries
+`WHERE fence = …`. Nothing matched means somebody else owns the run: `LostClaim`, drop the work. An engine never
+trusts memory: it may be killed between any two lines and another claim goes on from the rows.
+"""
+
+from __future__ import annotations
+
+import os
+import uuid
+from datetime import timedelta
+from typing import Any, TypeVar
+
+from django.conf import settings
+from django.db import models, transaction
+from django.db.models import Case, DateTimeField, ExpressionWrapper, F, Q, Value, When
+from django.db.models.functions import Now
+
+from . import events
+from .errors import Conflict
+from .models import Claimable, Run
+from .sentence import S, Sentence
+
+C = TypeVar("C", bound=Claimable)
+R = TypeVar("R", bound=Run)
+
+
+class LostClaim(Exception):
+    """Another process owns the run now; whatever we were doing must stop without writing."""
+
+
+def in_seconds(seconds: float) -> Any:
+    """An expression: the database's now plus `seconds`."""
+    return ExpressionWrapper(Now() + Value(timedelta(seconds=seconds)), output_field=DateTimeField())
+
+
+def unleased() -> Q:
+    return Q(lease_until=None) | Q(lease_until__lt=Now())
+
+
+def due(model: type[C]) -> models.QuerySet[C]:
+    """Rows of `model` that want work now and that nobody holds."""
+    rows = model._default_manager.filter(unleased(), next_at__lte=Now(), needs_ops=False)
+    if issubclass(model, Run):
+        return rows.filter(state__in=model.STATES.active)
+    return rows
+
+
+def claim(model: type[C], pk: int, *, lease_s: float | None = None) -> C | None:
+    """Take the row if it is due and free; returns it with its new fence, or None."""
+    owner = f"{settings.HOST_ID}:{os.getpid()}:{uuid.uuid4().hex[:8]}"[:120]
+    taken = (
+        due(model)
+        .filter(pk=pk)
+        .update(
+            fence=F("fence") + 1,
+            attempts=F("attempts") + 1,
+            lease_owner=owner,
+            lease_until=in_seconds(lease_s or settings.LEASE_S),
+        )
+    )
+    if not taken:
+        return None
+    return model._default_manager.filter(pk=pk, lease_owner=owner).first()
+
+
+def write(row: Claimable, **changes: Any) -> None:
+    """A fenced update. Raises LostClaim when the claim is no longer ours."""
+    if not type(row)._default_manager.filter(pk=row.pk, fence=row.fence).update(**changes):
+        raise LostClaim(f"{row} fence {row.fence}")
+    for name, value in changes.items():
+        if not hasattr(value, "resolve_expression"):
+            setattr(row, name, value)
+
+
+def renew(row: Claimable, *, lease_s: float | None = None) -> None:
+    """Keep the lease for another `lease_s`. Raises LostClaim."""
+    write(row, lease_until=in_seconds(lease_s or settings.LEASE_S))
+
+
+def release(row: Claimable, *, delay_s: float | None, progressed: bool = True) -> None:
+    """Let go. Due again after `delay_s` (None: only when poked). A poke since the claim makes it due at once."""
+    later: Any = None if delay_s is None else in_seconds(delay_s)
+    changes: dict[str, Any] = {
+        "lease_until": None,
+        "lease_owner": "",
+        "next_at": Case(
+            When(pokes=row.pokes, then=Value(None, output_field=DateTimeField()) if later is None else later),
+            default=Now(),
+            output_field=DateTimeField(),
+        ),
+    }
+    if progressed:
+        changes["attempts"] = 0
+    write(row, **changes)
+
+
+def poke(row: Claimable) -> None:
+    """Make a row due now, also while somebody holds it (they see it at release)."""
+    type(row)._default_manager.filter(pk=row.pk).update(next_at=Now(), pokes=F("pokes") + 1)
+
+
+def transition(
+    run: R, to: str, sentence: Sentence = events.NOTHING, *, data: dict[str, Any] | None = None, **changes: Any
+) -> R:
+    """Move a claimed run: legal move, compare-and-set with the fence, event, publish. Raises Conflict, LostClaim."""
+    if not run.STATES.may_move(run.state, to):
+        raise Conflict(S("It is %(state)s and cannot become %(to)s.", state=run.state, to=to), code="illegal_move")
+    if to == "running" and run.started_at is None:
+        changes.setdefault("started_at", Now())
+    if run.STATES[to].final:
+        changes.update(finished_at=Now(), next_at=None, lease_until=None, lease_owner="", needs_ops=False)
+    with transaction.atomic():
+        moved = type(run)._default_manager.filter(pk=run.pk, state=run.state, fence=run.fence)
+        if not moved.update(state=to, **changes):
+            raise LostClaim(f"{run} fence {run.fence}")
+        events.record(run, "state", sentence, **{**(data or {}), "state": to})
+        run.refresh_from_db()
+    return run
+
+
+def fail(run: R, sentence: Sentence, *, code: str = "failed", evidence: str = "") -> R:
+    """End a claimed run as failed with a sentence a person understands and its evidence."""
+    error = {"code": code, "sentence": sentence.as_json(), "evidence": evidence[-20_000:]}
+    return transition(run, "failed", sentence, error=error)
+
+
+def request_cancel(run: Run, by: str) -> None:
+    """Ask the engine to stop the run. Raises Conflict when it has ended."""
+    asked = (
+        type(run)
+        ._default_manager.filter(pk=run.pk, state__in=run.STATES.active)
+        .update(cancel_requested_at=Now(), cancel_requested_by=by, next_at=Now(), pokes=F("pokes") + 1, needs_ops=False)
+    )
+    if not asked:
+        raise Conflict(S("It has already ended; there is nothing to cancel."), code="already_ended")
+    events.record(run, "cancel", S("%(who)s asked to cancel.", who=by))
+
+
+def park_for_ops(run: Claimable, sentence: Sentence, *, code: str, evidence: str = "") -> None:
+    """Stop trying: the run waits in its phase, with its reason, for a person from ops."""
+    error = {"code": code, "sentence": sentence.as_json(), "evidence": evidence[-20_000:]}
+    write(run, needs_ops=True, error=error, next_at=None, lease_until=None, lease_owner="")
+    if isinstance(run, Run):
+        events.record(run, "needs_ops", sentence)

@@ -1,0 +1,46 @@
+"""What a state is: data that the machine enforces and the pages show. Knows no particular run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """One state. `tone` is a colour word (grey blue green amber red violet); `icon` names an icon of the sprite."""
+
+    name: str
+    label: str
+    tone: str
+    icon: str
+    final: bool = False
+    moves: frozenset[str] = field(default_factory=frozenset)
+
+
+class StateTable:
+    """The states of one kind of run, by name."""
+
+    def __init__(self, states: Iterable[State]) -> None:
+        self._states = {state.name: state for state in states}
+
+    def __getitem__(self, name: str) -> State:
+        return self._states[name]
+
+    def __iter__(self) -> Iterator[State]:
+        return iter(self._states.values())
+
+    def may_move(self, source: str, target: str) -> bool:
+        return target in self._states[source].moves
+
+    @property
+    def final(self) -> list[str]:
+        return [s.name for s in self._states.values() if s.final]
+
+    @property
+    def active(self) -> list[str]:
+        return [s.name for s in self._states.values() if not s.final]
+
+    @property
+    def choices(self) -> list[tuple[str, str]]:
+        return [(s.name, s.label) for s in self._states.values()]

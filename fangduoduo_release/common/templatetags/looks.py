@@ -1,0 +1,80 @@
+"""How a state looks: its tone, icon and word, the same on every page. Data only; knows no model and no HTML.
+
+The words are shared by builds, deployments, services, instances, requests, stages and tests, so that one word never
+has two colours.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from django.utils.functional import Promise
+from django.utils.translation import gettext_lazy as _
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """`tone`: grey blue green amber red violet. `icon`: a name of the sprite. `spins`: the icon turns (work goes on)."""
+
+    tone: str
+    icon: str
+    label: str | Promise
+    spins: bool = False
+
+
+LOOKS: dict[str, Look] = {
+    # runs (builds, deployments, test runs) and stages
+    "pending": Look("grey", "circle-dotted", _("Not started")),
+    "queued": Look("grey", "clock", _("Queued")),
+    "running": Look("blue", "loader-2", _("Running"), spins=True),
+    "succeeded": Look("green", "check", _("Succeeded")),
+    "unstable": Look("amber", "alert-triangle", _("Unstable")),
+    "failed": Look("red", "x", _("Failed")),
+    "cancelled": Look("grey", "minus", _("Cancelled")),
+    "skipped": Look("grey", "chevron-right", _("Skipped")),
+    "paused": Look("violet", "hand-stop", _("Paused")),
+    "awaiting_approval": Look("violet", "hand-stop", _("Waiting for approval")),
+    "awaiting_input": Look("violet", "hand-stop", _("Waiting for input")),
+    "needs_ops": Look("violet", "tool", _("Needs ops")),
+    # services and instances
+    "healthy": Look("green", "check", _("Healthy")),
+    "ready": Look("green", "check", _("Ready")),
+    "progressing": Look("blue", "loader-2", _("Updating"), spins=True),
+    "starting": Look("blue", "loader-2", _("Starting"), spins=True),
+    "draining": Look("blue", "arrow-bar-to-down", _("Draining")),
+    "degraded": Look("amber", "alert-triangle", _("Degraded")),
+    "not_ready": Look("amber", "alert-triangle", _("Not ready")),
+    "unhealthy": Look("red", "heart-broken", _("Unhealthy")),
+    "crashed": Look("red", "heart-broken", _("Crashed")),
+    "stopped": Look("grey", "moon-stars", _("Stopped")),
+    "removed": Look("grey", "minus", _("Removed")),
+    "absent": Look("grey", "minus", _("Not deployed")),
+    "unknown": Look("grey", "help-circle", _("Unknown")),
+    # requests, tests, connections
+    "requested": Look("violet", "hand-stop", _("Waiting for a decision")),
+    "approved": Look("green", "check", _("Approved")),
+    "rejected": Look("red", "x", _("Rejected")),
+    "withdrawn": Look("grey", "minus", _("Withdrawn")),
+    "expired": Look("grey", "clock", _("Expired")),
+    "passed": Look("green", "check", _("Passed")),
+    "ok": Look("green", "check", _("Works")),
+    "unreachable": Look("red", "plug", _("Unreachable")),
+}
+
+ENVIRONMENTS = {"test": _("Test"), "staging": _("Staging"), "production": _("Production")}
+
+
+def look_of(state: Any) -> Look:
+    """The look of a state given by name, or as an object with `name` (its own `label`, `tone`, `icon` fill gaps).
+
+    A name nobody described is shown as it is, in grey: a page never breaks over a word.
+    """
+    name = str(getattr(state, "name", state) or "unknown")
+    if name in LOOKS:
+        return LOOKS[name]
+    return Look(
+        str(getattr(state, "tone", "") or "grey"),
+        str(getattr(state, "icon", "") or "help-circle"),
+        getattr(state, "label", "") or name.replace("_", " ").capitalize(),
+    )

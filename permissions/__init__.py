@@ -1,0 +1,1 @@
+"""Users, tokens, roles, and the one place that answers who may do what."""

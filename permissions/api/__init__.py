@@ -1,0 +1,1 @@
+"""The API's doors for people: who is calling, their tokens."""

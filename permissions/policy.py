@@ -1,0 +1,131 @@
+"""The one place that answers who may see and do what.
+
+`fetch` is the authorised way to a row: what one may not see is NotFound. `require` refuses what one may see but not
+do, with the rule, who can grant it and where to ask. Ops and superusers pass everywhere; SYSTEM too.
+List and detail ask the same question: `visible` narrows a list by the same permission `may` checks.
+"""
+
+from __future__ import annotations
+
+from typing import Any, TypeVar
+
+from django.apps import apps
+from django.db.models import Model, QuerySet
+from guardian.shortcuts import get_objects_for_user, get_perms
+
+from fangduoduo_release.common.actor import System
+from fangduoduo_release.common.errors import Denied, NotFound
+from fangduoduo_release.common.sentence import S
+from permissions.roles import PERMISSIONS_OF, Role, weakest_role_with
+
+M = TypeVar("M", bound=Model)
+
+# How each visible model leads to the project whose permission decides; "" is the project itself.
+PATH_TO_PROJECT: dict[str, str] = {
+    "projects.project": "",
+    "builds.build": "project",
+    "builds.version": "project",
+    "builds.pipelinerevision": "project",
+    "builds.credential": "project",
+    "deployments.service": "project",
+    "deployments.deployment": "service__project",
+    "projects.machinegrant": "project",
+    "projects.rolegrant": "project",
+    "projects.specrevision": "project",
+}
+
+
+def is_ops(actor: Any) -> bool:
+    return bool(actor is not None and actor.is_active and actor.is_ops)
+
+
+def permissions_on(actor: Any, project: Any) -> frozenset[str]:
+    """All permission codenames the actor holds on the project; one query per project, remembered on the actor."""
+    if actor is None:
+        raise TypeError("a permission is asked for a user or SYSTEM")
+    if is_ops(actor):
+        return frozenset(PERMISSIONS_OF[Role.OWNER])
+    if not actor.is_active or actor.pk is None:
+        return frozenset()
+    known: dict[int, frozenset[str]] = actor.__dict__.setdefault("_project_permissions", {})
+    if project.pk not in known:
+        known[project.pk] = frozenset(get_perms(actor, project))
+    return known[project.pk]
+
+
+def forget(actor: Any) -> None:
+    """Drop what was remembered on this actor object (after a grant changed within one request, or on a recheck)."""
+    for name in ("_project_permissions", "_perm_cache", "_user_perm_cache", "_group_perm_cache"):
+        actor.__dict__.pop(name, None)
+
+
+def may(actor: Any, codename: str, project: Any) -> bool:
+    return codename in permissions_on(actor, project)
+
+
+def require(actor: Any, codename: str, project: Any) -> None:
+    """Raises NotFound when the actor may not even see the project, Denied when they may not do this."""
+    held = permissions_on(actor, project)
+    if "view_project" not in held:
+        raise NotFound(S("There is nothing here, or you may not see it."))
+    if codename not in held:
+        role = weakest_role_with(codename)
+        raise Denied(
+            S(
+                "This needs the role %(role)s on %(project)s, which you do not have.",
+                role=role,
+                project=str(project),
+            ),
+            rule=codename,
+            granted_by=owners_of(project),
+            request_url=f"/projects/{project.slug}/access/?role={role}",
+        )
+
+
+def require_ops(actor: Any) -> None:
+    if not is_ops(actor):
+        raise Denied(S("Only ops may do this."), rule="ops", granted_by=["ops"])
+
+
+def owners_of(project: Any) -> list[str]:
+    """Who can grant rights on the project: its owners, else ops."""
+    names = list(
+        project.role_grants.filter(role=Role.OWNER, user__is_active=True).values_list("user__username", flat=True)[:5]
+    )
+    return names or ["ops"]
+
+
+def visible_projects(actor: Any, codename: str = "view_project") -> QuerySet[Any]:
+    """The projects on which the actor holds `codename`, as a queryset (a subquery, not a list of ids)."""
+    from_project = _project_model()._default_manager
+    if is_ops(actor):
+        return from_project.all()
+    if actor is None or isinstance(actor, System) or not actor.is_active or actor.pk is None:
+        return from_project.none()
+    found: QuerySet[Any] = get_objects_for_user(
+        actor, codename, klass=_project_model(), accept_global_perms=False, with_superuser=False
+    )
+    return found
+
+
+def visible(actor: Any, rows: QuerySet[M]) -> QuerySet[M]:
+    """Narrow a queryset of a model in PATH_TO_PROJECT to what the actor may see."""
+    path = PATH_TO_PROJECT[rows.model._meta.label_lower]
+    if is_ops(actor):
+        return rows
+    projects = visible_projects(actor)
+    if not path:
+        return rows.filter(pk__in=projects.values("pk"))
+    return rows.filter(**{f"{path}__in": projects.values("pk")})
+
+
+def fetch(actor: Any, rows: QuerySet[M], **lookup: Any) -> M:
+    """The one row that the lookup names and the actor may see. Raises NotFound."""
+    found = visible(actor, rows).filter(**lookup).first()
+    if found is None:
+        raise NotFound(S("There is nothing here, or you may not see it."))
+    return found
+
+
+def _project_model() -> Any:
+    return apps.get_model("projects", "Project")
