@@ -1,0 +1,1 @@
+"""Projects, their repositories and the machines they may use; knows nothing of builds or deployments."""

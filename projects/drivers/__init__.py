@@ -1,0 +1,1 @@
+"""Drivers of the projects room; no Django, no models."""

@@ -1,0 +1,131 @@
+"""Bound repositories: look at their server's tips, and fetch them into a local bare mirror.
+
+The mirror is a cache: it is made on first use, and one that cannot be used any more may simply be deleted. It must not
+know what the commits are for.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import shutil
+import tempfile
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from fangduoduo_release.common.errors import Rejected, Unavailable
+from fangduoduo_release.common.sentence import S
+
+from .base import HEADS, TAGS, Repository
+from .git_command import Git, explain
+from .git_names import is_sha
+from .git_remote import judge_url, signed_in
+
+if TYPE_CHECKING:
+    from .git import GitConfig
+
+_REFSPECS = ("+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*")
+_LOOK_TIMEOUT = 30.0
+_MAX_LISTING = 16 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Remote:
+    """A server's answer: its default branch (short, "" if unknown) and full ref name -> commit (tags peeled)."""
+
+    default_branch: str
+    tips: Mapping[str, str]
+
+
+def look(git: Git, config: GitConfig, repository: Repository) -> Remote:
+    """Ask the server for its branches and tags, nothing else. Rejected, Unavailable, Invalid (address)."""
+    url = judge_url(repository.url, allow_private=config.allow_private)
+    with signed_in(url, repository.credentials, _known_hosts(config)) as env:
+        answer = git.ask(
+            "ls-remote", "--symref", "--end-of-options", url.text, "HEAD", "refs/heads/*", "refs/tags/*",
+            env=env, timeout=_LOOK_TIMEOUT, max_output=_MAX_LISTING,
+        )  # fmt: skip
+    if answer.truncated:
+        raise Rejected(S("The repository has more branches and tags than can be followed."), code="too_many_refs")
+    if answer.code != 0:
+        raise explain(answer.err, code=answer.code)
+    default, tips = "", {}
+    for line in answer.out.decode(errors="replace").splitlines():
+        value, _, name = line.partition("\t")
+        if name == "HEAD" and value.startswith(f"ref: {HEADS}"):
+            default = value[len(f"ref: {HEADS}") :]
+        elif is_sha(value) and name.startswith((HEADS, TAGS)):
+            tips[name.removesuffix("^{}")] = value  # the peeled line follows the tag's own and replaces it
+    return Remote(default, tips)
+
+
+def fetch(git: Git, config: GitConfig, repository: Repository, mirror: Path) -> None:
+    """Make the mirror equal to the server's branches and tags, deletions included; one fetch per mirror at a time."""
+    url = judge_url(repository.url, allow_private=config.allow_private)
+    config.mirrors.mkdir(parents=True, exist_ok=True)
+    with _alone(mirror.with_suffix(".lock"), config.fetch_timeout):
+        _prepare(git, mirror)
+        with signed_in(url, repository.credentials, _known_hosts(config)) as env:
+            answer = git.ask(
+                "fetch", "--quiet", "--prune", "--force", "--no-tags", "--no-recurse-submodules", "--no-write-fetch-head",
+                "--no-auto-maintenance", "--end-of-options", url.text, *_REFSPECS,
+                repository=mirror, env=env, timeout=config.fetch_timeout, max_file=config.max_pack,
+            )  # fmt: skip
+        if answer.code != 0:
+            _sweep(mirror)
+            raise explain(answer.err, code=answer.code)
+        _follow_default(git, mirror, look(git, config, repository).default_branch)
+
+
+def _prepare(git: Git, mirror: Path) -> None:
+    if (mirror / "HEAD").is_file():
+        return
+    building = Path(tempfile.mkdtemp(prefix=".new-", dir=mirror.parent))
+    try:
+        git.run("init", "--quiet", "--bare", "--initial-branch=main", "--template=", "--", str(building / "mirror.git"))
+        shutil.rmtree(mirror, ignore_errors=True)
+        (building / "mirror.git").rename(mirror)
+    finally:
+        shutil.rmtree(building, ignore_errors=True)
+
+
+def _follow_default(git: Git, mirror: Path, branch: str) -> None:
+    if branch:
+        git.ask("symbolic-ref", "HEAD", f"{HEADS}{branch}", repository=mirror)
+
+
+def _sweep(mirror: Path) -> None:
+    """A fetch that was stopped leaves its half pack behind."""
+    for leftover in (mirror / "objects" / "pack").glob("tmp_*"):
+        with contextlib.suppress(OSError):
+            leftover.unlink()
+
+
+@contextlib.contextmanager
+def _alone(lock: Path, patience: float) -> Iterator[None]:
+    """Hold the mirror's lock; git's own fetch locks only single refs. Unavailable when somebody holds it for too long."""
+    with lock.open("a") as handle:
+        _take(handle.fileno(), patience)
+        yield
+
+
+def _take(descriptor: int, patience: float) -> None:
+    deadline = time.monotonic() + patience
+    while True:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return
+        except BlockingIOError:
+            if time.monotonic() > deadline:
+                raise Unavailable(
+                    S("The repository is still being fetched by somebody else; try again later."), code="busy"
+                ) from None
+            time.sleep(0.05)
+
+
+def _known_hosts(config: GitConfig) -> Path:
+    config.mirrors.mkdir(parents=True, exist_ok=True)
+    return config.mirrors / "known_hosts"

@@ -1,0 +1,1 @@
+"""What repositories and git over HTTP promise, with real git and real servers."""
