@@ -182,6 +182,7 @@ CHANNEL_LAYERS = {
         else {"BACKEND": "channels.layers.InMemoryChannelLayer"}
     )
 }
+WORKER_COMPANIONS = {"agents": "builds.agents.host.main"}
 LEASE_S = env_int("FDD_LEASE_S", 15)
 BUILD_SLOTS = env_int("FDD_BUILD_SLOTS", 4)
 ENGINES = ["builds.intake.PushIntake", "builds.engine.BuildEngine", "deployments.engine.DeploymentEngine"]
@@ -194,7 +195,11 @@ DRIVERS = {
     "traffic": {"traefik": "clusters.drivers.traffic.traefik.TraefikTraffic"},
 }
 REPOSITORIES_ROOT = VAR / "repositories"
+MIRRORS_ROOT = VAR / "mirrors"
+STARTERS_ROOT = BASE_DIR / "examples" / "starters"
+SOURCE_ALLOW_PRIVATE = env_bool("SOURCE_ALLOW_PRIVATE", LOCAL)  # may bound repositories live on private networks?
 WORKSPACES_ROOT = VAR / "workspaces"
+SOCKETS_ROOT = VAR / "run"
 RUNTIME_ROOT = VAR / "runtime"
 SERVICE_PORTS = (env_int("FDD_PORT_FIRST", 20000), env_int("FDD_PORT_LAST", 20063))
 

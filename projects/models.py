@@ -136,6 +136,7 @@ class BranchTip(models.Model):
     project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="tips")
     ref = models.CharField(max_length=250)  # full name: refs/heads/main, refs/tags/v1
     sha = models.CharField(max_length=64)
+    moves = models.PositiveIntegerField(default=0)  # how often it moved: tells a repeated notice from a repeated move
     seen_at = models.DateTimeField(auto_now=True)
 
     class Meta:

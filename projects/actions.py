@@ -1,0 +1,188 @@
+"""What people do to projects: one function a verb; every door calls these and nothing else writes these rows."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from typing import Any
+
+from django.core.exceptions import ValidationError
+from django.db import IntegrityError, transaction
+
+from clusters.models import Machine
+from fangduoduo_release.audit import trail
+from fangduoduo_release.common.actor import name_of, user_or_none
+from fangduoduo_release.common.errors import AppError, Conflict, Denied, Invalid
+from fangduoduo_release.common.models import Connection
+from fangduoduo_release.common.sentence import S
+from permissions import policy
+from permissions.roles import Role
+from projects import grants, specs
+from projects.drivers.source.base import Person
+from projects.models import SLUG, BranchTip, MachineGrant, Project, SpecRevision
+from projects.sources import source_of, source_of_kind
+
+logger = logging.getLogger(__name__)
+RESERVED_SLUGS = frozenset({"new", "api", "git", "admin", "static", "hooks", "ws"})
+
+
+def create_project(
+    *,
+    actor: Any,
+    slug: str,
+    name: str = "",
+    description: str = "",
+    starter: str = "",
+    repository: str = "",
+    connection: Connection | None = None,
+    source_kind: str = "git",
+    spec: Mapping[str, Any] | None = None,
+) -> Project:
+    """Create a project and its repository (from a starter), or bind an existing repository by address.
+
+    Raises Invalid (slug, starter, address, spec), Conflict (slug taken), Unavailable or Rejected (bound repository).
+    """
+    if not actor.is_active:
+        raise Denied(S("Your account is not active."), rule="active_account", granted_by=["ops"])
+    _check_slug(slug)
+    source = source_of_kind(source_kind)
+    if starter and starter not in {s.name for s in source.starters()}:
+        raise Invalid(S("There is no starter called “%(name)s”.", name=starter), fields={"starter": []})
+    project = Project(
+        slug=slug,
+        name=name.strip() or slug,
+        description=description.strip(),
+        source_kind=source_kind,
+        source_connection=connection,
+        repository=repository.strip(),
+        created_by=user_or_none(actor),
+    )
+    if project.repository:
+        _adopt_remote(project)
+    try:
+        with transaction.atomic():
+            project.save()
+            if user_or_none(actor) is not None:
+                grants.set_role(project, actor, Role.OWNER, granted_by=name_of(actor), reason="created the project")
+            specs.store(actor, project, spec or specs.starter_spec(starter))
+            trail.record(actor, "project.create", project, after={"slug": slug, "repository": project.repository})
+    except IntegrityError as error:
+        raise Conflict(S("There is already a project called “%(slug)s”.", slug=slug), code="slug_taken") from error
+    if project.is_embedded:
+        _create_repository(project, actor, starter or "blank")
+    remember_tips(project)
+    return project
+
+
+def _check_slug(slug: str) -> None:
+    try:
+        SLUG(slug)
+    except ValidationError as error:
+        sentence = S(str(SLUG.message))
+        raise Invalid(sentence, code="bad_slug", fields={"slug": [sentence]}) from error
+    if slug in RESERVED_SLUGS:
+        sentence = S("“%(slug)s” is a word of the portal; choose another.", slug=slug)
+        raise Invalid(sentence, code="bad_slug", fields={"slug": [sentence]})
+
+
+def _adopt_remote(project: Project) -> None:
+    source, repository = source_of(project)
+    state = source.state(repository)
+    project.default_branch = state.default_branch or "main"
+    source.refresh(repository)
+
+
+def _create_repository(project: Project, actor: Any, starter: str) -> None:
+    source, repository = source_of(project)
+    user = user_or_none(actor)
+    author = Person(user.label, user.email or f"{user.username}@localhost") if user else None
+    try:
+        if not source.exists(repository):
+            source.create_repository(repository, starter=starter, author=author)
+    except AppError:
+        project.delete()  # a project without its repository helps nobody, and its name would stay taken
+        raise
+
+
+def remember_tips(project: Project) -> None:
+    """Take the branch tips as they are, so that only what moves from now on counts as a push."""
+    source, repository = source_of(project)
+    tips = source.poll(repository, None).tips
+    for ref, sha in tips.items():
+        BranchTip.objects.get_or_create(project=project, ref=ref, defaults={"sha": sha})
+
+
+def update_project(*, actor: Any, project: Project, **changes: Any) -> Project:
+    """Change name, description, default branch, where the pipeline is kept, or archive. Raises Denied, Invalid."""
+    policy.require(actor, "change_project", project)
+    allowed = {"name", "description", "default_branch", "pipeline_origin", "archived"}
+    unknown = set(changes) - allowed
+    if unknown:
+        raise Invalid(S("“%(field)s” cannot be changed.", field=sorted(unknown)[0]))
+    before = {field: getattr(project, field) for field in changes}
+    for field, value in changes.items():
+        setattr(project, field, value)
+    try:
+        project.full_clean(exclude=["slug", "source_connection", "builder_connection", "created_by"])
+    except ValidationError as error:
+        fields = {name: [S(str(m)) for m in texts] for name, texts in error.message_dict.items()}
+        raise Invalid(next(iter(fields.values()))[0], fields=fields) from error
+    with transaction.atomic():
+        project.save(update_fields=list(changes))
+        trail.record(actor, "project.update", project, before=before, after=dict(changes))
+    return project
+
+
+def save_spec(*, actor: Any, project: Project, spec: Mapping[str, Any]) -> SpecRevision:
+    """Keep a new revision of the spec; the next deployment pins it. Raises Denied, Invalid."""
+    policy.require(actor, "change_project", project)
+    with transaction.atomic():
+        before = specs.latest(project)
+        revision = specs.store(actor, project, spec)
+        if before is None or revision.pk != before.pk:
+            trail.record(
+                actor,
+                "project.spec",
+                project,
+                before={"number": before.number, "sha256": before.sha256} if before else None,
+                after={"number": revision.number, "sha256": revision.sha256, "secrets": sorted(revision.secrets or {})},
+            )
+    return revision
+
+
+def grant_machine(
+    *, actor: Any, project: Project, machine: Machine, reason: str = "", until: Any = None
+) -> MachineGrant:
+    """Let the project use the machine. Ops only. Raises Denied."""
+    policy.require_ops(actor)
+    with transaction.atomic():
+        grant, _ = MachineGrant.objects.update_or_create(
+            project=project,
+            machine=machine,
+            defaults={"granted_by": name_of(actor), "reason": reason, "until": until},
+        )
+        trail.record(actor, "machine.grant", grant, after={"project": project.slug, "machine": machine.name})
+    return grant
+
+
+def revoke_machine(*, actor: Any, project: Project, machine: Machine) -> None:
+    """Take the machine away; what runs there goes on until somebody removes it. Ops only. Raises Denied."""
+    policy.require_ops(actor)
+    with transaction.atomic():
+        for grant in MachineGrant.objects.filter(project=project, machine=machine):
+            trail.record(actor, "machine.revoke", grant, before={"project": project.slug, "machine": machine.name})
+            grant.delete()
+
+
+def set_member(*, actor: Any, project: Project, user: Any, role: str | None, reason: str = "") -> None:
+    """Give the user a role on the project, or take it away with None. Owners and ops. Raises Denied, Conflict."""
+    policy.require(actor, "own_project", project)
+    if role is not None and role not in Role.values:
+        raise Invalid(S("There is no role “%(role)s”.", role=role))
+    with transaction.atomic():
+        owners = project.role_grants.select_for_update().filter(role=Role.OWNER)
+        if role != Role.OWNER and list(owners.values_list("user_id", flat=True)) == [user.pk]:
+            raise Conflict(S("A project keeps at least one owner; make somebody else owner first."), code="last_owner")
+        grants.set_role(project, user, role, granted_by=name_of(actor), reason=reason)
+        trail.record(actor, "member.set", project, after={"user": user.username, "role": role})
+    policy.forget(user)

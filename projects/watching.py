@@ -1,0 +1,36 @@
+"""The duties over sources: compare tips, so that a push nobody told us about still becomes a build."""
+
+from __future__ import annotations
+
+import logging
+import time
+
+from django.db.models import F, Q
+from django.db.models.functions import Now
+
+from fangduoduo_release.common.errors import AppError
+from fangduoduo_release.common.runs import in_seconds
+from projects import pushes
+from projects.models import Project
+
+logger = logging.getLogger(__name__)
+BOUND_EVERY_S = 30.0
+EMBEDDED_EVERY_S = 120.0
+BUDGET_S = 20.0
+
+
+def compare_tips() -> int:
+    """Look at the projects whose turn it is, oldest look first, for at most BUDGET_S; returns how many moves were found."""
+    until = time.monotonic() + BUDGET_S
+    turn = Q(polled_at=None) | Q(polled_at__lt=in_seconds(-EMBEDDED_EVERY_S))
+    turn |= ~Q(repository="") & Q(polled_at__lt=in_seconds(-BOUND_EVERY_S))
+    found = 0
+    for project in Project.objects.filter(turn, archived=False).order_by(F("polled_at").asc(nulls_first=True))[:200]:
+        if time.monotonic() > until:
+            break
+        Project.objects.filter(pk=project.pk).update(polled_at=Now())
+        try:
+            found += pushes.compare(project)
+        except AppError as error:
+            logger.warning("cannot compare the tips of %s: %s", project.slug, error)
+    return found
