@@ -184,6 +184,11 @@ CHANNEL_LAYERS = {
 }
 WORKER_COMPANIONS = {"agents": "builds.agents.host.main"}
 LEASE_S = env_int("FDD_LEASE_S", 15)
+BUILD_LIMITS = {
+    "wall_seconds": env_int("FDD_BUILD_WALL_S", 3600),
+    "memory_mib": env_int("FDD_BUILD_MEMORY_MIB", 0),
+    "log_mib": env_int("FDD_BUILD_LOG_MIB", 200),
+}
 BUILD_SLOTS = env_int("FDD_BUILD_SLOTS", 4)
 ENGINES = ["builds.intake.PushIntake", "builds.engine.BuildEngine", "deployments.engine.DeploymentEngine"]
 

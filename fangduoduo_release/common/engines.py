@@ -34,6 +34,12 @@ class Again:
     """Look again after `delay_s` seconds; None: not until somebody pokes the row."""
 
     delay_s: float | None = 0.0
+    released: bool = False
+
+    @classmethod
+    def handed_over(cls) -> Again:
+        """The step let go of the row by itself (somebody else takes it by its fence)."""
+        return cls(None, released=True)
 
 
 class Engine(Protocol):
@@ -110,7 +116,7 @@ def _work(engine: Engine, row: Any) -> None:
             runs.write(row, error={"code": "step_failed", "sentence": sentence.as_json(), "evidence": evidence})
             runs.release(row, delay_s=2.0 ** min(row.attempts, 5) / 2, progressed=False)
             return
-        if again is None:
+        if again is None or again.released:
             return
         if again.delay_s is None or again.delay_s > SHORT_WAIT_S or time.monotonic() > until:
             runs.release(row, delay_s=again.delay_s)

@@ -65,6 +65,15 @@ def claim(model: type[C], pk: int, *, lease_s: float | None = None) -> C | None:
     return model._default_manager.filter(pk=pk, lease_owner=owner).first()
 
 
+def take_over(model: type[C], pk: int, fence: int, *, lease_s: float | None = None) -> C | None:
+    """Take a row from the claim with `fence`, which agreed to it (a build agent from the engine that started it)."""
+    owner = f"{settings.HOST_ID}:{os.getpid()}:{uuid.uuid4().hex[:8]}"[:120]
+    rows = model._default_manager.filter(pk=pk, fence=fence)
+    if not rows.update(fence=F("fence") + 1, lease_owner=owner, lease_until=in_seconds(lease_s or settings.LEASE_S)):
+        return None
+    return model._default_manager.filter(pk=pk, lease_owner=owner).first()
+
+
 def write(row: Claimable, **changes: Any) -> None:
     """A fenced update. Raises LostClaim when the claim is no longer ours."""
     if not type(row)._default_manager.filter(pk=row.pk, fence=row.fence).update(**changes):

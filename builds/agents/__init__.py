@@ -1,0 +1,1 @@
+"""Embedded builds on this host: the agent host forks one agent per build; slots are locked files."""

@@ -1,0 +1,212 @@
+"""One build on this host: holds the claim, runs the pipeline, writes what happens, keeps the lease, ends the build.
+
+Runs in a forked child of the agent host. The moment its claim is lost it kills everything the build started and leaves
+without writing: somebody else decides about the build now.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import threading
+import time
+from typing import Any
+
+from django.conf import settings
+from django.db import DatabaseError, connections, transaction
+
+from builds import versions
+from builds.agents import specs
+from builds.agents.sink import DatabaseSink
+from builds.drivers.builder.base import Outcome, RunningBuild, StopSignal
+from builds.drivers.builder.embedded import Execution
+from builds.drivers.builder.embedded.orphans import become_subreaper, kill_build
+from builds.logs.store import LogWriter
+from builds.models import Build, InputRequest
+from fangduoduo_release.common import events, runs
+from fangduoduo_release.common.errors import AppError, Invalid
+from fangduoduo_release.common.outages import through_outages
+from fangduoduo_release.common.processes import start_ticks
+from fangduoduo_release.common.queue import ring
+from fangduoduo_release.common.runs import LostClaim
+from fangduoduo_release.common.sentence import S, Sentence
+
+logger = logging.getLogger(__name__)
+LOOK_S = 0.4
+RENEW_S = 3.0
+
+
+def run(pk: int, fence: int, slot: int) -> int:
+    """The whole life of an agent; 0 when the build reached a final state or was never ours."""
+    become_subreaper()
+    connections.close_all()
+    build = runs.take_over(Build, pk, fence)
+    if build is None or build.state != "queued":
+        return 0
+    stop = StopSignal()
+    signal.signal(
+        signal.SIGTERM, lambda *_: stop.drop(S("The portal was stopped while this build ran; retry it when you like."))
+    )
+    try:
+        _begin(build, slot)
+        _Agent(build, slot, stop).run()
+    except LostClaim:
+        logger.warning("build %s belongs to somebody else now; leaving it", build.pk)
+        return 3
+    finally:
+        kill_build(str(build.key), grace=0.5, descendants_of=os.getpid())
+        _wake_next()
+    return 0
+
+
+def _begin(build: Build, slot: int) -> None:
+    facts = {"pid": os.getpid(), "ticks": start_ticks(os.getpid())}
+    runs.transition(
+        build,
+        "running",
+        S("Started on %(host)s.", host=settings.HOST_ID),
+        host=settings.HOST_ID,
+        slot=slot,
+        agent=facts,
+    )
+
+
+class _Agent:
+    """Ties executor, sink, lease and answers together for one build."""
+
+    def __init__(self, build: Build, slot: int, stop: StopSignal) -> None:
+        self.build = build
+        self.stop = stop
+        self.log = LogWriter(build.pk, still_ours=self._check_fence)
+        self.folder = specs.artifacts_dir(build)
+        self.spec = specs.spec_of(build, slot)
+        self.execution: RunningBuild = Execution(self.spec, DatabaseSink(build, self.log), stop)
+        self.ended = threading.Event()
+        self.lost = False
+
+    def run(self) -> None:
+        watcher = threading.Thread(target=self._watch, name="lease", daemon=True)
+        watcher.start()
+        try:
+            outcome = self._execute()
+        finally:
+            self.ended.set()
+            watcher.join(timeout=30)
+        if self.lost:
+            raise LostClaim(str(self.build))
+        kill_build(str(self.build.key), grace=0.5, descendants_of=os.getpid())
+        self._finish(outcome)
+
+    def _execute(self) -> Outcome:
+        try:
+            return self.execution.run()
+        except LostClaim:
+            self.lost = True
+            self.stop.drop()
+            return Outcome("failed")
+        except AppError as error:
+            return Outcome("failed", error.sentence)
+        except OSError as error:
+            return Outcome("failed", S("The build stopped: %(reason)s.", reason=error.strerror or str(error)))
+
+    # -- while it runs: the lease, a person's wish to cancel, answers to questions ------------------------------
+
+    def _watch(self) -> None:
+        renewed = time.monotonic()
+        answered: set[int] = set()
+        cancelled = False
+        while not self.ended.wait(LOOK_S):
+            try:
+                if time.monotonic() - renewed > RENEW_S:
+                    runs.renew(self.build)
+                    renewed = time.monotonic()
+                wish = Build.objects.values_list("cancel_requested_by", "cancel_requested_at").get(pk=self.build.pk)
+                if wish[1] is not None and not cancelled:
+                    cancelled = True
+                    self.stop.cancel(S("Cancelled by %(who)s.", who=wish[0]))
+                self._pass_answers(answered)
+            except (LostClaim, Build.DoesNotExist):
+                self.lost = True
+                self.stop.drop()
+                return
+            except DatabaseError:
+                logger.warning("the database is away; build %s goes on", self.build.pk)
+                connections.close_all()
+        connections.close_all()
+
+    def _pass_answers(self, answered: set[int]) -> None:
+        rows = InputRequest.objects.filter(build=self.build).exclude(answer="").exclude(pk__in=answered)
+        for row in rows:
+            answered.add(row.pk)
+            try:
+                self.execution.answer_input(row.ident, row.answer == "proceed", row.values or {}, row.answered_by)
+            except Invalid as error:
+                InputRequest.objects.filter(pk=row.pk).update(answer="", answered_by="", answered_at=None)
+                answered.discard(row.pk)
+                events.record(self.build, "input_refused", error.sentence)
+
+    def _check_fence(self) -> None:
+        if not Build.objects.filter(pk=self.build.pk, fence=self.build.fence).exists():
+            raise LostClaim(str(self.build))
+
+    # -- the end ------------------------------------------------------------------------------------------------
+
+    def _finish(self, outcome: Outcome) -> None:
+        facts: dict[str, Any] = {}
+        archive = ("", 0)
+        state, sentence, evidence = outcome.state, outcome.sentence, outcome.evidence
+        try:
+            through_outages(self.log.finish)
+            through_outages(lambda: versions.store_artifacts(self.build, self.folder))
+            if state == "succeeded":
+                facts = versions.release_facts(self.folder)
+                archive = versions.make_archive(self.build, self.folder, facts)
+        except AppError as error:
+            state, sentence = "failed", error.sentence
+        except OSError as error:
+            state, sentence = (
+                "failed",
+                S("What the build made could not be kept: %(reason)s.", reason=error.strerror or "?"),
+            )
+        through_outages(lambda: self._end(state, sentence, evidence, facts, archive))
+        versions.clear_folder(self.folder)
+
+    def _end(
+        self, state: str, sentence: Sentence | None, evidence: str, facts: dict[str, Any], archive: tuple[str, int]
+    ) -> None:
+        with transaction.atomic():
+            if state == "succeeded":
+                versions.make_version(self.build, facts, archive)
+            self.build.refresh_from_db(fields=["state"])
+            if self.build.is_final:
+                return
+            words = sentence or events.NOTHING
+            error = (
+                {"code": f"build_{state}", "sentence": words.as_json(), "evidence": evidence[-20_000:]}
+                if sentence
+                else None
+            )
+            runs.transition(self.build, state, words, error=error)
+
+
+def _wake_next() -> None:
+    """A slot is free: make the build that has waited longest look again."""
+    try:
+        waiting = Build.objects.filter(state="queued", builder_kind="embedded", needs_ops=False).order_by("id").first()
+        if waiting is not None:
+            runs.poke(waiting)
+            ring("build", waiting.pk)
+    except DatabaseError:
+        logger.warning("could not wake the next build; the sweeper will")
+
+
+def report_death(pk: int) -> None:
+    """The agent of this build died: let the engine look now. Called in a forked child of the agent host."""
+    connections.close_all()
+    for build in Build.objects.filter(pk=pk, state__in=Build.STATES.active):
+        if build.agent and start_ticks(build.agent.get("pid", 0)) == build.agent.get("ticks"):
+            return
+        Build.objects.filter(pk=pk, fence=build.fence).update(lease_until=None)
+        runs.poke(build)
+        ring("build", pk)

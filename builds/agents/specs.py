@@ -1,0 +1,61 @@
+"""From a build's rows to the plain spec an executor takes; secrets are opened here and nowhere else."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+
+from builds.drivers.builder.base import BuildSpec, Credential, Limits
+from builds.models import Build
+from projects.sources import source_of
+
+
+def limits() -> Limits:
+    """What one embedded build may use, from the settings."""
+    return Limits(**settings.BUILD_LIMITS)
+
+
+def spec_of(build: Build, slot: int) -> BuildSpec:
+    """Everything the executor needs for this build."""
+    project = build.project
+    source, repository = source_of(project)
+    if project.repository:
+        source.refresh(repository)
+    previous = (
+        Build.objects.filter(project=project, ref=build.ref, pk__lt=build.pk, state__in=Build.STATES.final)
+        .order_by("-id")
+        .values("state", "number")
+        .first()
+    )
+    credentials = {row.ident: Credential(row.kind, row.values or {}) for row in project.credentials.all()}
+    path: Any = getattr(source, "path", None)
+    return BuildSpec(
+        key=str(build.key),
+        project=project.slug,
+        number=build.number,
+        pipeline=build.pipeline.text if build.pipeline else "",
+        repository=str(path(repository)) if path else source.clone_url(repository),
+        ref=build.ref_name,
+        commit=build.commit_sha,
+        workspace_root=Path(settings.WORKSPACES_ROOT),
+        artifacts_dir=artifacts_dir(build),
+        parameters=build.parameters,
+        is_tag=build.is_tag,
+        previous_commit=build.previous_sha,
+        previous_result=previous["state"] if previous else None,
+        previous_number=previous["number"] if previous else 0,
+        trigger={"manual": "user", "api": "user"}.get(build.trigger, build.trigger),
+        triggered_by=build.started_by.username if build.started_by else "system",
+        credentials=credentials,
+        limits=limits(),
+        build_url=f"{settings.PUBLIC_URL}/builds/{build.pk}/",
+        portal_url=settings.PUBLIC_URL,
+        executor_number=slot,
+    )
+
+
+def artifacts_dir(build: Build) -> Path:
+    """Where the executor puts archived files until they are stored."""
+    return Path(settings.WORKSPACES_ROOT) / "artifacts" / str(build.key)

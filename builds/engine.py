@@ -1,0 +1,127 @@
+"""What happens next to a build: pin its pipeline, find a slot, hand it to an agent; and what is left when an agent died.
+
+While an agent runs the build it holds the claim and this engine sees nothing due. The engine is asked again when the
+agent's lease ran out, so a running build that comes here has lost its agent.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.conf import settings
+from django.db import transaction
+from django.db.models import Q, QuerySet
+from django.db.models.functions import Now
+
+from builds import pipelines
+from builds.agents import client
+from builds.drivers.builder.embedded.orphans import kill_build
+from builds.jenkinsfile import parse, stage_tree
+from builds.logs import store
+from builds.models import Build, InputRequest, Stage
+from fangduoduo_release.common import events, runs
+from fangduoduo_release.common.engines import Again
+from fangduoduo_release.common.errors import AppError, Unavailable
+from fangduoduo_release.common.processes import alive
+from fangduoduo_release.common.sentence import S
+
+HANDOVER_S = 10.0  # an agent that was started takes its claim within this, or is started again
+BUSY_S = 5.0
+
+
+class BuildEngine:
+    """Engine of kind "build"; runs on every worker host, embedded builds stay on the host that started them."""
+
+    kind = "build"
+    model = Build
+
+    def mine(self, rows: QuerySet[Build]) -> QuerySet[Build]:
+        here = rows.filter(Q(host="") | Q(host=settings.HOST_ID))
+        # An agent that only lost touch with the database is still working: its build is not ours to take.
+        held = [pk for pk, agent in here.filter(state="running").values_list("pk", "agent") if alive(agent)]
+        return here.exclude(pk__in=held) if held else here
+
+    def advance(self, build: Build) -> Again | None:
+        if build.state == "running":
+            return self._bury(build)
+        if build.cancel_requested_at is not None:
+            runs.transition(build, "cancelled", S("Cancelled by %(who)s.", who=build.cancel_requested_by))
+            return None
+        if build.pipeline is None:
+            return self._pin_pipeline(build)
+        return self._hand_over(build)
+
+    def _pin_pipeline(self, build: Build) -> Again | None:
+        try:
+            revision = pipelines.revision_for(build.project, build.commit_sha)
+        except Unavailable:
+            raise
+        except AppError as error:
+            runs.fail(build, error.sentence, code=error.code)
+            return None
+        parsed = parse(revision.text)
+        if parsed.pipeline is None:
+            first = parsed.errors[0]
+            sentence = S(
+                "The Jenkinsfile cannot run: line %(line)s, column %(column)s: %(what)s",
+                line=first.line,
+                column=first.column,
+                what=str(first.message),
+            )
+            evidence = "\n".join(f"{p.line}:{p.column}: {p.message}" for p in parsed.errors[:50])
+            runs.write(build, pipeline=revision)
+            runs.fail(build, sentence, code="bad_pipeline", evidence=evidence)
+            return None
+        with transaction.atomic():
+            runs.write(build, pipeline=revision)
+            _lay_out_stages(build, stage_tree(parsed.pipeline))
+        return self._hand_over(build)
+
+    def _hand_over(self, build: Build) -> Again:
+        fence = build.fence
+        # Let go first: the agent takes the row over by its fence, and nobody else looks before HANDOVER_S.
+        runs.release(build, delay_s=HANDOVER_S)
+        try:
+            answer = client.start(build.pk, fence)
+        except Unavailable:
+            Build.objects.filter(pk=build.pk, fence=fence).update(next_at=runs.in_seconds(1.0))
+            return Again.handed_over()
+        if answer.get("busy"):
+            Build.objects.filter(pk=build.pk, fence=fence).update(next_at=runs.in_seconds(BUSY_S))
+        return Again.handed_over()
+
+    def _bury(self, build: Build) -> None:
+        kill_build(str(build.key), grace=0.5)
+        store.LogWriter(build.pk).finish()
+        Stage.objects.filter(build=build, state__in=("running", "waiting", "pending")).update(
+            state="cancelled", finished_at=Now()
+        )
+        InputRequest.objects.filter(build=build, answer="").update(answer="abort", answered_by="system")
+        if build.cancel_requested_at is not None:
+            runs.transition(build, "cancelled", S("Cancelled by %(who)s.", who=build.cancel_requested_by))
+        else:
+            runs.fail(
+                build,
+                S(
+                    "The process that ran this build was killed; nothing else was touched. Retry it to build the same commit again."
+                ),
+                code="agent_killed",
+            )
+
+
+def _lay_out_stages(build: Build, nodes: Any) -> None:
+    """Rows for the graph as it will be, so that a person sees the whole way before the first step."""
+    rows: list[Stage] = []
+
+    def walk(node: Any, parent: str) -> None:
+        ident = "/".join(node.path)[:80]
+        rows.append(
+            Stage(build=build, ident=ident, parent=parent, name=node.name[:200], kind=node.kind, order=len(rows))
+        )
+        for child in node.children:
+            walk(child, ident)
+
+    for node in nodes:
+        walk(node, "")
+    Stage.objects.bulk_create(rows, ignore_conflicts=True)
+    events.record(build, "stages")
