@@ -10,4 +10,6 @@ from django.core.management import execute_from_command_line
 
 if __name__ == "__main__":
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "fangduoduo_release.settings")
+    if sys.argv[1:2] in (["worker"], ["watch"]):  # decides how connections are held and what is loaded
+        os.environ.setdefault("FDD_PROCESS", sys.argv[1])
     execute_from_command_line(sys.argv)

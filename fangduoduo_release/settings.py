@@ -91,6 +91,10 @@ INSTALLED_APPS = [
     "deployments",
     "fangduoduo_release",
 ]
+if PROCESS != "web":
+    # 20 MB that only pages need: Twisted, and every admin module with its forms.
+    INSTALLED_APPS.remove("daphne")
+    INSTALLED_APPS[INSTALLED_APPS.index("django.contrib.admin")] = "django.contrib.admin.apps.SimpleAdminConfig"
 
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
@@ -167,13 +171,17 @@ Q_CLUSTER: dict[str, object] = {
     "ack_failures": True,
     "save_limit": -1,
     "guard_cycle": 0.5,
-    "poll": 0.2,
+    "poll": 0,  # the ORM broker waits by itself, on a bell
     "scheduler": False,
     "recycle": 200,
     "max_rss": 400_000,
     "catch_up": False,
     "label": "Queue",
-    **({"redis": REDIS_URL} if REDIS_URL else {"orm": "default"}),
+    **(
+        {"redis": REDIS_URL, "broker_class": "fangduoduo_release.common.worker.brokers.PatientRedis"}
+        if REDIS_URL
+        else {"orm": "default", "broker_class": "fangduoduo_release.common.worker.brokers.BellOrm"}
+    ),
 }
 CHANNEL_LAYERS = {
     "default": (
