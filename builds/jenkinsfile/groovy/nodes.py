@@ -254,7 +254,6 @@ class Declare(Statement):
     names: tuple[str, ...]
     value: Expression | None
     multiple: bool = False
-    field: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -375,7 +374,7 @@ class MethodDefinition(Statement):
 
 @dataclass(frozen=True, slots=True)
 class Import(Statement):
-    """`import a.b.C`, with `@Library('x') _` and `package` kept here too; nothing happens when it is executed."""
+    """`import a.b.C`, `package a.b` and `@Library('x')` (named "@Library"); nothing happens when it is executed."""
 
     name: str
 

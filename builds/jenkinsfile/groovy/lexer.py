@@ -1,0 +1,330 @@
+"""Cuts Groovy text into tokens, strings with their interpolated parts included.
+
+Follows Groovy 2.4, which Jenkins runs: line breaks count unless the innermost bracket is round or square, a slash
+after a value divides, elsewhere it opens a string. Never recurses deeper than interpolation is nested (bounded).
+"""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_right
+from decimal import Decimal
+
+from fangduoduo_release.common.sentence import S
+
+from .nodes import Position
+from .tokens import END, KEYWORD, KEYWORDS, NAME, NUMBER, OPERATOR, STRING, SyntaxProblem, Token
+
+MAX_INTERPOLATION = 12
+MAX_DIGITS = 300
+
+_SPACE = re.compile(r"(?:[ \t\f\u00a0]|\\\r?\n|//[^\r\n]*)+|[\r\n]+")
+_NAME = re.compile(r"(?:[^\W\d]|\$)[\w$]*")
+_INTERPOLATED = re.compile(r"[^\W\d]\w*(?:\.[^\W\d]\w*)*")
+_NUMBER = re.compile(
+    r"0[xX][0-9a-fA-F][0-9a-fA-F_]*[lLiIgG]?|0[bB][01][01_]*[lLiIgG]?"
+    r"|\d[\d_]*(?:\.\d[\d_]*)?(?:[eE][+-]?\d+)?[lLiIgGfFdD]?"
+)
+_OPERATOR = re.compile(
+    r">>>=|<=>|===|!==|==~|\*\*=|>>=|<<=|>>>|\.\.\.|\.\.<|\?\.|\*\.|\.&|\.@|\?:|->|\+\+|--|&&|\|\||==|!=|=~|<=|>="
+    r"|<<|>>|\*\*|\+=|-=|\*=|/=|%=|&=|\|=|\^=|\?=|\.\.|::|\*:|[-+*/%=<>!~?:;,.&|^@(){}\[\]]"
+)
+_ESCAPES = {
+    "n": "\n", "t": "\t", "r": "\r", "b": "\b", "f": "\f", "\\": "\\", "'": "'", '"': '"', "$": "$",
+}  # fmt: skip
+_PAIRS = {")": "(", "]": "[", "}": "{"}
+_VALUE_WORDS = frozenset({"this", "super", "null", "true", "false"})
+
+
+class Lexer:
+    """`Lexer(text).tokens()` gives all tokens with END last; raises SyntaxProblem."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+        self.at = 0
+        self.depth = 0
+        starts = [0]
+        starts.extend(match.end() for match in re.finditer(r"\r\n|\n|\r", text))
+        self._line_starts = starts
+
+    def tokens(self) -> list[Token]:
+        """All tokens of the text."""
+        if self.text.startswith("\ufeff"):
+            self.at = 1
+        if self.text.startswith("#!", self.at):
+            end = re.compile(r"[\r\n]").search(self.text, self.at)
+            self.at = end.start() if end else len(self.text)
+        return self._run(interpolation=False)
+
+    def position(self, offset: int) -> Position:
+        """Line and column of an offset; a byte order mark does not count."""
+        line = bisect_right(self._line_starts, offset)
+        column = offset - self._line_starts[line - 1] + 1
+        if line == 1 and column > 1 and self.text.startswith("\ufeff"):
+            column -= 1
+        return Position(line, column)
+
+    def _run(self, *, interpolation: bool) -> list[Token]:
+        text, size = self.text, len(self.text)
+        out: list[Token] = []
+        brackets: list[tuple[str, int]] = []
+        while True:
+            broken, space = self._skip_space()
+            line_break = broken and not (brackets and brackets[-1][0] != "{")
+            start = self.at
+            if start >= size:
+                self._check_closed(brackets, interpolation=interpolation, start=start)
+                out.append(Token(END, "", self.position(start), start, start, True, True))
+                return out
+            if interpolation and not brackets and text[start] == "}":
+                out.append(Token(END, "", self.position(start), start, start, True, True))
+                return out
+            kind, value = self._next(out[-1] if out else None, line_break=line_break, space=space)
+            if kind == OPERATOR:
+                self._track(str(value), start, brackets)
+            out.append(Token(kind, value, self.position(start), start, self.at, line_break, space))
+
+    def _skip_space(self) -> tuple[bool, bool]:
+        """Skips white space and comments; tells whether a line ended on the way and whether there was any."""
+        text, begin, broken = self.text, self.at, False
+        while True:
+            if match := _SPACE.match(text, self.at):
+                broken = broken or text[self.at] in "\r\n"
+                self.at = match.end()
+            elif text.startswith("/*", self.at):
+                end = text.find("*/", self.at + 2)
+                if end < 0:
+                    raise SyntaxProblem(
+                        S("The comment that starts here is not closed."), self.position(self.at), final=True
+                    )
+                self.at = end + 2
+            else:
+                return broken, self.at > begin
+
+    def _check_closed(self, brackets: list[tuple[str, int]], *, interpolation: bool, start: int) -> None:
+        if brackets:
+            bracket, where = brackets[-1]
+            closing = {"(": ")", "[": "]", "{": "}"}[bracket]
+            opened = self.position(where)
+            raise SyntaxProblem(
+                S(
+                    "expecting '%(expected)s', found end of file; '%(bracket)s' was opened at line %(line)s, column %(column)s.",
+                    expected=closing, bracket=bracket, line=opened.line, column=opened.column,
+                ),
+                self.position(start), final=True,
+            )  # fmt: skip
+        if interpolation:
+            raise SyntaxProblem(S("expecting '}', found end of file."), self.position(start), final=True)
+
+    def _track(self, operator: str, start: int, brackets: list[tuple[str, int]]) -> None:
+        if operator in "([{":
+            brackets.append((operator, start))
+        elif operator in ")]}":
+            if not brackets or brackets[-1][0] != _PAIRS[operator]:
+                raise SyntaxProblem(S("unexpected token: %(token)s", token=operator), self.position(start), final=True)
+            brackets.pop()
+
+    def _next(self, previous: Token | None, *, line_break: bool, space: bool) -> tuple[str, object]:
+        text, start = self.text, self.at
+        char = text[start]
+        if char in "'\"":
+            return STRING, self._string(start)
+        if char == "/" and self._opens_slashy(previous, line_break=line_break, space=space):
+            return STRING, self._slashy(start)
+        if char == "$" and text.startswith("$/", start) and not _ends_value(previous):
+            return STRING, self._dollar_slashy(start)
+        if match := _NAME.match(text, start):
+            self.at = match.end()
+            word = match.group()
+            return (KEYWORD if word in KEYWORDS else NAME), word
+        if match := _NUMBER.match(text, start):
+            self.at = match.end()
+            return NUMBER, self._number(match.group(), start)
+        if match := _OPERATOR.match(text, start):
+            self.at = match.end()
+            return OPERATOR, match.group()
+        shown = char if char.isprintable() else f"0x{ord(char):02X}"
+        raise SyntaxProblem(S("unexpected char: %(char)s", char=repr(shown)), self.position(start), final=True)
+
+    def _number(self, text: str, start: int) -> int | Decimal:
+        bare = text.replace("_", "")
+        if bare[:2] in ("0x", "0X"):
+            return int(bare.rstrip("lLiIgG"), 16)
+        if bare[:2] in ("0b", "0B"):
+            return int(bare.rstrip("lLiIgG"), 2)
+        bare = bare.rstrip("lLiIgGfFdD")
+        exponent = bare.lower().partition("e")[2]
+        if len(bare) > MAX_DIGITS or (exponent and abs(int(exponent)) > MAX_DIGITS):
+            raise SyntaxProblem(S("This number is too large."), self.position(start), final=True)
+        if "." in bare or exponent or text[-1] in "fFdD":
+            return Decimal(bare)
+        if len(bare) > 1 and bare[0] == "0" and set(bare) <= set("01234567"):
+            return int(bare, 8)
+        return int(bare)
+
+    # --- strings ----------------------------------------------------------------------------------------------
+
+    def _opens_slashy(self, previous: Token | None, *, line_break: bool, space: bool) -> bool:
+        if line_break or not _ends_value(previous):
+            return True
+        # `echo /x/`: a name, a space, a slash glued to what follows and closed on the same line.
+        if previous is None or previous.kind != NAME or not space or self.text[self.at + 1 : self.at + 2] in " \t=":
+            return False
+        return re.compile(r"/(?:[^/\\\r\n]|\\.)+/\s*(?:[\r\n;,})]|$)").match(self.text, self.at) is not None
+
+    def _string(self, start: int) -> tuple[object, ...]:
+        quote = self.text[start]
+        delimiter = quote * 3 if self.text.startswith(quote * 3, start) else quote
+        self.at = start + len(delimiter)
+        parts: list[object] = []
+        plain: list[str] = []
+        text, size = self.text, len(self.text)
+        stop = re.compile(r"[\\\r\n$" + quote + "]" if quote == '"' else r"[\\\r\n']")
+        while True:
+            match = stop.search(text, self.at)
+            if match is None:
+                self._unterminated(start)
+            plain.append(text[self.at : match.start()])
+            self.at = match.start()
+            char = text[self.at]
+            if text.startswith(delimiter, self.at):
+                self.at += len(delimiter)
+                return _joined(parts, plain)
+            if char == "\\":
+                plain.append(self._escape())
+            elif char in "\r\n":
+                if len(delimiter) == 1:
+                    self._unterminated(start)
+                plain.append("\n")
+                self.at += 2 if text.startswith("\r\n", self.at) else 1
+            elif char == "$":
+                self._interpolate(parts, plain, strict=True)
+            else:
+                plain.append(char)
+                self.at += 1
+            if self.at > size:
+                self._unterminated(start)
+
+    def _unterminated(self, start: int) -> None:
+        raise SyntaxProblem(S("The string that starts here is not closed."), self.position(start), final=True)
+
+    def _escape(self) -> str:
+        text, at = self.text, self.at
+        char = text[at + 1 : at + 2]
+        if char in _ESCAPES and char:
+            self.at += 2
+            return _ESCAPES[char]
+        if match := re.compile(r"\\u+([0-9a-fA-F]{4})|\\([0-3]?[0-7]{1,2})").match(text, at):
+            self.at = match.end()
+            return chr(int(match.group(1), 16)) if match.group(1) else chr(int(match.group(2), 8))
+        if match := re.compile(r"\\(?:\r\n|\n|\r)").match(text, at):
+            self.at = match.end()
+            return ""
+        raise SyntaxProblem(
+            S("unexpected char: '\\' (“\\%(char)s” is no escape in a Groovy string; write “\\\\%(char)s”)", char=char),
+            self.position(at), final=True,
+        )  # fmt: skip
+
+    def _slashy(self, start: int) -> tuple[object, ...]:
+        text = self.text
+        self.at = start + 1
+        parts: list[object] = []
+        plain: list[str] = []
+        while self.at < len(text):
+            char = text[self.at]
+            if char == "/":
+                self.at += 1
+                return _joined(parts, plain)
+            if text.startswith("\\/", self.at):
+                plain.append("/")
+                self.at += 2
+            elif char == "$":
+                self._interpolate(parts, plain, strict=False)
+            else:
+                plain.append(char)
+                self.at += 1
+        self._unterminated(start)
+        raise AssertionError  # _unterminated always raises
+
+    def _dollar_slashy(self, start: int) -> tuple[object, ...]:
+        text = self.text
+        self.at = start + 2
+        parts: list[object] = []
+        plain: list[str] = []
+        while self.at < len(text):
+            if text.startswith("/$", self.at):
+                self.at += 2
+                return _joined(parts, plain)
+            if text.startswith(("$$", "$/"), self.at):
+                plain.append(text[self.at + 1])
+                self.at += 2
+            elif text[self.at] == "$":
+                self._interpolate(parts, plain, strict=False)
+            else:
+                plain.append(text[self.at])
+                self.at += 1
+        self._unterminated(start)
+        raise AssertionError  # _unterminated always raises
+
+    def _interpolate(self, parts: list[object], plain: list[str], *, strict: bool) -> None:
+        text, at = self.text, self.at
+        if text.startswith("${", at):
+            if self.depth >= MAX_INTERPOLATION:
+                raise SyntaxProblem(S("Strings are nested too deeply here."), self.position(at), final=True)
+            self.at = at + 2
+            self.depth += 1
+            tokens = self._run(interpolation=True)
+            self.depth -= 1
+            self.at += 1
+        elif match := _INTERPOLATED.match(text, at + 1):
+            tokens = self._dotted(at + 1, match.group())
+            self.at = match.end()
+        elif strict:
+            raise SyntaxProblem(
+                S('illegal string body character after dollar sign; write "\\$" for a dollar or "${…}" for a value'),
+                self.position(at), final=True,
+            )  # fmt: skip
+        else:
+            plain.append("$")
+            self.at += 1
+            return
+        if plain:
+            parts.append("".join(plain))
+            plain.clear()
+        parts.append(tokens)
+
+    def _dotted(self, start: int, path: str) -> list[Token]:
+        """The tokens of `name.name` after a bare dollar sign."""
+        out: list[Token] = []
+        at = start
+        for index, name in enumerate(path.split(".")):
+            if index:
+                out.append(Token(OPERATOR, ".", self.position(at - 1), at - 1, at))
+            kind = KEYWORD if name in KEYWORDS else NAME
+            out.append(Token(kind, name, self.position(at), at, at + len(name)))
+            at += len(name) + 1
+        out.append(Token(END, "", self.position(at - 1), at - 1, at - 1, True, True))
+        return out
+
+
+def _joined(parts: list[object], plain: list[str]) -> tuple[object, ...]:
+    if plain:
+        parts.append("".join(plain))
+    return tuple(_paired(part) if isinstance(part, str) else part for part in parts if part != "")
+
+
+def _paired(text: str) -> str:
+    """Surrogates written as two escapes become the one character they mean; a lone one becomes U+FFFD."""
+    if not any("\ud800" <= char <= "\udfff" for char in text):
+        return text
+    return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+
+
+def _ends_value(token: Token | None) -> bool:
+    if token is None:
+        return False
+    if token.kind in (NAME, NUMBER, STRING):
+        return True
+    if token.kind == KEYWORD:
+        return token.value in _VALUE_WORDS
+    return token.value in (")", "]", "}", "++", "--")

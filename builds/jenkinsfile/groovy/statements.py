@@ -1,0 +1,400 @@
+"""Parses Groovy statements; `parse_groovy` is the door.
+
+When our reading of a statement fails, tree-sitter's Groovy grammar is asked: if it finds the text in order, the
+statement is kept as an `OpaqueStatement` (it cannot run here); if it does not, the syntax error stands.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+
+import tree_sitter
+import tree_sitter_groovy
+
+from fangduoduo_release.common.sentence import S
+
+from . import nodes as n
+from .expressions import ExpressionParser
+from .lexer import Lexer
+from .tokens import END, KEYWORD, MODIFIERS, NAME, STRING, SyntaxProblem, Token
+
+_TYPES = frozenset({"class", "interface", "enum", "trait"})
+
+
+def parse_groovy(text: str) -> tuple[n.Statement, ...]:
+    """The statements of a text; raises SyntaxProblem with its place."""
+    tokens = Lexer(text).tokens()
+    try:
+        return StatementParser(tokens).everything()
+    except SyntaxProblem as problem:
+        if problem.final or not _in_order(text):
+            raise
+        return StatementParser(tokens, tolerant=True).everything()
+
+
+@cache
+def _grammar() -> tree_sitter.Language:
+    return tree_sitter.Language(tree_sitter_groovy.language())
+
+
+def _in_order(text: str) -> bool:
+    tree = tree_sitter.Parser(_grammar()).parse(text.encode("utf-8", "replace"))
+    return not tree.root_node.has_error
+
+
+class StatementParser(ExpressionParser):
+    """Statements and all within them."""
+
+    def __init__(self, tokens: list[Token], depth: int = 0, *, tolerant: bool = False) -> None:
+        super().__init__(tokens, depth)
+        self.tolerant = tolerant
+
+    def everything(self) -> tuple[n.Statement, ...]:
+        """All statements up to the end."""
+        body = self.statements()
+        if self.token.kind != END:
+            raise self.unexpected()
+        return body
+
+    def statements(self, *closers: str) -> tuple[n.Statement, ...]:
+        """Statements up to one of the closers (not taken) or the end."""
+        out: list[n.Statement] = []
+        while True:
+            while self.accept(";"):
+                pass
+            if self.token.kind == END or (self.token.text and self.token.text in closers):
+                return tuple(out)
+            self._one(out)
+
+    def _one(self, out: list[n.Statement]) -> None:
+        start, depth, known = self.index, self.depth, len(out)
+        try:
+            with self.deeper():
+                self._statement(out)
+            self._end_statement()
+        except SyntaxProblem as problem:
+            if problem.final or not self.tolerant:
+                raise
+            del out[known:]
+            self.depth = depth
+            self.index = start
+            out.append(self._skip())
+
+    def _end_statement(self) -> None:
+        token = self.token
+        if token.kind == END or token.line_break or token.text in (";", "}"):
+            return
+        if self.tokens[self.index - 1].text == "}" and token.text in ("case", "default"):
+            return
+        raise self.unexpected()
+
+    def _skip(self) -> n.Statement:
+        """Keeps what we cannot read: up to the end of the line, brackets whole."""
+        first = self.token
+        while True:
+            if self.at("(", "[", "{"):
+                self.index = self.closing(self.index) + 1
+            elif self.index == 0 or self.token.kind != END:
+                self.take()
+            token = self.token
+            if token.kind == END or token.line_break or token.text in (";", "}"):
+                return n.OpaqueStatement(first.position, str(first.text or "…"))
+
+    # --- statements -------------------------------------------------------------------------------------------
+
+    def _statement(self, out: list[n.Statement]) -> None:
+        while self.at("@"):
+            start = self.token
+            if self._annotation() == "Library":
+                out.append(n.Import(start.position, "@Library"))
+            if self.at("_") and not self.token.line_break:
+                self.take()
+                return
+        token = self.token
+        if token.kind == KEYWORD:
+            handler = getattr(self, f"_{token.text}_statement", None)
+            if handler is not None:
+                self.take()
+                out.append(handler(token))
+                return
+            if token.text in _TYPES:
+                out.append(self._type_definition())
+                return
+            if token.text == "static" and self.ahead().text == "{":
+                raise self.unexpected()
+        if token.kind == NAME and self.ahead().text == ":" and not self.ahead().line_break:
+            self.index += 2
+            self._statement(out)
+            return
+        if not self._declaration(out):
+            out.append(self._expression_statement())
+
+    def _expression_statement(self) -> n.Statement:
+        token = self.token
+        if token.text == "(" and (multiple := self._multiple_assignment()):
+            return multiple
+        expression = self.expression(command=True)
+        position = token.position
+        return n.ExpressionStatement(position, expression)
+
+    def _multiple_assignment(self) -> n.Statement | None:
+        end = self.closing(self.index)
+        inside = self.tokens[self.index + 1 : end]
+        if self.tokens[end + 1].text != "=" or len(inside) < 3:
+            return None
+        if any(item.kind != NAME and item.text != "," for item in inside):
+            return None
+        start = self.token
+        names = tuple(n.Variable(item.position, item.text) for item in inside if item.kind == NAME)
+        self.index = end + 2
+        target = n.ListLiteral(start.position, names)
+        value = self.expression(command=True)
+        return n.ExpressionStatement(start.position, n.Assign(start.position, target, "=", value))
+
+    def _annotation(self) -> str:
+        self.expect("@")
+        if self.token.kind not in (NAME, KEYWORD):
+            raise self.unexpected()
+        if self.at("interface"):
+            raise self.unexpected()
+        name = self.take().text
+        while self.at(".") and self.ahead().kind == NAME:
+            self.index += 2
+        if self.at("(") and not self.token.line_break:
+            self.index = self.closing(self.index) + 1
+        return name
+
+    # --- declarations -----------------------------------------------------------------------------------------
+
+    def _declaration(self, out: list[n.Statement]) -> bool:
+        start = self.token
+        at = self.index
+        while self.tokens[at].kind == KEYWORD and self.tokens[at].text in MODIFIERS:
+            at += 1
+            if self.tokens[at].text == "@":
+                return False
+        modified = at > self.index
+        if modified and self.tokens[at].text in _TYPES:
+            self.index = at
+            out.append(self._type_definition())
+            return True
+        end = self.type_end(at)
+        if end is not None and self.tokens[end].kind in (NAME, STRING) and not self.tokens[end].line_break:
+            if self.tokens[end].kind == STRING and not modified:
+                return False
+            at = end
+        elif not modified:
+            return False
+        elif self.tokens[at].kind == NAME and self.tokens[at + 1].kind == NAME and not self.tokens[at + 1].line_break:
+            at += 1  # `def list items`: a lower-case type
+        self.index = at
+        if self.at("(") and modified:
+            out.append(self._declare_multiple(start))
+            return True
+        name = self.token
+        if name.kind not in (NAME, STRING):
+            raise self.unexpected()
+        self.take()
+        if self.at("(") and not self.token.line_break:
+            out.append(self._method(start, name))
+        else:
+            self._declare(out, start, name)
+        return True
+
+    def _declare(self, out: list[n.Statement], start: Token, name: Token) -> None:
+        while True:
+            if name.kind != NAME:
+                raise self.unexpected()
+            value = None
+            if self.at("=") and not self.token.line_break:
+                self.take()
+                value = self.expression(command=True)
+            out.append(n.Declare(start.position, (name.text,), value))
+            if not self.accept(","):
+                return
+            name = self.take()
+
+    def _declare_multiple(self, start: Token) -> n.Statement:
+        self.expect("(")
+        names = tuple(item.name for item in self.parameters(")"))
+        self.expect(")")
+        self.expect("=")
+        return n.Declare(start.position, names, self.expression(command=True), multiple=True)
+
+    def _method(self, start: Token, name: Token) -> n.Statement:
+        self.expect("(")
+        parameters = self.parameters(")")
+        self.expect(")")
+        if self.accept("throws"):
+            while self.token.kind == NAME or self.at(".", ","):
+                self.take()
+        if not self.at("{"):
+            raise self.unexpected()
+        title = name.text if name.kind == NAME else "".join(p for p in name.value if isinstance(p, str))  # type: ignore[attr-defined]
+        return n.MethodDefinition(start.position, title, parameters, self._block())
+
+    def _type_definition(self) -> n.Statement:
+        token = self.take()
+        name = self.take()
+        while not self.at("{"):
+            if self.token.kind == END:
+                raise self.unexpected()
+            self.take()
+        self.index = self.closing(self.index) + 1
+        return n.OpaqueStatement(token.position, f"{token.text} {name.text}")
+
+    # --- by keyword: `_<word>_statement` is called with the word taken --------------------------------------------
+
+    def _block(self) -> tuple[n.Statement, ...]:
+        self.expect("{")
+        body = self.statements("}")
+        self.expect("}")
+        return body
+
+    def _body(self) -> tuple[n.Statement, ...]:
+        if self.at("{"):
+            return self._block()
+        if self.accept(";"):
+            return ()
+        out: list[n.Statement] = []
+        with self.deeper():
+            self._statement(out)
+        return tuple(out)
+
+    def _condition(self) -> n.Expression:
+        self.expect("(")
+        condition = self.expression(command=True)
+        self.expect(")")
+        return condition
+
+    def _if_statement(self, start: Token) -> n.Statement:
+        condition = self._condition()
+        then = self._body()
+        otherwise: tuple[n.Statement, ...] = ()
+        if self.at(";") and self.ahead().text == "else":
+            self.take()
+        if self.accept("else"):
+            otherwise = self._body()
+        return n.If(start.position, condition, then, otherwise)
+
+    def _for_statement(self, start: Token) -> n.Statement:
+        self.expect("(")
+        name = self._loop_name()
+        if name is not None:
+            items = self.expression()
+            self.expect(")")
+            return n.ForIn(start.position, name, items, self._body())
+        first: list[n.Statement] = []
+        if not self.at(";"):
+            if not self._declaration(first):
+                first.append(n.ExpressionStatement(self.token.position, self.expression()))
+            while self.accept(","):
+                first.append(n.ExpressionStatement(self.token.position, self.expression()))
+        self.expect(";")
+        condition = None if self.at(";") else self.expression()
+        self.expect(";")
+        step: list[n.Expression] = []
+        while not self.at(")"):
+            step.append(self.expression())
+            if not self.accept(","):
+                break
+        self.expect(")")
+        return n.ForClassic(start.position, tuple(first), condition, tuple(step), self._body())
+
+    def _loop_name(self) -> str | None:
+        """Takes `[def|Type] name in` and gives the name; None (and nothing taken) for a classic loop."""
+        at = self.index
+        while self.tokens[at].text in ("def", "final"):
+            at += 1
+        end = self.type_end(at)
+        if end is not None and self.tokens[end].kind == NAME:
+            at = end
+        if self.tokens[at].kind != NAME or self.tokens[at + 1].text not in ("in", ":"):
+            return None
+        self.index = at + 2
+        return self.tokens[at].text
+
+    def _while_statement(self, start: Token) -> n.Statement:
+        return n.While(start.position, self._condition(), self._body())
+
+    def _do_statement(self, start: Token) -> n.Statement:
+        body = self._body()
+        self.expect("while")
+        return n.While(start.position, self._condition(), body, check_first=False)
+
+    def _try_statement(self, start: Token) -> n.Statement:
+        body = self._block()
+        catches: list[n.Catch] = []
+        while self.at("catch"):
+            catches.append(self._catch())
+        last = self._block() if self.accept("finally") else None
+        if not catches and last is None:
+            raise self.unexpected()
+        return n.Try(start.position, body, tuple(catches), last or ())
+
+    def _catch(self) -> n.Catch:
+        start = self.take()
+        self.expect("(")
+        while self.at("final", "def"):
+            self.take()
+        types: list[str] = []
+        while (end := self.type_end(self.index)) is not None and self.tokens[end].text != ")":
+            types.append(self.type_text(end))
+            if not self.accept("|"):
+                break
+        name = self.take()
+        if name.kind != NAME:
+            raise self.unexpected()
+        self.expect(")")
+        return n.Catch(start.position, tuple(types), name.text, self._block())
+
+    def _switch_statement(self, start: Token) -> n.Statement:
+        value = self._condition()
+        self.expect("{")
+        cases: list[n.Case] = []
+        while not self.at("}"):
+            token = self.take()
+            if token.text not in ("case", "default"):
+                self.index -= 1
+                raise self.unexpected()
+            match = self.expression() if token.text == "case" else None
+            self.expect(":")
+            cases.append(n.Case(token.position, match, self.statements("case", "default", "}")))
+        self.expect("}")
+        return n.Switch(start.position, value, tuple(cases))
+
+    def _return_statement(self, start: Token) -> n.Statement:
+        token = self.token
+        if token.kind == END or token.line_break or token.text in (";", "}"):
+            return n.Return(start.position, None)
+        return n.Return(start.position, self.expression(command=True))
+
+    def _break_statement(self, start: Token) -> n.Statement:
+        return self._jump(start)
+
+    def _continue_statement(self, start: Token) -> n.Statement:
+        return self._jump(start)
+
+    def _jump(self, start: Token) -> n.Statement:
+        if self.token.kind == NAME and not self.token.line_break:
+            self.take()
+        return n.Jump(start.position, start.text)
+
+    def _throw_statement(self, start: Token) -> n.Statement:
+        return n.Throw(start.position, self.expression(command=True))
+
+    def _assert_statement(self, start: Token) -> n.Statement:
+        condition = self.expression(command=True)
+        message = self.expression() if self.accept(":") or self.accept(",") else None
+        return n.Assert(start.position, condition, message)
+
+    def _import_statement(self, start: Token) -> n.Statement:
+        self.accept("static")
+        words: list[str] = []
+        while not self.token.line_break and not self.at(";", "}") and self.token.kind != END:
+            words.append(str(self.take().value))
+        if not words or not (words[0][0].isalpha() or words[0][0] in "_$"):
+            raise self.unexpected()
+        return n.Import(start.position, "".join(words))
+
+    _package_statement = _import_statement
