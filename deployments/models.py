@@ -31,6 +31,7 @@ class Service(models.Model):
     )
     replicas = models.PositiveIntegerField(default=0)
     restart_nonce = models.PositiveIntegerField(default=0)
+    generation = models.PositiveIntegerField(default=0, editable=False)  # of the goal last handed to the runtime
     manifest_sha256 = models.CharField(max_length=64, blank=True)
     event_seq = models.PositiveIntegerField(default=0, editable=False)
     state = models.CharField(max_length=10, default="absent", choices=SERVICE_STATES.choices)

@@ -1,0 +1,213 @@
+"""What people do to services: one function starts every change, whatever door it came through."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.db import IntegrityError, transaction
+from django.db.models import Max
+from django.db.models.functions import Now
+
+from builds.models import Version
+from clusters.models import Machine
+from clusters.runtimes import local_traffic
+from deployments import plans
+from deployments.models import Deployment, Service
+from fangduoduo_release.audit import trail
+from fangduoduo_release.common import events, runs
+from fangduoduo_release.common.actor import name_of, user_or_none
+from fangduoduo_release.common.errors import Conflict, Denied, Invalid
+from fangduoduo_release.common.queue import ring
+from fangduoduo_release.common.sentence import S
+from permissions import policy
+from projects import grants
+from projects.models import Project
+
+MAX_REASON = 300
+
+
+def require_change(actor: Any, project: Project, machine: Machine, action: str) -> None:
+    """May this actor make this kind of change on this machine? Raises NotFound, Denied."""
+    operating = action in {Deployment.Action.RESTART, Deployment.Action.SCALE, Deployment.Action.REMOVE}
+    if machine.environment == "test" and action != Deployment.Action.REMOVE:
+        policy.require(actor, "deploy_test_project", project)
+    else:
+        policy.require(actor, "operate_project" if operating else "deploy_project", project)
+    if action != Deployment.Action.REMOVE and not grants.has_machine(project, machine):
+        raise Denied(
+            S("%(project)s has no grant for the machine %(machine)s.", project=project.slug, machine=machine.name),
+            rule="machine_grant",
+            granted_by=["ops"],
+            request_url=f"/projects/{project.slug}/machines/{machine.name}/request/",
+        )
+
+
+def ensure_service(project: Project, machine: Machine) -> Service:
+    """The service row for this project on this machine, with its stable port on kinds that have one."""
+    service = plans.service_for(project, machine)
+    while service is None:
+        port = None
+        if machine.cluster.kind == "local":
+            used = Service.objects.exclude(port=None).values_list("port", flat=True)
+            port = local_traffic().free_port(list(used))
+        try:
+            with transaction.atomic():
+                Service.objects.create(project=project, machine=machine, port=port)
+        except IntegrityError:
+            pass  # somebody made it, or took the port, in between: look again
+        service = plans.service_for(project, machine)
+    return service
+
+
+def draft_service(project: Project, machine: Machine) -> Service:
+    """The service, or an unsaved one to preview with."""
+    return plans.service_for(project, machine) or Service(project=project, machine=machine)
+
+
+def preview_deployment(
+    *,
+    actor: Any,
+    project: Project,
+    machine: Machine,
+    action: str,
+    version: Version | None = None,
+    replicas: int | None = None,
+) -> plans.Preview:
+    """What the change would do; changes nothing. Raises NotFound (may not see), Invalid, Conflict, Rejected."""
+    policy.require(actor, "view_project", project)
+    service = draft_service(project, machine)
+    return plans.preview(service, plans.choose(service, action, version=version, replicas=replicas))
+
+
+def start_deployment(
+    *,
+    actor: Any,
+    project: Project,
+    machine: Machine,
+    action: str,
+    version: Version | None = None,
+    replicas: int | None = None,
+    strategy: str = Deployment.Strategy.ROLLING,
+    reason: str = "",
+) -> Deployment:
+    """Queue one change to one service. Raises Denied, Invalid, Conflict (one is active; nothing to do)."""
+    require_change(actor, project, machine, action)
+    if project.archived and action != Deployment.Action.REMOVE:
+        raise Conflict(S("The project is archived; restore it before deploying."), code="archived")
+    if strategy not in Deployment.Strategy.values:
+        raise Invalid(S("There is no strategy “%(strategy)s” here.", strategy=strategy), fields={"strategy": []})
+    service = ensure_service(project, machine)
+    _refuse_second(service)
+    choice = plans.choose(service, action, version=version, replicas=replicas)
+    facts = plans.preview(service, choice)
+    try:
+        with transaction.atomic():
+            deployment = _create(actor, service, choice, facts, strategy, reason[:MAX_REASON])
+    except IntegrityError as error:
+        raise _already_active(service) from error
+    return deployment
+
+
+def _create(
+    actor: Any, service: Service, choice: plans.Choice, facts: plans.Preview, strategy: str, reason: str
+) -> Deployment:
+    last = Deployment.objects.filter(service=service).aggregate(last=Max("number"))["last"] or 0
+    deployment = Deployment.objects.create(
+        service=service,
+        number=last + 1,
+        action=choice.action,
+        strategy=strategy,
+        version=choice.version,
+        previous_version=service.version,
+        previous=service.last_deployment,
+        restores=choice.restores,
+        spec_revision=choice.spec,
+        replicas=choice.replicas,
+        restart_nonce=choice.nonce,
+        reason=reason,
+        started_by=user_or_none(actor),
+        pins=facts.pins,
+        manifest=facts.manifest,
+        diff=facts.diff,
+        total=choice.replicas,
+        expected_ms=facts.expected_ms,
+        next_at=Now(),
+    )
+    events.record(deployment, "queued", S("Asked for by %(who)s.", who=name_of(actor)), reason=reason)
+    events.record(service, "deployment", deployment=deployment.pk)
+    trail.record(
+        actor,
+        f"deployment.{choice.action}",
+        deployment,
+        before={"version": service.version.number if service.version else None, "replicas": service.replicas},
+        after={
+            "version": choice.version.number if choice.version else None,
+            "replicas": choice.replicas,
+            "machine": service.machine.name,
+            "reason": reason,
+        },
+    )
+    ring("deployment", deployment.pk)
+    return deployment
+
+
+def _refuse_second(service: Service) -> None:
+    if service.deployments.filter(state__in=Deployment.STATES.active).exists():
+        raise _already_active(service)
+
+
+def _already_active(service: Service) -> Conflict:
+    active = (
+        service.deployments.filter(state__in=Deployment.STATES.active).select_related("started_by", "version").first()
+    )
+    who = active.started_by.username if active and active.started_by else "system"
+    return Conflict(
+        S(
+            "Another change to %(service)s is under way (%(action)s, started by %(who)s); wait for it or cancel it.",
+            service=str(service),
+            action=active.action if active else "",
+            who=who,
+        ),
+        code="deployment_active",
+    )
+
+
+def cancel_deployment(*, actor: Any, deployment: Deployment) -> None:
+    """Ask for a stop; what ran before is restored. Raises Denied, Conflict."""
+    require_change(actor, deployment.service.project, deployment.service.machine, deployment.action)
+    with transaction.atomic():
+        runs.request_cancel(deployment, name_of(actor))
+        trail.record(actor, "deployment.cancel", deployment)
+        ring("deployment", deployment.pk)
+
+
+def pause_deployment(*, actor: Any, deployment: Deployment, paused: bool) -> None:
+    """Hold a running deployment where it is, or let it go on. Raises Denied, Conflict."""
+    require_change(actor, deployment.service.project, deployment.service.machine, deployment.action)
+    source, target = ("running", "paused") if paused else ("paused", "running")
+    with transaction.atomic():
+        # A compare-and-set from a door: the engine sees the new state at its next look.
+        moved = Deployment.objects.filter(pk=deployment.pk, state=source, cancel_requested_at=None)
+        if not moved.update(state=target):
+            raise Conflict(S("It is not %(state)s now.", state=source), code="illegal_move")
+        word = S("Paused by %(who)s.", who=name_of(actor)) if paused else S("Resumed by %(who)s.", who=name_of(actor))
+        events.record(deployment, "state", word, state=target)
+        trail.record(actor, "deployment.pause" if paused else "deployment.resume", deployment)
+        runs.poke(deployment)
+        ring("deployment", deployment.pk)
+
+
+def settle_for_ops(*, actor: Any, run: Any, retry: bool) -> None:
+    """A run that waits for ops: try again, or end it as failed. Ops only. Raises Denied, Conflict."""
+    policy.require_ops(actor)
+    with transaction.atomic():
+        waiting = type(run).objects.filter(pk=run.pk, needs_ops=True)
+        if not waiting.update(needs_ops=False, attempts=0, next_at=Now()):
+            raise Conflict(S("It does not wait for ops any more."), code="illegal_move")
+        run.refresh_from_db()
+        trail.record(actor, "run.retry" if retry else "run.give_up", run)
+        if retry:
+            events.record(run, "ops_retry", S("%(who)s let it try again.", who=name_of(actor)))
+            runs.poke(run)
+        else:
+            runs.fail(run, S("%(who)s from ops ended it.", who=name_of(actor)), code="given_up")

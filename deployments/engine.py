@@ -1,0 +1,191 @@
+"""What happens next to a deployment: apply the goal, follow the roll-out, restore what ran before when it fails.
+
+Every step asks the runtime again from the rows; a crash between any two lines is followed by the same step. The
+service's wanted state changes only together with the final state, so until then the way back is known.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.db import transaction
+from django.db.models import QuerySet
+from django.db.models.functions import Now
+from django.utils import timezone
+
+from clusters.drivers.runtime.base import Observed, Wanted
+from clusters.runtimes import runtime_of
+from deployments import observing, wanted
+from deployments.models import Deployment, Service
+from fangduoduo_release.common import events, runs
+from fangduoduo_release.common.engines import Again
+from fangduoduo_release.common.errors import AppError, Unavailable
+from fangduoduo_release.common.sentence import S, Sentence
+
+WAIT_S = 0.25
+LATE_S = 120.0  # on top of what the spec allows a start and a drain to take
+
+
+class DeploymentEngine:
+    """Engine of kind "deployment"."""
+
+    kind = "deployment"
+    model = Deployment
+
+    def mine(self, rows: QuerySet[Deployment]) -> QuerySet[Deployment]:
+        return rows
+
+    def advance(self, deployment: Deployment) -> Again | None:
+        if deployment.state == "queued":
+            return self._begin(deployment)
+        if deployment.phase == "rolling_back":
+            return self._restore(deployment)
+        if deployment.cancel_requested_at is not None:
+            return self._turn_back(
+                deployment, S("Cancelled by %(who)s.", who=deployment.cancel_requested_by), "cancelled"
+            )
+        if deployment.state == "paused":
+            return Again(None)
+        if deployment.deadline_at is not None and deployment.deadline_at < timezone.now():
+            return self._turn_back(
+                deployment, S("It took longer than it may; the old version keeps serving."), "too_late"
+            )
+        return self._roll(deployment)
+
+    def _begin(self, deployment: Deployment) -> Again | None:
+        if deployment.cancel_requested_at is not None:
+            runs.transition(deployment, "cancelled", S("Cancelled by %(who)s.", who=deployment.cancel_requested_by))
+            return None
+        patience = LATE_S
+        try:
+            if deployment.action != Deployment.Action.REMOVE:
+                goal = wanted.of_deployment(deployment)
+                patience += (goal.spec.start_deadline_s + goal.spec.drain_s) * max(1, deployment.replicas)
+                plan = _runtime(deployment).plan(goal)
+                deployment.pins["manifest_sha256"] = plan.sha256
+                runs.write(deployment, pins=deployment.pins, manifest=plan.manifest)
+        except Unavailable:
+            raise
+        except AppError as error:
+            runs.fail(deployment, error.sentence, code=error.code)
+            return None
+        runs.transition(deployment, "running", S("Applying."), phase="applying", deadline_at=runs.in_seconds(patience))
+        return Again(0)
+
+    def _roll(self, deployment: Deployment) -> Again | None:
+        service = deployment.service
+        runtime = _runtime(deployment)
+        try:
+            if deployment.action == Deployment.Action.REMOVE:
+                _use_generation(deployment, wanted.generation_of(deployment))
+                observed = runtime.remove(wanted.ref_of(service), wait_s=WAIT_S)
+            else:
+                goal = wanted.of_deployment(deployment)
+                if deployment.phase == "applying":
+                    _use_generation(deployment, goal.generation)
+                    runtime.apply(goal)
+                    runs.write(deployment, phase="rolling")
+                observed = runtime.advance(goal, wait_s=WAIT_S)
+        except Unavailable:
+            raise
+        except AppError as error:
+            return self._turn_back(deployment, error.sentence, error.code)
+        self._report(deployment, observed)
+        if observed.failure is not None:
+            evidence = observed.failure.evidence
+            return self._turn_back(deployment, observed.failure.sentence, observed.failure.code, evidence)
+        if self._reached(deployment, observed):
+            self._succeed(deployment)
+            return None
+        return Again(min(observed.look_again_s, 0.3))
+
+    @staticmethod
+    def _reached(deployment: Deployment, observed: Observed) -> bool:
+        if deployment.action == Deployment.Action.REMOVE:
+            return observed.state == "absent"
+        return observed.green(deployment.pins["digest"])
+
+    def _report(self, deployment: Deployment, observed: Observed) -> None:
+        changed = observing.store(deployment.service, observed)
+        doing = observed.doing.as_json() if observed.doing else None
+        if not changed and doing == deployment.pins.get("doing"):
+            return
+        with transaction.atomic():
+            deployment.pins["doing"] = doing
+            runs.write(
+                deployment, ready=observed.ready, total=max(observed.total, deployment.replicas), pins=deployment.pins
+            )
+            events.record(
+                deployment, "progress", observed.doing or events.NOTHING, ready=observed.ready, total=observed.total
+            )
+
+    def _succeed(self, deployment: Deployment) -> None:
+        service = deployment.service
+        with transaction.atomic():
+            deployment.pins.pop("doing", None)
+            Service.objects.filter(pk=service.pk).update(
+                version=deployment.version,
+                spec_revision=deployment.spec_revision,
+                replicas=deployment.replicas,
+                restart_nonce=deployment.restart_nonce,
+                manifest_sha256=deployment.pins.get("manifest_sha256", ""),
+                last_deployment=deployment,
+                changed_at=Now(),
+            )
+            runs.transition(deployment, "succeeded", S("Done."), phase="", pins=deployment.pins, error=None)
+            events.record(service, "changed", deployment=deployment.pk)
+
+    # -- the way back ---------------------------------------------------------------------------------------------
+
+    def _turn_back(self, deployment: Deployment, why: Sentence, code: str, evidence: str = "") -> Again:
+        """Remember why, then restore what ran before; the old instances serve all the while."""
+        error = {"code": code, "sentence": why.as_json(), "evidence": evidence[-20_000:]}
+        with transaction.atomic():
+            runs.write(deployment, phase="rolling_back", error=error, state="running")
+            events.record(deployment, "turning_back", why)
+        return Again(0)
+
+    def _restore(self, deployment: Deployment) -> Again | None:
+        service = deployment.service
+        runtime = _runtime(deployment)
+        generation = wanted.generation_of(deployment, restoring=True)
+        before = wanted.of_service(service, generation=generation)
+        _use_generation(deployment, generation)
+        if before is None:
+            observed = runtime.remove(wanted.ref_of(service), wait_s=WAIT_S)
+            back = observed.state == "absent"
+        else:
+            observed = self._apply_before(runtime, before)
+            back = observed.settled or observed.failure is not None
+        self._report(deployment, observed)
+        if not back:
+            return Again(min(observed.look_again_s, 0.3))
+        error: dict[str, Any] = deployment.error or {}
+        state = "cancelled" if error.get("code") == "cancelled" else "failed"
+        deployment.pins.pop("doing", None)
+        runs.transition(
+            deployment, state, Sentence.from_json(error.get("sentence") or {}), phase="", pins=deployment.pins
+        )
+        events.record(service, "changed", deployment=deployment.pk)
+        return None
+
+    @staticmethod
+    def _apply_before(runtime: Any, before: Wanted) -> Observed:
+        runtime.apply(before)
+        observed: Observed = runtime.advance(before, wait_s=WAIT_S)
+        return observed
+
+
+def _runtime(deployment: Deployment) -> Any:
+    return runtime_of(deployment.service.machine.cluster)
+
+
+def _use_generation(deployment: Deployment, generation: int) -> None:
+    """Remember the goal's generation before the runtime is given it, under our claim."""
+    service = deployment.service
+    if service.generation >= generation:
+        return
+    with transaction.atomic():
+        runs.renew(deployment)
+        Service.objects.filter(pk=service.pk, generation__lt=generation).update(generation=generation)
+    service.generation = generation

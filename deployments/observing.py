@@ -1,0 +1,75 @@
+"""Write down what a runtime observed of a service: its rows, and an event when something a person sees changed."""
+
+from __future__ import annotations
+
+from django.db import transaction
+from django.db.models.functions import Now
+
+from clusters.drivers.runtime.base import Observed
+from deployments.models import Instance, Service
+from fangduoduo_release.common import events
+
+STATES = {
+    "absent": "absent",
+    "converging": "changing",
+    "removing": "changing",
+    "ready": "healthy",
+    "degraded": "degraded",
+    "stopped": "down",
+    "failed": "down",
+}
+
+
+def store(service: Service, observed: Observed) -> bool:
+    """Keep the observation; True when it differs from the last one in anything a person sees."""
+    state = STATES.get(observed.state, "unknown")
+    if observed.state == "failed" and observed.ready:
+        state = "degraded"
+    digests = observed.digests
+    digest = next(iter(digests)) if len(digests) == 1 else ""
+    seen = {
+        i.name: (
+            i.state, i.ready, i.restarts, i.digest, i.node, f"{i.node}:{i.port}" if i.port else "",
+            i.started_at, i.reason.as_json() if i.reason else None,
+        )
+        for i in observed.instances
+    }  # fmt: skip
+    known = {
+        i.name: (i.state, i.ready, i.restarts, i.digest, i.node, i.address, i.started_at, i.reason)
+        for i in service.instances.all()
+    }
+    facts = (state, observed.ready, observed.total, digest)
+    changed = seen != known or facts != (service.state, service.ready, service.total, service.observed_digest)
+    with transaction.atomic():
+        if changed:
+            _write_instances(service, seen, known)
+            service.state, service.ready, service.total, service.observed_digest = facts
+            Service.objects.filter(pk=service.pk).update(
+                state=state, ready=observed.ready, total=observed.total, observed_digest=digest, observed_at=Now()
+            )
+            events.record(service, "observed", ready=observed.ready, total=observed.total, state=state)
+        else:
+            Service.objects.filter(pk=service.pk).update(observed_at=Now())
+    return changed
+
+
+def _write_instances(service: Service, seen: dict[str, tuple], known: dict[str, tuple]) -> None:  # type: ignore[type-arg]
+    Instance.objects.filter(service=service).exclude(name__in=list(seen)).delete()
+    for name, facts in seen.items():
+        if known.get(name) == facts:
+            continue
+        state, ready, restarts, digest, node, address, started_at, reason = facts
+        Instance.objects.update_or_create(
+            service=service,
+            name=name,
+            defaults={
+                "state": state,
+                "ready": ready,
+                "restarts": restarts,
+                "digest": digest,
+                "node": node,
+                "address": address,
+                "started_at": started_at,
+                "reason": reason,
+            },
+        )

@@ -1,0 +1,208 @@
+"""What a change would do, before anybody confirms it: pins, diff, warnings, commits, expected duration. Changes nothing."""
+
+from __future__ import annotations
+
+import statistics
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
+
+from django.db.models import F
+
+from builds.models import Version
+from clusters.models import Machine
+from clusters.runtimes import runtime_of
+from deployments import wanted
+from deployments.models import Deployment, Service
+from fangduoduo_release.common.errors import AppError, Conflict, Invalid, NotFound
+from fangduoduo_release.common.sentence import S, Sentence
+from projects import specs
+from projects.drivers.source.base import Commit
+from projects.models import Project, SpecRevision
+from projects.sources import source_of
+
+MAX_COMMITS = 50
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """A change with everything it pins already chosen."""
+
+    action: str
+    version: Version | None
+    spec: SpecRevision | None
+    replicas: int
+    nonce: int
+    restores: Deployment | None = None
+
+
+@dataclass(slots=True)
+class Preview:
+    """What a person reads beside the confirm button."""
+
+    choice: Choice
+    pins: dict[str, Any]
+    diff: str = ""
+    manifest: str = ""
+    warnings: list[Sentence] = field(default_factory=list)
+    commits: list[Commit] = field(default_factory=list)
+    undone: list[Commit] = field(default_factory=list)
+    expected_ms: int | None = None
+
+
+def choose(service: Service, action: str, *, version: Version | None = None, replicas: int | None = None) -> Choice:
+    """Complete what a person asked for. Raises Invalid, NotFound, Conflict, each with its sentence."""
+    if replicas is not None and not 0 <= replicas <= 100:
+        raise Invalid(S("Replicas are a number from 0 to 100."), fields={"replicas": []})
+    if action == Deployment.Action.DEPLOY:
+        return _deploy(service, version, replicas)
+    if action == Deployment.Action.ROLLBACK:
+        return _rollback(service, version)
+    if action not in Deployment.Action.values:
+        raise Invalid(S("There is no action “%(action)s”.", action=action), fields={"action": []})
+    if service.version is None:
+        raise Conflict(S("Nothing runs here yet; deploy a version first."), code="nothing_runs")
+    if action == Deployment.Action.REMOVE:
+        return Choice(action, None, None, 0, service.restart_nonce)
+    if action == Deployment.Action.SCALE and replicas is None:
+        raise Invalid(S("Say how many replicas you want."), fields={"replicas": []})
+    nonce = service.restart_nonce + (1 if action == Deployment.Action.RESTART else 0)
+    count = service.replicas if replicas is None else replicas
+    return Choice(action, service.version, service.spec_revision, count, nonce)
+
+
+def _deploy(service: Service, version: Version | None, replicas: int | None) -> Choice:
+    chosen = version or service.project.versions.filter(removed_at=None).order_by("-number").first()
+    if chosen is None:
+        raise NotFound(S("This project has no version yet; build one first."), code="no_version")
+    if chosen.project_id != service.project_id:
+        raise NotFound(S("This version belongs to another project."), code="no_version")
+    spec = specs.latest(service.project)
+    if spec is None:
+        raise Invalid(S("This project has no spec yet; fill it in on its Settings page."), code="no_spec")
+    count = replicas if replicas is not None else int(spec.spec.get("replicas", 1))
+    return Choice(Deployment.Action.DEPLOY, chosen, spec, count, service.restart_nonce)
+
+
+def rollback_targets(service: Service) -> list[Deployment]:
+    """The last good deployment of each other version that ran here, newest first."""
+    done = (
+        service.deployments.filter(state="succeeded")
+        .exclude(version=None)
+        .exclude(version=service.version_id)
+        .select_related("version", "version__build", "spec_revision", "started_by")
+        .order_by("-id")[:200]
+    )
+    found: dict[int, Deployment] = {}
+    for deployment in done:
+        found.setdefault(deployment.version_id or 0, deployment)
+    return list(found.values())
+
+
+def _rollback(service: Service, version: Version | None) -> Choice:
+    targets = rollback_targets(service)
+    if version is not None:
+        targets = [t for t in targets if t.version_id == version.pk]
+    if not targets:
+        if version is not None and version.pk == service.version_id:
+            raise Conflict(S("Version #%(number)s is what runs here now.", number=version.number), code="same_version")
+        if version is not None:
+            raise Conflict(
+                S(
+                    "Version #%(number)s never ran here, so there is nothing to go back to; deploy it.",
+                    number=version.number,
+                ),
+                code="never_ran",
+            )
+        raise Conflict(S("No other version ran here before."), code="nothing_before")
+    target = targets[0]
+    return Choice(
+        Deployment.Action.ROLLBACK, target.version, target.spec_revision, target.replicas, service.restart_nonce, target
+    )
+
+
+def preview(service: Service, choice: Choice) -> Preview:
+    """Pins, diff, warnings and commits of a completed choice. Raises Rejected (files gone), Unavailable (runtime)."""
+    found = Preview(choice, pins_of(choice))
+    found.expected_ms = expected_ms(service, choice.action)
+    if choice.version is None or choice.spec is None:
+        found.warnings.append(S("All instances stop and the address answers no more."))
+        return found
+    goal = wanted.goal(
+        service, version=choice.version, spec=choice.spec, replicas=choice.replicas, nonce=choice.nonce,
+        generation=service.generation,
+    )  # fmt: skip
+    plan = runtime_of(service.machine.cluster).plan(goal)
+    found.diff, found.manifest = plan.diff, plan.manifest
+    found.pins["manifest_sha256"] = plan.sha256
+    found.warnings.extend(plan.warnings)
+    _warn(service, choice, found, changed=plan.changed)
+    _compare(service, choice, found)
+    return found
+
+
+def pins_of(choice: Choice) -> dict[str, Any]:
+    """The five pins as far as they are known before the manifest is rendered."""
+    version, spec = choice.version, choice.spec
+    revision = version.build.pipeline.number if version and version.build.pipeline else None
+    return {
+        "digest": version.pin if version else "",
+        "config": {"source": "portal", "key": "spec", "revision": spec.number, "sha256": spec.sha256} if spec else None,
+        "manifest_sha256": "",
+        "pipeline_revision": revision,
+        "traffic": {"stable": 100, "canary": 0},
+    }
+
+
+def _warn(service: Service, choice: Choice, found: Preview, *, changed: bool) -> None:
+    version = choice.version
+    if version is None:
+        return
+    if choice.action == Deployment.Action.DEPLOY:
+        if service.version is not None and version.number < service.version.number:
+            found.warnings.append(
+                S("#%(new)s is older than #%(now)s, which runs here.", new=version.number, now=service.version.number)
+            )
+        if service.version_id == version.pk and not changed:
+            found.warnings.append(S("This version runs here already and nothing would change."))
+    if version.build.tests_passed is None:
+        found.warnings.append(S("This version was not tested: its build reported no tests."))
+    if choice.replicas == 0:
+        found.warnings.append(S("With 0 replicas nothing will run."))
+
+
+def _compare(service: Service, choice: Choice, found: Preview) -> None:
+    old, new = service.version, choice.version
+    if old is None or new is None or old.commit_sha == new.commit_sha:
+        return
+    try:
+        found.commits = commits_between(service.project, old.commit_sha, new.commit_sha)
+        found.undone = commits_between(service.project, new.commit_sha, old.commit_sha)
+    except AppError as error:
+        found.warnings.append(S("The commits in between cannot be listed: %(why)s", why=str(error.sentence)))
+
+
+def commits_between(project: Project, old: str, new: str) -> list[Commit]:
+    """Commits that lead to `new` and are not in `old`, newest first, at most 50."""
+    source, repository = source_of(project)
+    return source.log(repository, new, after=old, limit=MAX_COMMITS)
+
+
+def expected_ms(service: Service, action: str) -> int | None:
+    """Median of the last five like it, here; None before the first."""
+    took = (
+        Deployment.objects.filter(service=service, action=action, state="succeeded", started_at__isnull=False)
+        .annotate(took=F("finished_at") - F("started_at"))
+        .order_by("-id")
+        .values_list("took", flat=True)[:5]
+    )
+    values = [t / timedelta(milliseconds=1) for t in took if t is not None]
+    return int(statistics.median(values)) if values else None
+
+
+def service_for(project: Project, machine: Machine) -> Service | None:
+    return (
+        Service.objects.select_related("project", "machine__cluster", "version")
+        .filter(project=project, machine=machine)
+        .first()
+    )

@@ -1,0 +1,42 @@
+"""The duties over services: compare wanted with observed, restart what died, end what belongs to nobody."""
+
+from __future__ import annotations
+
+import logging
+
+from clusters.drivers.runtime.base import ServiceRef
+from clusters.models import Cluster
+from clusters.runtimes import runtime_of
+from deployments import observing, wanted
+from deployments.models import Deployment, Service
+from fangduoduo_release.common.errors import AppError
+
+logger = logging.getLogger(__name__)
+
+
+def look_after_services() -> int:
+    """One look at every service that nobody is changing; returns how many differed from the last look."""
+    changed = 0
+    busy = Deployment.objects.filter(state__in=Deployment.STATES.active).values("service")
+    rows = Service.objects.exclude(pk__in=busy).exclude(generation=0)
+    for service in rows.select_related("project", "machine__cluster", "version", "spec_revision", "last_deployment"):
+        runtime = runtime_of(service.machine.cluster)
+        try:
+            goal = wanted.of_service(service)
+            observed = runtime.advance(goal) if goal is not None else runtime.observe(wanted.ref_of(service))
+        except AppError as error:
+            logger.warning("cannot look after %s: %s", service, error)
+            continue
+        changed += observing.store(service, observed)
+    return changed
+
+
+def end_orphans() -> int:
+    """End processes that belong to no service we know; returns how many."""
+    known = [ServiceRef(str(key)) for key in Service.objects.values_list("key", flat=True)]
+    killed = 0
+    for cluster in Cluster.objects.filter(kind="local")[:1]:
+        runtime = runtime_of(cluster)
+        runtime.ensure()
+        killed += len(runtime.reconcile(known).killed)
+    return killed

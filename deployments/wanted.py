@@ -1,0 +1,93 @@
+"""From rows to the goal a runtime is given: one deployment's, or the one a service has now."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from builds import versions
+from builds.models import Version
+from clusters.drivers.runtime.base import Artifact, ServiceRef, Wanted
+from deployments.models import Deployment, Service
+from fangduoduo_release.common.errors import Rejected
+from fangduoduo_release.common.sentence import S
+from projects import specs
+from projects.models import SpecRevision
+
+
+def ref_of(service: Service) -> ServiceRef:
+    return ServiceRef(str(service.key))
+
+
+def artifact_of(version: Version) -> Artifact:
+    """The version as a runtime takes it. Raises Rejected when retention has removed its files."""
+    path = versions.archive_path(version)
+    if path is None and not version.image:
+        raise Rejected(
+            S("The files of version #%(number)s are gone; build its commit again.", number=version.number),
+            code="no_artifact",
+        )
+    return Artifact(digest=version.pin, archive=str(path or ""), image=version.image)
+
+
+def goal(
+    service: Service,
+    *,
+    version: Version,
+    spec: SpecRevision,
+    replicas: int,
+    nonce: int,
+    generation: int,
+    deployment: str = "",
+) -> Wanted:
+    """The whole goal for `service`. Raises Rejected (files gone), Invalid (a spec this runtime cannot render)."""
+    typed = specs.service_spec(spec)
+    values: dict[str, Any] = {name: getattr(typed, name) for name in typed.__dataclass_fields__}
+    values["replicas"] = replicas
+    return Wanted(
+        service=ref_of(service),
+        generation=generation,
+        project=service.project.slug,
+        machine=service.machine.name,
+        deployment=deployment,
+        spec=type(typed)(**values),
+        artifact=artifact_of(version),
+        stable_port=service.port or 0,
+        placement=service.machine.placement,
+        restart_nonce=str(nonce) if nonce else "",
+    )
+
+
+def of_deployment(deployment: Deployment) -> Wanted:
+    """What this deployment wants to reach (not for remove)."""
+    if deployment.version is None or deployment.spec_revision is None:
+        raise Rejected(S("This deployment has no version to run."), code="no_version")
+    return goal(
+        deployment.service,
+        version=deployment.version,
+        spec=deployment.spec_revision,
+        replicas=deployment.replicas,
+        nonce=deployment.restart_nonce,
+        generation=generation_of(deployment),
+        deployment=str(deployment.key),
+    )
+
+
+def of_service(service: Service, *, generation: int | None = None) -> Wanted | None:
+    """What the service is to be when nothing is being changed; None when nothing is to run."""
+    if service.version is None or service.spec_revision is None:
+        return None
+    last = service.last_deployment
+    return goal(
+        service,
+        version=service.version,
+        spec=service.spec_revision,
+        replicas=service.replicas,
+        nonce=service.restart_nonce,
+        generation=service.generation if generation is None else generation,
+        deployment=str(last.key) if last else "",
+    )
+
+
+def generation_of(deployment: Deployment, *, restoring: bool = False) -> int:
+    """Generations grow with the deployments of a service: even towards the goal, odd on the way back."""
+    return deployment.number * 2 + (1 if restoring else 0)
