@@ -15,6 +15,8 @@ import dj_database_url
 from cryptography.fernet import Fernet
 from django.utils.translation import gettext_lazy as _
 
+from fangduoduo_release.common.watch.duty import Duty
+
 BASE_DIR = Path(__file__).resolve().parent.parent
 ENVIRONMENT = os.environ.get("FDD_ENV", "production")
 LOCAL = ENVIRONMENT == "local"
@@ -134,6 +136,7 @@ DATABASE_URL = os.environ.get("DATABASE_URL", f"sqlite:///{VAR / 'db.sqlite3'}")
 DATABASES = {"default": dj_database_url.parse(DATABASE_URL, conn_max_age=0 if PROCESS == "web" else 600)}
 if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
     VAR.mkdir(mode=0o700, parents=True, exist_ok=True)
+    DATABASES["default"]["TEST"] = {"NAME": str(VAR / "test.sqlite3")}  # a file: threads and processes can share it
     DATABASES["default"]["OPTIONS"] = {
         "transaction_mode": "IMMEDIATE",  # a writer waits its turn instead of failing half-way with "locked"
         "timeout": env_int("SQLITE_TIMEOUT_S", 20),
@@ -190,7 +193,16 @@ CHANNEL_LAYERS = {
         else {"BACKEND": "channels.layers.InMemoryChannelLayer"}
     )
 }
+DUTIES: list[Duty] = []  # what `manage.py watch` calls every now and then, on one process at a time
 WORKER_COMPANIONS = {"agents": "builds.agents.host.main"}
+# What sockets wake for, who may listen, and whose a bearer token is; named here because common imports no app.
+SOCKET_TOPICS = {
+    "builds": "builds.models.Build",
+    "deployments": "deployments.models.Deployment",
+    "services": "deployments.models.Service",
+}
+SOCKET_GUARD = "permissions.policy.fetch"
+SOCKET_BEARER = "permissions.tokens.user_of_bearer"
 LEASE_S = env_int("FDD_LEASE_S", 15)
 BUILD_LIMITS = {
     "wall_seconds": env_int("FDD_BUILD_WALL_S", 3600),

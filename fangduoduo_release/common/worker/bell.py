@@ -29,7 +29,7 @@ def ring() -> None:
     with contextlib.suppress(OSError):
         folder = os.open(_folder(), os.O_RDONLY | os.O_DIRECTORY)
         try:
-            for name in os.listdir(folder):
+            for name in os.listdir(folder):  # noqa: PTH208 - of this descriptor
                 _ring_one(folder, name)
         finally:
             os.close(folder)

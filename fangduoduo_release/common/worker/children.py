@@ -21,7 +21,7 @@ _libc = ctypes.CDLL(None, use_errno=True)
 
 
 class Stop:
-    """"Please stop", safe to say from a signal handler and from another process; nobody can die holding a lock of it."""
+    """A wish to stop: safe to say from a signal handler and from another process; no lock that a killed process could keep."""
 
     def __init__(self, on_wait: Callable[[], None] | None = None) -> None:
         self._fd = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)

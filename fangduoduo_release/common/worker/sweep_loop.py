@@ -8,7 +8,7 @@ import signal
 import time
 
 from django.conf import settings
-from django.db import close_old_connections, connections
+from django.db import DatabaseError, close_old_connections, connections
 
 from fangduoduo_release.common import leases
 from fangduoduo_release.common.models import Beat
@@ -62,6 +62,8 @@ class SweepLoop:
                 logger.exception("the sweeper cannot look; it tries again every second")
 
     def _beat(self) -> None:
+        if not self._beat_at:
+            leases.forget_old_beats()
         leases.beat(
             self._name,
             "worker",
@@ -77,6 +79,6 @@ class SweepLoop:
         self._sweeper.close()
         try:
             Beat.objects.filter(name=self._name).delete()
-        except Exception:  # a last courtesy: the ops page shows an old beat instead
+        except DatabaseError:  # a last courtesy: the ops page shows an old beat instead
             logger.info("no goodbye: the database is away")
         connections.close_all()
