@@ -38,3 +38,13 @@ def user_of_basic(header: str) -> User | None:
         return None
     user = authenticate(None, username=name, password=password)
     return user if isinstance(user, User) else None
+
+
+def user_of_bearer(header: str) -> User | None:
+    """The user behind an `Authorization: Bearer fdd_…` header, or None."""
+    scheme, _, text = header.partition(" ")
+    token = ApiToken.find(text.strip()) if scheme.lower() == "bearer" else None
+    if token is None:
+        return None
+    used(token)
+    return token.user
