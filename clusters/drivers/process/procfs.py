@@ -4,7 +4,7 @@ Everything tolerates processes that vanish while they are looked at. Also import
 """
 
 # The shim reads /proc in its loop and must not carry pathlib.
-# ruff: noqa: PTH103, PTH108, PTH115, PTH118, PTH123, PTH208
+# ruff: noqa: PTH115, PTH123, PTH208
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ Must not know what it runs or why, nor import anything beyond the standard libra
 """
 
 # Lean on purpose: pathlib is not free; and the path must be set before the siblings can come.
-# ruff: noqa: E402, PTH100, PTH105, PTH118, PTH120, PTH123
+# ruff: noqa: PTH100, PTH105, PTH118, PTH120, PTH123
 
 from __future__ import annotations
 

@@ -6,7 +6,7 @@ Must not know why a process runs. Lean: imported by the shim.
 """
 
 # The shim must not carry pathlib.
-# ruff: noqa: PTH103, PTH108, PTH115, PTH118, PTH123, PTH208
+# ruff: noqa: PTH103, PTH108, PTH118, PTH208
 
 from __future__ import annotations
 
