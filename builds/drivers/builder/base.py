@@ -82,6 +82,7 @@ class BuildSpec:
     trigger: str = "push"  # push, user, schedule, upstream, retry
     triggered_by: str = ""
     credentials: Mapping[str, Credential] = field(default_factory=dict, repr=False)
+    repository_credential: str = ""  # the id in `credentials` that opens `repository`; "" when it needs none
     secrets: tuple[str, ...] = field(default=(), repr=False)  # more values to mask, bound to no credential
     limits: Limits = field(default_factory=Limits)
     build_url: str = ""
@@ -92,13 +93,16 @@ class BuildSpec:
 
 @dataclass(frozen=True, slots=True)
 class StageUpdate:
-    """The newest whole truth about one stage (idempotent by `id`, unique in the build; parents come first)."""
+    """The newest whole truth about one stage (idempotent by `id`; parents come first).
+
+    `path` is the chain of names from the top as in the pipeline's stage tree; `id` is the same as one string."""
 
     id: str
     parent: str | None
     name: str
     state: StageState
-    kind: Literal["stage", "parallel", "matrix", "branch", "cell", "post", "checkout"] = "stage"
+    path: tuple[str, ...] = ()
+    kind: Literal["stage", "parallel", "matrix", "cell", "post", "checkout"] = "stage"
     started_at: datetime | None = None
     finished_at: datetime | None = None
     sentence: Sentence | None = None

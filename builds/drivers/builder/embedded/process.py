@@ -1,0 +1,282 @@
+"""Runs one program for a build: own session, clean environment, limits, output as it comes, killed as a whole.
+
+The caller gives argv, environment and where bytes go; a scope says when to stop. Knows nothing of steps, logs or Groovy.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import resource
+import selectors
+import signal
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..base import Limits
+from .control import Consumed, Scope
+from .orphans import kill_matching
+
+GRACE_SECONDS = 3.0
+_CHUNK = 64 * 1024
+_PIPE_SIZE = 256 * 1024
+_PR_SET_PDEATHSIG = 1
+# PyDLL, not CDLL: the call must not let go of the interpreter lock between fork and exec.
+_prctl = ctypes.PyDLL(None).prctl
+Take = Callable[[bytes], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """What to start. `marks` name the processes of this step in their environment, for finding strays."""
+
+    argv: Sequence[str]
+    cwd: Path
+    environment: Mapping[str, str]
+    limits: Limits
+    marks: Mapping[str, str]
+
+
+class Leftovers:
+    """Reads and drops what background children write after their step is over, so that they do not die of SIGPIPE.
+
+    One per build; `close` ends it (the children then are killed anyway)."""
+
+    def __init__(self) -> None:
+        self._selector = selectors.DefaultSelector()
+        self._lock = threading.Lock()
+        self._thread: threading.Thread | None = None
+        self._wake_read, self._wake_write = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
+        self._new: list[int] = []
+        self._closed = False
+        self._selector.register(self._wake_read, selectors.EVENT_READ)
+
+    def adopt(self, descriptor: int) -> None:
+        with self._lock:
+            if self._closed:
+                os.close(descriptor)
+                return
+            self._new.append(descriptor)
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._drain, name="leftovers", daemon=True)
+                self._thread.start()
+        os.write(self._wake_write, b"x")
+
+    def close(self) -> None:
+        with self._lock:
+            self._closed = True
+        os.write(self._wake_write, b"x")
+        if self._thread is not None:
+            self._thread.join(5)
+        else:
+            self._finish()
+
+    def _drain(self) -> None:
+        while True:
+            for key, _ in self._selector.select():
+                if key.fd == self._wake_read:
+                    os.read(self._wake_read, 4096)
+                elif _read(key.fd) == b"":
+                    self._selector.unregister(key.fd)
+                    os.close(key.fd)
+            with self._lock:
+                for descriptor in self._new:
+                    self._selector.register(descriptor, selectors.EVENT_READ)
+                self._new.clear()
+                if self._closed:
+                    break
+        self._finish()
+
+    def _finish(self) -> None:
+        for key in list(self._selector.get_map().values()):
+            os.close(key.fd)
+        os.close(self._wake_write)
+        self._selector.close()
+
+
+def run(
+    program: Program,
+    scope: Scope,
+    consumed: Consumed,
+    *,
+    out: Take,
+    error: Take | None = None,
+    leftovers: Leftovers | None = None,
+    grace: float = GRACE_SECONDS,
+) -> int:
+    """The exit code (128 + signal when killed). Standard error goes to `out` too unless `error` is given.
+
+    Whatever ends this early (an interrupt, an error of `out`) ends the whole group first, then is raised.
+    Raises OSError when the program cannot be started."""
+    scope.check(consumed)
+    process = _start(program, merged=error is None)
+    takes: dict[int, Take] = {}
+    for stream, take in ((process.stdout, out), (process.stderr, error)):
+        if stream is not None and take is not None:
+            descriptor = os.dup(stream.fileno())
+            stream.close()
+            os.set_blocking(descriptor, False)
+            takes[descriptor] = take
+    try:
+        _pump(process, takes, scope, consumed)
+    except BaseException:
+        _kill(process, program, grace)
+        raise
+    finally:
+        process.wait()
+        for descriptor in takes:
+            if leftovers is not None:
+                leftovers.adopt(descriptor)
+            else:
+                os.close(descriptor)
+    return process.returncode if process.returncode >= 0 else 128 - process.returncode
+
+
+def _start(program: Program, *, merged: bool) -> subprocess.Popen[bytes]:
+    parent = os.getpid()
+    limits = _limits(program.limits)
+
+    def prepare() -> None:
+        # Between fork and exec: only plain system calls.
+        _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+        if os.getppid() != parent:
+            os._exit(127)
+        for kind, value in limits:
+            resource.setrlimit(kind, (value, value))
+
+    return subprocess.Popen(
+        list(program.argv),
+        cwd=program.cwd,
+        env=dict(program.environment),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT if merged else subprocess.PIPE,
+        bufsize=0,
+        start_new_session=True,
+        preexec_fn=prepare,
+        pipesize=_PIPE_SIZE,
+        umask=0o022,
+    )
+
+
+def _limits(limits: Limits) -> list[tuple[int, int]]:
+    mib = 1024 * 1024
+    wanted = [
+        (resource.RLIMIT_CORE, 0),
+        (resource.RLIMIT_NOFILE, limits.open_files),
+        (resource.RLIMIT_NPROC, limits.processes),
+        (resource.RLIMIT_FSIZE, limits.file_size_mib * mib),
+        # Data, not address space: runtimes such as Java and Node.js reserve far more addresses than they use.
+        (resource.RLIMIT_DATA, limits.memory_mib * mib),
+    ]
+    capped = []
+    for kind, value in wanted:
+        hard = resource.getrlimit(kind)[1]
+        if kind == resource.RLIMIT_CORE or value > 0:
+            capped.append((kind, value if hard == resource.RLIM_INFINITY else min(value, hard)))
+    return capped
+
+
+def _pump(process: subprocess.Popen[bytes], takes: dict[int, Take], scope: Scope, consumed: Consumed) -> None:
+    """Move output until the program itself has ended and its pipes are empty (children may still hold them open)."""
+    wake_read, wake_write = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
+    ended = os.pidfd_open(process.pid)
+    selector = selectors.DefaultSelector()
+    try:
+        for descriptor in (*takes, wake_read, ended):
+            selector.register(descriptor, selectors.EVENT_READ)
+
+        def wake() -> None:
+            with suppress(BlockingIOError):
+                os.write(wake_write, b"x")
+
+        with scope.woken_by(wake):
+            running = True
+            while running:
+                scope.check(consumed)
+                for key, _ in selector.select(scope.remaining()):
+                    if key.fd == wake_read:
+                        os.read(wake_read, 4096)
+                    elif key.fd == ended:
+                        running = False
+                    elif not _move(key.fd, takes):
+                        selector.unregister(key.fd)
+        _drain(takes)
+    finally:
+        selector.close()
+        for descriptor in (wake_read, wake_write, ended):
+            os.close(descriptor)
+
+
+def _drain(takes: dict[int, Take]) -> None:
+    """What is in the pipes now; a child that writes for ever does not hold us."""
+    for descriptor in list(takes):
+        left = 4 * _PIPE_SIZE
+        while left > 0:
+            data = _read(descriptor)
+            if not data:
+                if data is not None:
+                    _forget(descriptor, takes)
+                break
+            left -= len(data)
+            takes[descriptor](data)
+
+
+def _move(descriptor: int, takes: dict[int, Take]) -> bool:
+    data = _read(descriptor)
+    if data:
+        takes[descriptor](data)
+        return True
+    if data is None:
+        return True
+    _forget(descriptor, takes)
+    return False
+
+
+def _forget(descriptor: int, takes: dict[int, Take]) -> None:
+    del takes[descriptor]
+    os.close(descriptor)
+
+
+def _read(descriptor: int) -> bytes | None:
+    """Bytes, b"" at the end, None when there is nothing now."""
+    try:
+        return os.read(descriptor, _CHUNK)
+    except BlockingIOError:
+        return None
+
+
+def _kill(process: subprocess.Popen[bytes], program: Program, grace: float) -> None:
+    """SIGTERM to the group, SIGKILL after the grace, then whoever carries this step's marks outside of the group."""
+    group = process.pid
+    end = time.monotonic() + grace
+    if grace > 0 and _signal_group(group, signal.SIGTERM):
+        # Not reaped until the group is gone, so its number cannot be taken by somebody else.
+        while time.monotonic() < end and _group_lives(group):
+            time.sleep(0.01)
+    _signal_group(group, signal.SIGKILL)
+    kill_matching(program.marks, grace=max(0.0, end - time.monotonic()))
+
+
+def _signal_group(group: int, number: signal.Signals) -> bool:
+    try:
+        os.killpg(group, number)
+    except (ProcessLookupError, PermissionError):
+        return False
+    return True
+
+
+def _group_lives(group: int) -> bool:
+    """True while the group has a member that is no zombie."""
+    for name in os.listdir("/proc"):  # noqa: PTH208
+        if name.isdigit():
+            with suppress(OSError), open(f"/proc/{name}/stat", "rb") as file:  # noqa: PTH123
+                fields = file.read().rpartition(b")")[2].split()
+                if int(fields[2]) == group and fields[0] not in (b"Z", b"X"):
+                    return True
+    return False
