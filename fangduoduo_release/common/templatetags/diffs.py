@@ -25,7 +25,7 @@ class DiffLine:
 
 
 def diff_lines(text: str) -> Iterator[DiffLine]:
-    """The lines of a unified diff in order; a hunk ends where its header says, so `--- a` is never taken for a removal."""
+    """The lines of a unified diff. A hunk ends where its header says: `--- a` is never taken for a removal."""
     old = new = old_end = new_end = 0
     source = ""
     for line in text.splitlines():

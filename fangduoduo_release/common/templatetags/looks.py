@@ -15,7 +15,7 @@ from django.utils.translation import gettext_lazy as _
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """`tone`: grey blue green amber red violet. `icon`: a name of the sprite. `spins`: the icon turns (work goes on)."""
+    """`tone`: grey blue green amber red violet. `icon`: a name of the sprite. `spins`: it turns while work goes on."""
 
     tone: str
     icon: str

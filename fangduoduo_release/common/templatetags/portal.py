@@ -44,7 +44,7 @@ NAVIGATION = (
 # --- the frame ---------------------------------------------------------------------------------------------------
 @register.simple_tag(takes_context=True)
 def theme(context: template.Context) -> dict[str, str]:
-    """The reader's theme from the cookie: `choice` auto|light|dark, `now` light|dark (what to draw before any script)."""
+    """The theme from the cookie: `choice` auto|light|dark, `now` light|dark (what to draw before any script)."""
     request = context.get("request")
     stored = request.COOKIES.get("fdd_theme", "") if request else ""
     choice, _dash, resolved = stored.partition("-")
