@@ -1,0 +1,147 @@
+"""`make run`'s supervisor: it starts everything, brings back what dies, and stops all in order."""
+
+from __future__ import annotations
+
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+
+import httpx
+import psutil
+import pytest
+
+from tests.portal import ROOT, Portal, wait_gone
+from tests.waiting import until
+
+pytestmark = pytest.mark.slow
+Portals = Callable[..., Portal]
+
+
+def serve(portal: Portal, **env: str) -> subprocess.CompletedProcess[str]:
+    """A second `serve` with this portal's settings, which is expected to end by itself."""
+    return subprocess.run(
+        [sys.executable, "manage.py", "serve", "--no-demo"],
+        cwd=ROOT, env={**portal.env, **env}, capture_output=True, text=True, timeout=60, stdin=subprocess.DEVNULL,
+    )  # fmt: skip
+
+
+def test_it_says_when_it_is_ready_and_stops_within_ten_seconds(portals: Portals) -> None:
+    portal = portals(demo=False).start()
+    until(lambda: f"is ready at {portal.url}" in portal.log(), what="the welcome")
+    assert "web" in portal.roles()
+    mine = [pid for role in portal.roles() for pid in portal.tree(role)]
+    began = time.monotonic()
+    assert portal.stop() == 0
+    assert time.monotonic() - began <= 10
+    wait_gone(mine)
+    assert portal.processes() == []
+    assert portal.log().rstrip().endswith("Stopped.")
+
+
+def test_a_second_start_is_ready_within_ten_seconds(portals: Portals) -> None:
+    portal = portals(demo=False).start()
+    portal.stop()
+    began = time.monotonic()
+    portal.start()
+    assert time.monotonic() - began <= 10
+
+
+def test_whoever_dies_is_started_again_and_it_says_so(portals: Portals) -> None:
+    portal = portals(demo=False).start()
+    for role in portal.roles():
+        old = portal.kill(role)
+        assert portal.wait_for_new(role, old) != old
+        until(lambda role=role: f"{role} ended (SIGKILL)" in portal.log(), what=f"a line about {role}")
+    until(lambda: answers(portal), timeout=20, what="the web to answer again")
+
+
+def answers(portal: Portal) -> bool:
+    try:
+        return portal.get("/healthz").status_code < 500
+    except httpx.TransportError:
+        return False
+
+
+def test_a_killed_supervisor_takes_its_children_along(portals: Portals) -> None:
+    portal = portals(demo=False).start()
+    mine = [pid for role in portal.roles() for pid in portal.tree(role)]
+    assert portal.process is not None
+    portal.process.kill()
+    portal.process.wait()
+    portal.process = None
+    wait_gone(mine, timeout=15)
+    portal.start()
+    assert answers(portal)
+
+
+def test_sigterm_stops_it_as_ctrl_c_does(portals: Portals) -> None:
+    portal = portals(demo=False).start()
+    assert portal.process is not None
+    portal.process.terminate()
+    assert portal.process.wait(15) == 0
+    assert portal.processes() == []
+
+
+def test_a_second_ctrl_c_stops_at_once(portals: Portals) -> None:
+    portal = portals(demo=False).start()
+    assert portal.process is not None
+    web = psutil.Process(portal.pid("web"))
+    web.suspend()  # it will not hear SIGTERM
+    portal.process.send_signal(signal.SIGINT)
+    until(lambda: "Stopping" in portal.log(), what="the first Ctrl-C to be heard")
+    portal.process.send_signal(signal.SIGINT)
+    assert portal.process.wait(5) == 0
+    assert portal.processes() == []
+
+
+def test_a_child_that_does_not_listen_is_killed_in_time(portals: Portals) -> None:
+    portal = portals(demo=False).start()
+    psutil.Process(portal.pid("web")).suspend()
+    began = time.monotonic()
+    portal.stop()
+    assert time.monotonic() - began <= 10
+
+
+def test_one_portal_per_data_folder(portals: Portals) -> None:
+    portal = portals(demo=False).start()
+    second = serve(portal)
+    assert second.returncode != 0
+    assert f"A portal is already running on {portal.var} at {portal.url}" in second.stderr
+    assert "Traceback" not in second.stderr
+
+
+def test_a_taken_port_is_said_in_one_sentence(portals: Portals) -> None:
+    portal = portals(demo=False)
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", portal.port))
+        other.listen()
+        done = serve(portal)
+    assert done.returncode != 0
+    assert f"Port {portal.port} is taken by another program" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("port", ["", "abc", "0", "70000", "-1", "80 80"])
+def test_a_port_that_is_none_is_refused(portals: Portals, port: str) -> None:
+    portal = portals(demo=False)
+    done = serve(portal, PORT=port or "x")
+    assert done.returncode != 0
+    assert "is not a port" in done.stderr
+
+
+def test_it_is_not_for_production(portals: Portals) -> None:
+    portal = portals(demo=False)
+    done = serve(portal, FDD_ENV="production", SECRET_KEY="x" * 60)
+    assert done.returncode != 0
+    assert "FDD_ENV=local" in done.stderr
+
+
+def test_it_leaves_no_lock_behind_when_it_is_killed(portals: Portals) -> None:
+    portal = portals(demo=False).start()
+    portal.crash()
+    until(lambda: not portal.processes(), what="what the worker had just started to notice")
+    portal.start()
+    assert portal.stop() == 0
