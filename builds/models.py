@@ -202,7 +202,8 @@ class LogMark(models.Model):
     """From `line` on, the log belongs to this stage and step and was written at `at_ms` (Unix ms), until the next mark."""
 
     build = models.ForeignKey(Build, on_delete=models.CASCADE, related_name="log_marks")
-    line = models.BigIntegerField()
+    line = models.BigIntegerField()  # from 1
+    offset = models.BigIntegerField()  # of the line's first raw byte
     at_ms = models.BigIntegerField()
     stage = models.CharField(max_length=80, blank=True)
     step = models.PositiveIntegerField(default=0)
