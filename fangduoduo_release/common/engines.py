@@ -14,7 +14,7 @@ from functools import cache
 from typing import Any, Protocol
 
 from django.conf import settings
-from django.db import DatabaseError
+from django.db import DatabaseError, InterfaceError
 from django.utils.module_loading import import_string
 
 from . import runs
@@ -63,7 +63,10 @@ def engines() -> dict[str, Engine]:
 
 def answer(kind: str, pk: int) -> None:
     """What the doorbell calls in a worker."""
-    drive(engines()[kind], pk)
+    try:
+        drive(engines()[kind], pk)
+    except (DatabaseError, InterfaceError) as error:  # the lease runs out, the sweeper finds the row
+        logger.warning("the database failed under %s %s: %s", kind, pk, error)
 
 
 def drive(engine: Engine, pk: int) -> bool:
@@ -84,7 +87,8 @@ def drive(engine: Engine, pk: int) -> bool:
 
 
 def _give_up(row: Any) -> None:
-    reason = (row.error or {}).get("evidence", "") if isinstance(row.error, dict) else ""
+    error = row.error if isinstance(row.error, dict) else {}
+    reason = error.get("trouble", error).get("evidence", "")
     runs.park_for_ops(
         row,
         S("It stopped making progress after %(count)s attempts; ops must look at it.", count=MAX_ATTEMPTS),
@@ -96,33 +100,36 @@ def _give_up(row: Any) -> None:
 def _work(engine: Engine, row: Any) -> None:
     until = time.monotonic() + BUDGET_S
     while True:
+        pokes = row.pokes  # one that comes during the step is answered by another step
         try:
             again = engine.advance(row)
         except Unavailable as error:
             # The other side is away: patience belongs to the run's deadline, not to the attempts.
-            runs.write(
-                row, error={"code": error.code, "sentence": error.sentence.as_json(), "evidence": error.evidence}
-            )
             patience = min(row.attempts, MAX_ATTEMPTS - 1)
-            runs.write(row, attempts=patience)
-            runs.release(row, delay_s=min(30.0, 2.0**patience), progressed=False)
+            trouble = runs.error_of(error.code, error.sentence, error.evidence)
+            _let_go_after(row, trouble, delay_s=min(30.0, 2.0**patience), pokes=pokes, attempts=patience)
             return
-        except (runs.LostClaim, DatabaseError):
+        except (runs.LostClaim, DatabaseError, InterfaceError):
             raise  # the lease runs out by itself; the rows say where to go on
         except Exception as error:  # an engine's bug must not spin or vanish: it is counted, shown, and parked
             logger.exception("%s %s failed in its step", engine.kind, row.pk)
             sentence = error.sentence if isinstance(error, AppError) else S("An unexpected error stopped this step.")
-            evidence = traceback.format_exc(limit=8)
-            runs.write(row, error={"code": "step_failed", "sentence": sentence.as_json(), "evidence": evidence})
-            runs.release(row, delay_s=2.0 ** min(row.attempts, 5) / 2, progressed=False)
+            trouble = runs.error_of("step_failed", sentence, traceback.format_exc(limit=8))
+            _let_go_after(row, trouble, delay_s=2.0 ** min(row.attempts, 5) / 2, pokes=pokes, attempts=row.attempts)
             return
         if again is None or again.released:
             return
         if again.delay_s is None or again.delay_s > SHORT_WAIT_S or time.monotonic() > until:
-            runs.release(row, delay_s=again.delay_s)
+            runs.release(row, delay_s=again.delay_s, pokes=pokes, **runs.relief(row))
             if again.delay_s is not None and again.delay_s <= SHORT_WAIT_S:
                 ring(engine.kind, row.pk)
             return
         time.sleep(again.delay_s)
-        runs.renew(row)
+        # A step that was made counts as progress now: the process may be killed before it lets go.
+        runs.write(row, attempts=0, lease_until=runs.in_seconds(settings.LEASE_S), **runs.relief(row))
         row.refresh_from_db()
+
+
+def _let_go_after(row: Any, trouble: dict[str, Any], *, delay_s: float, pokes: int, attempts: int) -> None:
+    error = runs.with_trouble(row.error, trouble)
+    runs.release(row, delay_s=delay_s, progressed=False, pokes=pokes, error=error, attempts=attempts)

@@ -17,6 +17,7 @@ from django.db.models.functions import Now
 
 from .models import Event
 from .sentence import Sentence
+from .storable import storable
 
 logger = logging.getLogger(__name__)
 NOTHING = Sentence("")
@@ -53,8 +54,9 @@ def record(owner: Any, kind: str, sentence: Sentence = NOTHING, **data: Any) -> 
             seq=owner.event_seq,
             at=Now(),
             kind=kind,
-            text=sentence.msgid,
-            data={**sentence.params, **data},
+            text=storable(sentence.msgid[:300]),
+            data=storable({**sentence.params, **data}),
         )
+        del event.at  # it is the database's now: read when asked for
         publish(owner.topic, owner.event_seq)
     return event

@@ -21,9 +21,11 @@ from . import events
 from .errors import Conflict
 from .models import Claimable, Run
 from .sentence import S, Sentence
+from .storable import storable
 
 C = TypeVar("C", bound=Claimable)
 R = TypeVar("R", bound=Run)
+LONGEST_DELAY_S = 600.0  # every active row is looked at this often, whatever its engine said and the clock did since
 
 
 class LostClaim(Exception):
@@ -88,14 +90,22 @@ def renew(row: Claimable, *, lease_s: float | None = None) -> None:
     write(row, lease_until=in_seconds(lease_s or settings.LEASE_S))
 
 
-def release(row: Claimable, *, delay_s: float | None, progressed: bool = True) -> None:
-    """Let go. Due again after `delay_s` (None: only when poked). A poke since the claim makes it due at once."""
-    later: Any = None if delay_s is None else in_seconds(delay_s)
-    changes: dict[str, Any] = {
+def release(
+    row: Claimable, *, delay_s: float | None, progressed: bool = True, pokes: int | None = None, **changes: Any
+) -> None:
+    """Let go. Due again after `delay_s` (None: only when poked), at most LONGEST_DELAY_S.
+
+    A poke since `pokes` was read (default: since the row was) makes it due at once.
+    """
+    later: Any = None if delay_s is None else in_seconds(min(delay_s, LONGEST_DELAY_S))
+    changes |= {
         "lease_until": None,
         "lease_owner": "",
         "next_at": Case(
-            When(pokes=row.pokes, then=Value(None, output_field=DateTimeField()) if later is None else later),
+            When(
+                pokes=row.pokes if pokes is None else pokes,
+                then=Value(None, output_field=DateTimeField()) if later is None else later,
+            ),
             default=Now(),
             output_field=DateTimeField(),
         ),
@@ -120,19 +130,21 @@ def transition(
         changes.setdefault("started_at", Now())
     if run.STATES[to].final:
         changes.update(finished_at=Now(), next_at=None, lease_until=None, lease_owner="", needs_ops=False)
+        changes = {**relief(run), **changes}
+    pokes = run.pokes
     with transaction.atomic():
         moved = type(run)._default_manager.filter(pk=run.pk, state=run.state, fence=run.fence)
         if not moved.update(state=to, **changes):
             raise LostClaim(f"{run} fence {run.fence}")
         events.record(run, "state", sentence, **{**(data or {}), "state": to})
         run.refresh_from_db()
+    run.pokes = pokes  # one that came meanwhile has not been looked at: release must still see the difference
     return run
 
 
 def fail(run: R, sentence: Sentence, *, code: str = "failed", evidence: str = "") -> R:
     """End a claimed run as failed with a sentence a person understands and its evidence."""
-    error = {"code": code, "sentence": sentence.as_json(), "evidence": evidence[-20_000:]}
-    return transition(run, "failed", sentence, error=error)
+    return transition(run, "failed", sentence, error=error_of(code, sentence, evidence))
 
 
 def request_cancel(run: Run, by: str) -> None:
@@ -140,7 +152,14 @@ def request_cancel(run: Run, by: str) -> None:
     asked = (
         type(run)
         ._default_manager.filter(pk=run.pk, state__in=run.STATES.active)
-        .update(cancel_requested_at=Now(), cancel_requested_by=by, next_at=Now(), pokes=F("pokes") + 1, needs_ops=False)
+        .update(
+            cancel_requested_at=Now(),
+            cancel_requested_by=by,
+            next_at=Now(),
+            pokes=F("pokes") + 1,
+            needs_ops=False,
+            attempts=0,  # a run that waited for ops gets its chance to be cancelled
+        )
     )
     if not asked:
         raise Conflict(S("It has already ended; there is nothing to cancel."), code="already_ended")
@@ -149,7 +168,33 @@ def request_cancel(run: Run, by: str) -> None:
 
 def park_for_ops(run: Claimable, sentence: Sentence, *, code: str, evidence: str = "") -> None:
     """Stop trying: the run waits in its phase, with its reason, for a person from ops."""
-    error = {"code": code, "sentence": sentence.as_json(), "evidence": evidence[-20_000:]}
-    write(run, needs_ops=True, error=error, next_at=None, lease_until=None, lease_owner="")
-    if isinstance(run, Run):
-        events.record(run, "needs_ops", sentence)
+    with transaction.atomic():
+        error = error_of(code, sentence, evidence)
+        write(run, needs_ops=True, error=error, next_at=None, lease_until=None, lease_owner="")
+        if isinstance(run, Run):
+            events.record(run, "needs_ops", sentence)
+
+
+def error_of(code: str, sentence: Sentence, evidence: str = "") -> dict[str, Any]:
+    """The shape of a row's `error`: what happened as a sentence, and the end of what proves it."""
+    return {"code": code, "sentence": storable(sentence.as_json()), "evidence": storable(evidence[-20_000:])}
+
+
+def with_trouble(error: Any, trouble: dict[str, Any]) -> dict[str, Any]:
+    """A row's `error` with a passing trouble in it; what the engine itself keeps there is not touched."""
+    own = without_trouble(error)
+    return {**own, "trouble": trouble} if own else {**trouble, "passing": True}
+
+
+def relief(row: Any) -> dict[str, Any]:
+    """The change that clears a passing trouble after a step that went well; empty when there is none."""
+    error = row.error
+    troubled = isinstance(error, dict) and ("trouble" in error or error.get("passing"))
+    return {"error": without_trouble(error)} if troubled else {}
+
+
+def without_trouble(error: Any) -> dict[str, Any] | None:
+    """A row's `error` as its engine wrote it."""
+    if not isinstance(error, dict) or error.get("passing"):
+        return None
+    return {name: value for name, value in error.items() if name != "trouble"}

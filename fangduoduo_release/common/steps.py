@@ -8,6 +8,7 @@ from typing import Any
 from django.db import IntegrityError, transaction
 from django.db.models.functions import Now
 
+from . import runs
 from .models import Run, Step
 from .runs import LostClaim
 
@@ -24,7 +25,8 @@ def once(
     """Do `act` once for this run and remember its outcome.
 
     First time: commit the intent, act, store the outcome. After a crash in between: `observe` the outside world by the
-    run's key; when it answers, that is the outcome; else act again. Raises LostClaim, and whatever `act` raises.
+    run's key; when it answers, that is the outcome; else act again. The lease is renewed before and after, so `act` may
+    take 10 s. Raises LostClaim, and whatever `act` raises.
     """
     key = f"{run.key}:{name}{':' + suffix if suffix else ''}"
     step = Step.objects.filter(key=key).first()
@@ -33,13 +35,14 @@ def once(
     outcome: dict[str, Any] | None = None
     if step is None:
         step = _intend(run, key, name, intent or {})
-    elif observe is not None:
-        outcome = observe()
+    else:
+        runs.renew(run)
+        if observe is not None:
+            outcome = observe()
     if outcome is None:
         outcome = act() or {}
     with transaction.atomic():
-        if not type(run)._default_manager.filter(pk=run.pk, fence=run.fence).exists():
-            raise LostClaim(str(run))
+        runs.renew(run)
         Step.objects.filter(pk=step.pk).update(outcome=outcome, done_at=Now(), fence=run.fence)
     return outcome
 
@@ -47,8 +50,7 @@ def once(
 def _intend(run: Run, key: str, name: str, intent: dict[str, Any]) -> Step:
     try:
         with transaction.atomic():
-            if not type(run)._default_manager.select_for_update().filter(pk=run.pk, fence=run.fence).exists():
-                raise LostClaim(str(run))
+            runs.renew(run)
             return Step.objects.create(run_key=run.key, key=key, name=name, intent=intent, fence=run.fence)
     except IntegrityError as error:
         raise LostClaim(str(run)) from error
