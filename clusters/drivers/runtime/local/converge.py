@@ -223,8 +223,10 @@ class Step:
     def send_to(self, wanted: Wanted, serving: Sequence[LocalInstance]) -> bool:
         """True when the proxy does it already."""
         traffic, service = self.ground.traffic, wanted.service
-        if traffic is None or not wanted.stable_port or not wanted.spec.port_name:
+        if traffic is None:
             return True
+        if not wanted.stable_port or not wanted.spec.port_name:
+            return self.unroute()
         ports = {instance.record.port for instance in serving}
         if not ports and wanted.spec.replicas:
             ports = self.best_guess(traffic, service)
@@ -245,10 +247,10 @@ class Step:
     def unroute(self) -> bool:
         """Take all traffic away. True when the proxy has done so (or is not there to send any)."""
         traffic, service = self.ground.traffic, self.group.service
-        if traffic is None or not self.state.get("stable_port"):
+        before = traffic.wanted(service.key) if traffic is not None else None
+        if traffic is None or (before is None and not self.state.get("stable_port")):
             return True
-        before = traffic.wanted(service.key)
-        others = [group for group in (before.backends if before else ()) if group != service.group]
+        others = [group for group, has in (before.backends.items() if before else ()) if has and group != service.group]
         try:
             if before is not None and others:
                 traffic.set_backends(service.key, before.port, service.group, ())

@@ -20,7 +20,7 @@ from typing import Any
 from clusters.drivers.process import procfs
 from clusters.drivers.process.shim_probe import SocketAttempt
 from clusters.drivers.runtime.base import ExecResult, Instance, ProbeResult
-from fangduoduo_release.common.errors import Invalid, NotFound, Rejected
+from fangduoduo_release.common.errors import AppError, Invalid, NotFound, Rejected
 from fangduoduo_release.common.sentence import S, Sentence
 
 from .instances import LocalInstance, substitute
@@ -97,8 +97,11 @@ def _probe(instance: LocalInstance, check: dict[str, Any], host: str, timeout_s:
         status = instance.status
         env = procfs.environment(status.pid) if status else {}
         words = [substitute(word, env) for word in check["command"]]
-        result = run_beside(status.pid if status else 0, words, timeout_s)
-        passed, detail = result.exit_code == 0, f"exit code {result.exit_code}"
+        try:
+            result = run_beside(status.pid if status else 0, words, timeout_s)
+            passed, detail = result.exit_code == 0, f"exit code {result.exit_code}"
+        except AppError as error:
+            passed, detail = False, str(error)
     else:
         path = check["path"] if check["kind"] == "http" else ""
         attempt = SocketAttempt(host, check["port"] or instance.record.port, path, begun + timeout_s)

@@ -130,6 +130,8 @@ class TraefikTraffic:
                             low=self.config.port_low, high=self.config.port_high), code="bad_port")  # fmt: skip
         with self._locked("services.lock"):
             before = self.wanted(service) or Routing(port, {}, {"stable": 100})
+            if self._owners().get(port, service) != service:
+                raise Conflict(S("Port %(port)d already belongs to another service.", port=port), code="port_taken")
             after = replace(before, port=port, backends={**before.backends, group: frozenset(backends)})
             self._write(service, after)
 
@@ -173,16 +175,16 @@ class TraefikTraffic:
 
     def free_port(self, used: Collection[int]) -> int:
         """The lowest port of the pool that neither `used` nor any service here has."""
-        taken = set(used)
-        for path in self.asked.glob("*.json"):
-            routing = self.wanted(path.stem)
-            if routing is not None:
-                taken.add(routing.port)
+        taken = set(used) | set(self._owners())
         for port in self.config.ports:
             if port not in taken:
                 return port
         raise Conflict(S("All %(count)d stable ports of this machine are in use.", count=len(self.config.ports)),
                        code="no_port")  # fmt: skip
+
+    def _owners(self) -> dict[int, str]:
+        routings = {path.stem: self.wanted(path.stem) for path in self.asked.glob("*.json") if path.stem[0] != "."}
+        return {routing.port: service for service, routing in routings.items() if routing is not None}
 
     def _write(self, service: str, routing: Routing) -> None:
         """What was asked for, then the file that Traefik watches; a file that already says so is left alone."""
