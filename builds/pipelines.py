@@ -93,3 +93,14 @@ def check(text: str) -> None:
             code="bad_pipeline",
             fields={"text": lines},
         )
+
+
+def shown(project: Project) -> tuple[str, PipelineRevision | None]:
+    """The text a person sees as the project's pipeline now, and its saved revision; "" when there is none yet."""
+    if project.pipeline_origin == Project.PipelineOrigin.PORTAL:
+        revision = current(project)
+        return (revision.text if revision else ""), revision
+    try:
+        return text_at(project, project.default_branch), None
+    except (NotFound, Invalid):
+        return "", None

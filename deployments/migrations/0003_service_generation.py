@@ -4,15 +4,14 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('deployments', '0002_initial'),
+        ("deployments", "0002_initial"),
     ]
 
     operations = [
         migrations.AddField(
-            model_name='service',
-            name='generation',
+            model_name="service",
+            name="generation",
             field=models.PositiveIntegerField(default=0, editable=False),
         ),
     ]

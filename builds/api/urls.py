@@ -1,0 +1,24 @@
+"""Addresses under /api/ for builds, versions and pipelines."""
+
+from __future__ import annotations
+
+from django.urls import path
+
+from builds.api import pipelines, versions, views
+from builds.logs.api import BuildLogApi
+
+urlpatterns = [
+    path("builds/", views.Builds.as_view()),
+    path("builds/<int:pk>/", views.BuildOne.as_view()),
+    path("builds/<int:pk>/log/", BuildLogApi.as_view()),
+    path("builds/<int:pk>/cancel/", views.BuildCancel.as_view()),
+    path("builds/<int:pk>/retry/", views.BuildRetry.as_view()),
+    path("builds/<int:pk>/inputs/<str:ident>/", views.BuildAnswer.as_view()),
+    path("projects/<str:slug>/builds/", views.ProjectBuilds.as_view()),
+    path("projects/<str:slug>/versions/", versions.ProjectVersions.as_view()),
+    path("versions/<int:pk>/", versions.VersionOne.as_view()),
+    path("versions/<int:pk>/archive/", versions.VersionArchive.as_view()),
+    path("projects/<str:slug>/pipeline/", pipelines.Pipeline.as_view()),
+    path("projects/<str:slug>/pipeline/revisions/", pipelines.PipelineRevisions.as_view()),
+    path("pipelines/validate/", pipelines.PipelineValidate.as_view()),
+]

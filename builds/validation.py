@@ -1,0 +1,67 @@
+"""A pipeline text judged for people: problems in their language, and the stages as they will be."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from builds.jenkinsfile import StageNode, parse, stage_tree, validate
+from builds.jenkinsfile.groovy.nodes import Expression, ListLiteral, Literal
+from builds.jenkinsfile.model import Parameter, Problem
+from fangduoduo_release.common.http import say
+
+
+def judged(text: str) -> dict[str, Any]:
+    """{"valid", "judged_by", "errors", "warnings", "stages"}; stages are nested {"name", "kind", "children"}."""
+    found = validate(text)
+    pipeline = parse(text).pipeline
+    return {
+        "valid": not found.errors,
+        "judged_by": "embedded",
+        "errors": [_problem(p) for p in found.errors],
+        "warnings": [_problem(p) for p in found.warnings],
+        "stages": [_stage(node) for node in stage_tree(pipeline)] if pipeline else [],
+    }
+
+
+def _problem(problem: Problem) -> dict[str, Any]:
+    return {"line": problem.line, "column": problem.column, "message": say(problem.message)}
+
+
+def _stage(node: StageNode) -> dict[str, Any]:
+    return {
+        "ident": "/".join(node.path)[:80],
+        "name": node.name,
+        "kind": node.kind,
+        "state": "pending",
+        "children": [_stage(child) for child in node.children],
+    }
+
+
+def parameters_of(text: str) -> list[dict[str, Any]]:
+    """The pipeline's parameters as a form needs them: name, type, default, choices, description."""
+    pipeline = parse(text).pipeline
+    return [_parameter(p) for p in pipeline.parameters] if pipeline else []
+
+
+def _parameter(parameter: Parameter) -> dict[str, Any]:
+    choices = _constant(parameter.argument("choices", 1 if parameter.kind == "choice" else None))
+    if isinstance(choices, str):
+        choices = choices.splitlines()
+    choices = [str(choice) for choice in choices or []]
+    default = _constant(parameter.argument("defaultValue", None))
+    return {
+        "name": str(_constant(parameter.argument("name", None)) or ""),
+        "type": {"booleanParam": "boolean"}.get(parameter.kind, parameter.kind),
+        "default": default if default is not None else (choices[0] if choices else ""),
+        "choices": choices,
+        "description": str(_constant(parameter.argument("description", None)) or ""),
+    }
+
+
+def _constant(expression: Expression | None) -> Any:
+    """The value of a literal (a list of them); None for anything that must be computed."""
+    if isinstance(expression, Literal):
+        return expression.value
+    if isinstance(expression, ListLiteral):
+        return [_constant(item) for item in expression.items]
+    return None

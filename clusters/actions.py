@@ -1,0 +1,123 @@
+"""What ops do to clusters, machines and connections: one function a verb."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from django.conf import settings
+from django.core.exceptions import ValidationError
+from django.db import IntegrityError, transaction
+from django.db.models import Model, ProtectedError
+
+from clusters.models import Cluster, Machine
+from fangduoduo_release.audit import trail
+from fangduoduo_release.common.errors import Conflict, Invalid
+from fangduoduo_release.common.models import Connection
+from fangduoduo_release.common.sentence import S
+from permissions import policy
+
+
+def create_cluster(*, actor: Any, name: str, kind: str, connection: str | None = None, **more: Any) -> Cluster:
+    """A cluster of a kind the settings name. Ops only. Raises Denied, Invalid, Conflict."""
+    policy.require_ops(actor)
+    if kind not in settings.DRIVERS["runtime"]:
+        raise Invalid(S("There is no runtime of kind “%(kind)s” here.", kind=kind), fields={"kind": []})
+    if kind == "local" and Cluster.objects.filter(kind="local").exists():
+        raise Conflict(S("This host is a cluster already."), code="exists")
+    row = Cluster(name=name, kind=kind, connection=find_connection(connection), description=more.get("description", ""))
+    return _save(actor, "cluster.create", row, {"name": name, "kind": kind})
+
+
+def create_machine(*, actor: Any, name: str, cluster: str, environment: str = "test", **more: Any) -> Machine:
+    """A place in a cluster. Ops only. Raises Denied, Invalid, Conflict."""
+    policy.require_ops(actor)
+    home = Cluster.objects.filter(name=cluster).first()
+    if home is None:
+        sentence = S("There is no cluster called “%(name)s”.", name=cluster)
+        raise Invalid(sentence, fields={"cluster": [sentence]})
+    placement = more.get("placement") or {}
+    if not isinstance(placement, dict):
+        raise Invalid(S("A placement is an object."), fields={"placement": []})
+    row = Machine(
+        name=name,
+        cluster=home,
+        environment=environment,
+        placement=placement,
+        description=more.get("description", ""),
+    )
+    return _save(actor, "machine.create", row, {"name": name, "cluster": cluster, "environment": environment})
+
+
+def find_connection(name: str | None) -> Connection | None:
+    """The connection of that name. Raises Invalid."""
+    if not name:
+        return None
+    found = Connection.objects.filter(name=name).first()
+    if found is None:
+        sentence = S("There is no connection called “%(name)s”.", name=name)
+        raise Invalid(sentence, fields={"connection": [sentence]})
+    return found
+
+
+def save_connection(
+    *,
+    actor: Any,
+    name: str,
+    kind: str = "",
+    config: Mapping[str, Any] | None = None,
+    secrets: Mapping[str, str | None] | None = None,
+    connection: Connection | None = None,
+) -> Connection:
+    """Create or change a connection; secrets not named keep their value, null removes one. Ops only."""
+    policy.require_ops(actor)
+    kinds = {kind for family in settings.DRIVERS.values() for kind in family}
+    row = connection or Connection(name=name, kind=kind)
+    if kind:
+        row.kind = kind
+    if row.kind not in kinds:
+        raise Invalid(S("There is no connection of kind “%(kind)s” here.", kind=row.kind), fields={"kind": []})
+    if config is not None:
+        row.config = dict(config)
+    merged = dict(row.secrets or {})
+    for key, value in (secrets or {}).items():
+        if value is None:
+            merged.pop(key, None)
+        elif isinstance(value, str) and len(value) <= 64 * 1024:
+            merged[key] = value
+        else:
+            raise Invalid(S("The secret “%(name)s” must be text.", name=str(key)[:80]), fields={"secrets": []})
+    row.secrets = merged
+    verb = "connection.update" if row.pk else "connection.create"
+    return _save(actor, verb, row, {"name": row.name, "kind": row.kind, "secrets": sorted(merged)})
+
+
+def delete_connection(*, actor: Any, connection: Connection) -> None:
+    """Forget a connection nothing uses. Ops only. Raises Denied, Conflict."""
+    policy.require_ops(actor)
+    try:
+        with transaction.atomic():
+            trail.record(actor, "connection.delete", connection, before={"kind": connection.kind})
+            connection.delete()
+    except ProtectedError as error:
+        raise Conflict(S("Something still uses this connection."), code="in_use") from error
+
+
+def _save(actor: Any, verb: str, row: Any, facts: dict[str, Any]) -> Any:
+    """Validate, store, write the audit line. Raises Invalid with every field, Conflict for a taken name."""
+    _check(row)
+    try:
+        with transaction.atomic():
+            row.save()
+            trail.record(actor, verb, row, after=facts)
+    except IntegrityError as error:
+        raise Conflict(S("There is already one called “%(name)s”.", name=row.name), code="name_taken") from error
+    return row
+
+
+def _check(row: Model) -> None:
+    try:
+        row.full_clean(validate_unique=False, exclude=["secrets"])
+    except ValidationError as error:
+        fields = {name: [S(str(text)) for text in texts] for name, texts in error.message_dict.items()}
+        raise Invalid(next(iter(fields.values()))[0], fields=fields) from error

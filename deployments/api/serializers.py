@@ -1,0 +1,146 @@
+"""Services and deployments as JSON."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.conf import settings
+from drf_spectacular.utils import extend_schema_field
+from rest_framework import serializers
+
+from builds.api.serializers import ERROR, VersionBrief, error_of
+from deployments.addresses import address_of
+from deployments.models import Deployment, Instance, Service
+
+OBJECT = {"type": "object", "additionalProperties": True}
+
+
+class DeploymentIn(serializers.Serializer[Any]):
+    machine = serializers.CharField(max_length=60)
+    action = serializers.CharField(max_length=10, default="deploy")
+    version = serializers.IntegerField(
+        required=False, allow_null=True, help_text="The version's number in its project."
+    )
+    strategy = serializers.CharField(max_length=10, required=False, default="rolling")
+    replicas = serializers.IntegerField(required=False, allow_null=True)
+    reason = serializers.CharField(required=False, allow_blank=True, max_length=300)
+
+
+class DeploymentOut(serializers.ModelSerializer[Deployment]):
+    project = serializers.CharField(source="service.project.slug")
+    machine = serializers.CharField(source="service.machine.name")
+    version = VersionBrief(allow_null=True)
+    previous_version = VersionBrief(allow_null=True)
+    started_by = serializers.CharField(source="started_by.username", allow_null=True, default=None)
+    pins = serializers.SerializerMethodField()
+    progress = serializers.SerializerMethodField()
+    error = serializers.SerializerMethodField()
+    duration_ms = serializers.IntegerField(read_only=True, allow_null=True)
+    url = serializers.SerializerMethodField()
+
+    class Meta:
+        model = Deployment
+        fields = [
+            "id", "key", "number", "service", "project", "machine", "action", "strategy", "state", "phase", "version",
+            "previous_version", "replicas", "reason", "started_by", "pins", "progress", "error", "needs_ops",
+            "created_at", "started_at", "finished_at", "duration_ms", "url",
+        ]  # fmt: skip
+
+    @extend_schema_field(OBJECT)
+    def get_pins(self, deployment: Deployment) -> dict[str, Any]:
+        return {name: value for name, value in deployment.pins.items() if name != "doing"}
+
+    @extend_schema_field(
+        {
+            "type": "object",
+            "properties": {
+                "ready": {"type": "integer"},
+                "total": {"type": "integer"},
+                "percent": {"type": "integer"},
+                "expected_ms": {"type": "integer", "nullable": True},
+            },
+        }
+    )
+    def get_progress(self, deployment: Deployment) -> dict[str, Any]:
+        return {
+            "ready": deployment.ready,
+            "total": deployment.total,
+            "percent": deployment.percent,
+            "expected_ms": deployment.expected_ms,
+        }
+
+    @extend_schema_field(ERROR)
+    def get_error(self, deployment: Deployment) -> dict[str, Any] | None:
+        return error_of(deployment)
+
+    def get_url(self, deployment: Deployment) -> str:
+        return f"{settings.PUBLIC_URL}/deployments/{deployment.pk}/"
+
+
+class PreviewOut(serializers.Serializer[Any]):
+    diff = serializers.CharField()
+    warnings = serializers.ListField(child=serializers.CharField())
+    pins = serializers.DictField()
+    expected_duration_ms = serializers.IntegerField(allow_null=True)
+    version = serializers.IntegerField(allow_null=True)
+    replicas = serializers.IntegerField()
+    commits = serializers.ListField(child=serializers.DictField())
+
+
+class EventOut(serializers.Serializer[Any]):
+    seq = serializers.IntegerField()
+    at = serializers.DateTimeField()
+    kind = serializers.CharField()
+    text = serializers.CharField()
+    data = serializers.DictField()
+
+
+class InstanceOut(serializers.ModelSerializer[Instance]):
+    class Meta:
+        model = Instance
+        fields = ["name", "state", "ready", "restarts", "digest", "started_at", "node", "address", "reason"]
+
+
+class ServiceOut(serializers.ModelSerializer[Service]):
+    project = serializers.CharField(source="project.slug")
+    machine = serializers.CharField(source="machine.name")
+    environment = serializers.CharField(source="machine.environment")
+    version = VersionBrief(allow_null=True)
+    wanted = serializers.SerializerMethodField()
+    observed = serializers.SerializerMethodField()
+    url = serializers.SerializerMethodField()
+    traffic = serializers.SerializerMethodField()
+
+    class Meta:
+        model = Service
+        fields = ["id", "key", "project", "machine", "environment", "version", "wanted", "observed", "url", "traffic"]
+
+    @extend_schema_field(OBJECT)
+    def get_wanted(self, service: Service) -> dict[str, Any]:
+        spec = service.spec_revision
+        return {
+            "version": service.version.number if service.version else None,
+            "replicas": service.replicas,
+            "spec_revision": spec.number if spec else None,
+            "digest": service.version.pin if service.version else "",
+        }
+
+    @extend_schema_field(OBJECT)
+    def get_observed(self, service: Service) -> dict[str, Any]:
+        return {
+            "state": service.state,
+            "ready": service.ready,
+            "total": service.total,
+            "digest": service.observed_digest,
+            "updated_at": service.observed_at.isoformat() if service.observed_at else None,
+        }
+
+    @extend_schema_field({"type": "string", "nullable": True})
+    def get_url(self, service: Service) -> str | None:
+        return address_of(service) or None
+
+    @extend_schema_field(
+        {"type": "object", "properties": {"stable": {"type": "integer"}, "canary": {"type": "integer"}}}
+    )
+    def get_traffic(self, service: Service) -> dict[str, int]:
+        return {"stable": 100 if service.version_id else 0, "canary": 0}
