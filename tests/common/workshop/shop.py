@@ -1,0 +1,191 @@
+"""A workshop: a data folder, a database (SQLite or PostgreSQL) and real processes of the portal with the test app.
+
+shop = Shop.open(folder, "sqlite"); shop.call(function, 1, 2); worker = shop.worker(); shop.close()
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import uuid
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import psutil
+import psycopg
+
+from tests.waiting import until
+
+ROOT = Path(__file__).resolve().parents[3]
+_templates: dict[str, str] = {}  # backend -> a migrated database: a file, or a name on the server
+
+
+def _environment(var: Path, database: str, **more: str) -> dict[str, str]:
+    kept = {k: v for k, v in os.environ.items() if not k.startswith(("FDD_", "DATABASE_URL", "REDIS_URL", "COV_"))}
+    return kept | {
+        "DJANGO_SETTINGS_MODULE": "tests.common.workshop.settings",
+        "FDD_ENV": "local",
+        "FDD_VAR": str(var),
+        "FDD_LEASE_S": "3",
+        "FDD_PROCESS": "worker",
+        "FDD_HOST_ID": "shop",
+        "DATABASE_URL": database,
+        "PYTHONPATH": str(ROOT),
+        **more,
+    }
+
+
+def _server_url() -> str:
+    return os.environ["FDD_TEST_DATABASE_URL"]
+
+
+def _on_server(statement: str) -> None:
+    with psycopg.connect(_server_url(), autocommit=True) as connection:
+        connection.execute(statement)  # type: ignore[arg-type]
+
+
+def _url_of(name: str) -> str:
+    return f"{_server_url().rpartition('/')[0]}/{name}"
+
+
+def _template(folder: Path, backend: str) -> str:
+    """A migrated, empty database that workshops are copied from; made once per test session."""
+    if backend not in _templates:
+        if backend == "sqlite":
+            name = str(folder / "template.sqlite3")
+            url = f"sqlite:///{name}"
+        else:
+            name = f"fdd_template_{uuid.uuid4().hex[:10]}"
+            _on_server(f"CREATE DATABASE {name}")
+            url = _url_of(name)
+        command = [sys.executable, "manage.py", "migrate", "--run-syncdb", "--verbosity=0"]
+        subprocess.run(command, cwd=ROOT, env=_environment(folder / "var-template", url), check=True, timeout=120)
+        _templates[backend] = name
+    return _templates[backend]
+
+
+def drop_templates() -> None:
+    if name := _templates.pop("postgresql", None):
+        _on_server(f"DROP DATABASE {name} WITH (FORCE)")
+    _templates.clear()
+
+
+class Shop:
+    """Close it: every process it started is then gone."""
+
+    def __init__(self, var: Path, backend: str, database: str) -> None:
+        self.var = var
+        self.backend = backend
+        self.database = database
+        self._server: subprocess.Popen[str] | None = None
+        self.processes: list[subprocess.Popen[bytes]] = []
+
+    @classmethod
+    def open(cls, folder: Path, backend: str, shared: Path) -> Shop:
+        template = _template(shared, backend)
+        var = folder / "var"
+        var.mkdir(mode=0o700)
+        if backend == "sqlite":
+            shutil.copy(template, var / "db.sqlite3")
+            return cls(var, backend, f"sqlite:///{var / 'db.sqlite3'}")
+        name = f"fdd_{uuid.uuid4().hex[:10]}"
+        _on_server(f"CREATE DATABASE {name} TEMPLATE {template}")
+        return cls(var, backend, _url_of(name))
+
+    def close(self) -> None:
+        for process in self.processes:
+            with contextlib.suppress(ProcessLookupError):
+                process.kill()
+            process.wait(10)
+        if self._server is not None:
+            self._server.stdin.close()  # type: ignore[union-attr]
+            self._server.wait(10)
+        until(lambda: not self.everyone(), 10, what="all processes of the workshop gone")
+        if self.backend == "postgresql":
+            _on_server(f"DROP DATABASE IF EXISTS {self.database.rpartition('/')[2]} WITH (FORCE)")
+
+    # -- code inside ------------------------------------------------------------------------------------------------
+
+    def call(self, function: Callable[..., Any], *arguments: Any) -> Any:
+        """Run a test module's function inside, in a fresh process; returns its value as JSON gives it back."""
+        return self.together(function, [list(arguments)])[0]
+
+    def together(self, function: Callable[..., Any], calls: list[list[Any]]) -> list[Any]:
+        """The same, as many processes at once as there are lists of arguments."""
+        if self._server is None:
+            self._server = subprocess.Popen(
+                [sys.executable, "-m", "tests.common.workshop.server"],
+                cwd=ROOT,
+                env=_environment(self.var, self.database),
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                text=True,
+            )
+            assert self._server.stdout.readline() == "ready\n"  # type: ignore[union-attr]
+        order = {"call": f"{function.__module__}:{function.__name__}", "args": calls}
+        self._server.stdin.write(json.dumps(order) + "\n")  # type: ignore[union-attr]
+        self._server.stdin.flush()  # type: ignore[union-attr]
+        answers = json.loads(self._server.stdout.readline())  # type: ignore[union-attr]
+        for answer in answers:
+            assert "error" not in answer, answer["error"]
+        return [answer["value"] for answer in answers]
+
+    # -- processes --------------------------------------------------------------------------------------------------
+
+    def start(self, *command: str, **more: str) -> subprocess.Popen[bytes]:
+        log = (self.var / f"{command[0]}-{len(self.processes)}.log").open("wb")
+        process = subprocess.Popen(
+            [sys.executable, "manage.py", *command],
+            cwd=ROOT,
+            env=_environment(self.var, self.database, **{"FDD_PROCESS": command[0], **more}),
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+        log.close()
+        self.processes.append(process)
+        return process
+
+    def worker(self, **more: str) -> subprocess.Popen[bytes]:
+        return self.start("worker", **more)
+
+    def log(self, process: subprocess.Popen[bytes]) -> str:
+        number = self.processes.index(process)
+        return next(self.var.glob(f"*-{number}.log")).read_text()
+
+    def everyone(self) -> list[psutil.Process]:
+        """Every living process that carries this workshop's data folder in its environment, but for the server."""
+        found = []
+        for process in psutil.process_iter():
+            with contextlib.suppress(psutil.Error):
+                ours = process.environ().get("FDD_VAR") == str(self.var) and process.status() != psutil.STATUS_ZOMBIE
+                if ours and (self._server is None or process.pid != self._server.pid):
+                    found.append(process)
+        return found
+
+    def named(self, name: str) -> list[psutil.Process]:
+        """Living processes by their short name: fdd-worker, fdd-queue, fdd-sweeper, fdd-<companion>, fdd-watch."""
+        found = []
+        for process in self.everyone():
+            with contextlib.suppress(psutil.Error, OSError):
+                if Path(f"/proc/{process.pid}/comm").read_text().strip() == name:
+                    found.append(process)
+        return found
+
+    def queue_leader(self) -> psutil.Process | None:
+        return next((p for p in self.named("fdd-queue") if os.getpgid(p.pid) == p.pid), None)
+
+    def lines(self, name: str) -> list[list[str]]:
+        path = self.var / name
+        return [line.split() for line in path.read_text().splitlines()] if path.exists() else []
+
+
+def kill(process: psutil.Process) -> None:
+    with contextlib.suppress(psutil.NoSuchProcess):
+        process.send_signal(signal.SIGKILL)
