@@ -15,6 +15,7 @@ from builds.jenkinsfile.groovy.evaluate import GroovyError, Interpreter, NotRunn
 from builds.jenkinsfile.groovy.evaluate import Scope as GroovyScope
 from builds.jenkinsfile.groovy.nodes import Expression, Position
 from builds.jenkinsfile.model import Step
+from builds.jenkinsfile.steps import not_runnable
 from fangduoduo_release.common.sentence import S, Sentence
 
 from .control import Consumed, Interrupt, NoAgent, Result, Scope, StepFailed
@@ -232,7 +233,7 @@ class Branch:
         self.check()
         run = self.steps.get(name)
         if run is None:
-            raise NotRunnable(S("The step “%(step)s” cannot run on the embedded builder.", step=name), position)
+            raise NotRunnable(not_runnable(name), position)
         with self.within(step=self.build.next_step()):
             try:
                 return run(self, StepCall(name, args, named, body, position))

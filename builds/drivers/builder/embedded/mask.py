@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 import html
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from urllib.parse import quote, quote_plus
 
 from .sanitise import clean_text
@@ -119,19 +119,33 @@ class Masker:
                 at = data.find(pattern, at + 1)
         if not spans:
             return data[:cut], cut
-        spans.sort()
         out: list[bytes] = []
         done = 0
-        for start, end in spans:
-            if start >= cut and start >= done:
+        for start, end in _joined(spans):
+            if start >= cut:
                 break
-            if start >= done:
-                out += [data[done:start], MASK]
-            done = max(done, end)
+            if end > cut and len(data) - start <= 8 * self._longest:
+                # Another secret may still overlap this one: keep it until the stream has gone on.
+                cut = start
+                break
+            out += [data[done:start], MASK]
+            done = end
         if done < cut:
             out.append(data[done:cut])
             done = cut
         return b"".join(out), done
+
+
+def _joined(spans: list[tuple[int, int]]) -> Iterator[tuple[int, int]]:
+    """Sorted spans, those that overlap made one."""
+    spans.sort()
+    first, last = spans[0]
+    for start, end in spans:
+        if start >= last:
+            yield first, last
+            first = start
+        last = max(last, end)
+    yield first, last
 
 
 def mask_text(text: str, patterns: Iterable[bytes]) -> str:

@@ -40,8 +40,8 @@ class Sanitiser:
     def finish(self) -> bytes:
         """The rest, ended by a newline when there is one."""
         out = self._slow(self._decoder.decode(b"", final=True))
-        rest = _clean_line(self._text) if self._text else ""
-        self._text = ""
+        rest = _clean_line(self._held.decode("ascii") + self._text)
+        self._held, self._text = b"", ""
         if rest or self._streaming:
             out += rest.encode() + b"\n"
         self._streaming = False
