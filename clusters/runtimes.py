@@ -8,9 +8,9 @@ from pathlib import Path
 from django.conf import settings
 
 from clusters.drivers.runtime.base import Runtime
-from clusters.drivers.runtime.local import LocalConfig
+from clusters.drivers.runtime.local.runtime import LocalConfig
 from clusters.drivers.traffic.base import Traffic
-from clusters.drivers.traffic.traefik import TraefikConfig
+from clusters.drivers.traffic.traefik.config import TraefikConfig
 from clusters.models import Cluster
 from fangduoduo_release.common.drivers import driver_class
 
@@ -19,7 +19,13 @@ from fangduoduo_release.common.drivers import driver_class
 def local_traffic() -> Traffic:
     """The embedded proxy of this host."""
     first, last = settings.SERVICE_PORTS
-    config = TraefikConfig(root=Path(settings.RUNTIME_ROOT) / "traefik", first_port=first, last_port=last)
+    config = TraefikConfig(
+        root=Path(settings.RUNTIME_ROOT) / "traefik",
+        listen=settings.SERVICE_LISTEN,
+        port_low=first,
+        port_high=last,
+        api_port=settings.TRAEFIK_API_PORT,
+    )
     traffic: Traffic = driver_class(settings.DRIVERS, "traffic", "traefik")(config)
     return traffic
 
@@ -27,7 +33,8 @@ def local_traffic() -> Traffic:
 @lru_cache(maxsize=1)
 def local_runtime() -> Runtime:
     """The runtime of this host."""
-    config = LocalConfig(root=Path(settings.RUNTIME_ROOT) / "local")
+    low, high = settings.INSTANCE_PORTS
+    config = LocalConfig(root=Path(settings.RUNTIME_ROOT) / "local", port_low=low, port_high=high)
     runtime: Runtime = driver_class(settings.DRIVERS, "runtime", "local")(config, local_traffic())
     return runtime
 

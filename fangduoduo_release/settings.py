@@ -193,7 +193,14 @@ CHANNEL_LAYERS = {
         else {"BACKEND": "channels.layers.InMemoryChannelLayer"}
     )
 }
-DUTIES: list[Duty] = []  # what `manage.py watch` calls every now and then, on one process at a time
+DUTIES = [  # what `manage.py watch` calls every now and then, on one process at a time
+    Duty("sources.compare", "projects.watching.compare_tips", every_s=10, group="sources"),
+    Duty("sources.spooled", "projects.git_access.take_spooled", every_s=10, group="sources"),
+    Duty("services.look", "deployments.reconcile.look_after_services", every_s=2, group="clusters"),
+    Duty("services.orphans", "deployments.reconcile.end_orphans", every_s=60, group="clusters"),
+    Duty("builds.orphans", "builds.retention.end_orphans", every_s=60, group="builders"),
+    Duty("builds.retention", "builds.retention.clear_old", every_s=3600, group="builders", limit_s=600),
+]
 WORKER_COMPANIONS = {"agents": "builds.agents.host.main"}
 # What sockets wake for, who may listen, and whose a bearer token is; named here because common imports no app.
 SOCKET_TOPICS = {
@@ -209,15 +216,16 @@ BUILD_LIMITS = {
     "memory_mib": env_int("FDD_BUILD_MEMORY_MIB", 0),
     "log_mib": env_int("FDD_BUILD_LOG_MIB", 200),
 }
+RETENTION = {"days": env_int("FDD_KEEP_DAYS", 30), "keep": env_int("FDD_KEEP_VERSIONS", 20)}
 BUILD_SLOTS = env_int("FDD_BUILD_SLOTS", 4)
 ENGINES = ["builds.intake.PushIntake", "builds.engine.BuildEngine", "deployments.engine.DeploymentEngine"]
 
 # --- drivers -------------------------------------------------------------------------------------------------------
 DRIVERS = {
     "source": {"git": "projects.drivers.source.git.GitSource"},
-    "builder": {"embedded": "builds.drivers.builder.embedded.EmbeddedBuilder"},
-    "runtime": {"local": "clusters.drivers.runtime.local.LocalRuntime"},
-    "traffic": {"traefik": "clusters.drivers.traffic.traefik.TraefikTraffic"},
+    "builder": {"embedded": "builds.drivers.builder.embedded.Execution"},
+    "runtime": {"local": "clusters.drivers.runtime.local.runtime.LocalRuntime"},
+    "traffic": {"traefik": "clusters.drivers.traffic.traefik.driver.TraefikTraffic"},
 }
 REPOSITORIES_ROOT = VAR / "repositories"
 MIRRORS_ROOT = VAR / "mirrors"
@@ -226,6 +234,9 @@ SOURCE_ALLOW_PRIVATE = env_bool("SOURCE_ALLOW_PRIVATE", LOCAL)  # may bound repo
 WORKSPACES_ROOT = VAR / "workspaces"
 SOCKETS_ROOT = VAR / "run"
 RUNTIME_ROOT = VAR / "runtime"
+SERVICE_LISTEN = os.environ.get("FDD_SERVICE_LISTEN", "127.0.0.1")
+TRAEFIK_API_PORT = env_int("FDD_TRAEFIK_API_PORT", 20099)
+INSTANCE_PORTS = (env_int("FDD_INSTANCE_PORT_FIRST", 21000), env_int("FDD_INSTANCE_PORT_LAST", 22999))
 SERVICE_PORTS = (env_int("FDD_PORT_FIRST", 20000), env_int("FDD_PORT_LAST", 20063))
 
 # --- people --------------------------------------------------------------------------------------------------------

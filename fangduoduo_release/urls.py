@@ -2,9 +2,35 @@
 
 from __future__ import annotations
 
+from django.conf import settings
 from django.contrib import admin
-from django.urls import path
+from django.urls import include, path
+from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
+
+from fangduoduo_release import health
 
 urlpatterns = [
     path("admin/", admin.site.urls),
+    path("healthz", health.Live.as_view()),
+    path("readyz", health.Ready.as_view()),
+    path("metrics", health.Metrics.as_view()),
+    path("i18n/", include("django.conf.urls.i18n")),
+    path("api/", include("projects.api.urls")),
+    path("api/", include("clusters.api.urls")),
+    path("api/", include("builds.api.urls")),
+    path("api/", include("deployments.api.urls")),
+    path("api/schema/", SpectacularAPIView.as_view(), name="schema"),
+    path("api/docs/", SpectacularSwaggerView.as_view(url_name="schema"), name="api-docs"),
+    path("", include("permissions.urls")),
+    path("", include("projects.urls")),
+    path("", include("builds.urls")),
+    path("", include("deployments.urls")),
 ]
+
+if settings.DEBUG:
+    urlpatterns.append(path("gallery/", include("fangduoduo_release.gallery")))
+
+handler400 = "fangduoduo_release.health.bad_request"
+handler403 = "fangduoduo_release.health.forbidden"
+handler404 = "fangduoduo_release.health.not_found"
+handler500 = "fangduoduo_release.health.broken"

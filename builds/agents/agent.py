@@ -35,6 +35,7 @@ from fangduoduo_release.common.sentence import S, Sentence
 logger = logging.getLogger(__name__)
 LOOK_S = 0.4
 RENEW_S = 3.0
+MIB = 1024 * 1024
 
 
 def run(pk: int, fence: int, slot: int) -> int:
@@ -78,7 +79,7 @@ class _Agent:
     def __init__(self, build: Build, slot: int, stop: StopSignal) -> None:
         self.build = build
         self.stop = stop
-        self.log = LogWriter(build.pk, still_ours=self._check_fence)
+        self.log = LogWriter(build.pk, fence=self._check_fence, limit=settings.BUILD_LIMITS["log_mib"] * MIB)
         self.folder = specs.artifacts_dir(build)
         self.spec = specs.spec_of(build, slot)
         self.execution: RunningBuild = Execution(self.spec, DatabaseSink(build, self.log), stop)

@@ -42,6 +42,7 @@ def spec_of(build: Build, slot: int) -> BuildSpec:
         workspace_root=Path(settings.WORKSPACES_ROOT),
         artifacts_dir=artifacts_dir(build),
         parameters=build.parameters,
+        environment=portal_marks(),
         is_tag=build.is_tag,
         previous_commit=build.previous_sha,
         previous_result=previous["state"] if previous else None,
@@ -54,6 +55,11 @@ def spec_of(build: Build, slot: int) -> BuildSpec:
         portal_url=settings.PUBLIC_URL,
         executor_number=slot,
     )
+
+
+def portal_marks() -> dict[str, str]:
+    """What every process of a build carries beside its key: which portal it belongs to."""
+    return {"FDD_PORTAL": str(settings.VAR)}
 
 
 def artifacts_dir(build: Build) -> Path:
