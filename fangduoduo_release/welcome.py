@@ -15,7 +15,7 @@ WHO = {
     "dev": "owns the sample project",
     "guest": "another developer who owns nothing",
 }
-SAMPLE = "hello"
+SAMPLE = "sample"
 
 
 def address(port: int) -> str:

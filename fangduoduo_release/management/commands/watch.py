@@ -7,6 +7,7 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
+from fangduoduo_release.checks import refuse_unsafe
 from fangduoduo_release.common.watch.watcher import Watcher
 
 
@@ -18,6 +19,7 @@ class Command(BaseCommand):
         parser.add_argument("--only", default="", help="groups of duties, separated by commas")
 
     def handle(self, *args: Any, only: str = "", **options: Any) -> None:
+        refuse_unsafe()
         groups = {group.strip() for group in only.split(",") if group.strip()}
         known = {"sources", "builders", "clusters", "portal"} | {duty.group for duty in settings.DUTIES}
         if not groups <= known:

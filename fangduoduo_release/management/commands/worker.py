@@ -6,6 +6,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand
 
+from fangduoduo_release.checks import refuse_unsafe
 from fangduoduo_release.common.worker.supervisor import Supervisor
 
 
@@ -14,4 +15,5 @@ class Command(BaseCommand):
     requires_system_checks: list[Any] = []  # they would import every page into memory that all children share
 
     def handle(self, *args: Any, **options: Any) -> None:
+        refuse_unsafe()
         Supervisor().run()

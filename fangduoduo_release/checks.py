@@ -1,0 +1,128 @@
+"""What production refuses to start with, and why. Django's `check` shows the same findings.
+
+Each finding says what is wrong and what to put into the environment; no finding ever shows a secret. FDD_ENV=local
+makes its own secrets and listens on loopback only, so nothing here concerns it, except that views must say who may
+see them: that holds everywhere.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from typing import Any
+from urllib.parse import urlsplit
+
+from cryptography.fernet import Fernet
+from django.conf import settings
+from django.core import checks
+from django.core.checks import CheckMessage, Error, Tags, register
+from django.core.exceptions import ImproperlyConfigured
+from django.urls import get_resolver
+
+from permissions.enforce import undeclared
+
+REFUSED = 78  # EX_CONFIG: a supervisor need not try again
+SECRET_LENGTH = 50
+DIFFERENT_CHARACTERS = 5
+AUDIT_KEY_LENGTH = 32
+
+
+def secret_key() -> str:
+    """Django raises instead of answering an empty key."""
+    try:
+        return str(settings.SECRET_KEY)
+    except ImproperlyConfigured:
+        return ""
+
+
+def secrets() -> Iterator[CheckMessage]:
+    key = secret_key()
+    if not key:
+        yield Error("SECRET_KEY is not set.", hint="Put 50 or more random characters into it.", id="fdd.E001")
+    elif len(key) < SECRET_LENGTH or len(set(key)) < DIFFERENT_CHARACTERS or key.startswith("django-insecure"):
+        yield Error("SECRET_KEY can be guessed.", hint="Use 50 or more random characters.", id="fdd.E002")
+    audit = settings.AUDIT_HMAC_KEY
+    if not audit:
+        yield Error(
+            "AUDIT_HMAC_KEY is not set.", hint="It seals the audit trail: 32 random bytes as hex.", id="fdd.E003"
+        )
+    elif len(audit) < AUDIT_KEY_LENGTH or audit == key:
+        hint = "32 or more random characters, not the SECRET_KEY."
+        yield Error("AUDIT_HMAC_KEY is too weak to seal the audit trail.", hint=hint, id="fdd.E004")
+
+
+def encryption_keys() -> Iterator[CheckMessage]:
+    hint = "python -c 'from cryptography.fernet import Fernet; print(Fernet.generate_key().decode())'"
+    if not settings.FIELD_ENCRYPTION_KEYS:
+        yield Error(
+            "FIELD_ENCRYPTION_KEYS is not set: connections' secrets could not be kept.", hint=hint, id="fdd.E005"
+        )
+    for number, key in enumerate(settings.FIELD_ENCRYPTION_KEYS, start=1):
+        try:
+            Fernet(key)
+        except ValueError:
+            yield Error(f"FIELD_ENCRYPTION_KEYS: key {number} is not a Fernet key.", hint=hint, id="fdd.E006")
+
+
+def doors() -> Iterator[CheckMessage]:
+    if not settings.ALLOWED_HOSTS:
+        yield Error("ALLOWED_HOSTS is not set.", hint="Name the portal's host: release.example.com", id="fdd.E007")
+    elif any(host in {"*", "."} for host in settings.ALLOWED_HOSTS):
+        yield Error("ALLOWED_HOSTS lets every host in.", hint="Name the portal's hosts one by one.", id="fdd.E008")
+    if settings.DEBUG:
+        yield Error("DEBUG is on: errors would show settings and source to everyone.", id="fdd.E009")
+    if not (settings.SESSION_COOKIE_SECURE and settings.CSRF_COOKIE_SECURE):
+        hint = "Leave SECURE_TRANSPORT alone and put TLS in front of the portal."
+        yield Error("SECURE_TRANSPORT is off: sessions would travel unencrypted.", hint=hint, id="fdd.E010")
+    elif urlsplit(settings.PUBLIC_URL).scheme != "https":
+        hint = "Set it to the address people use: https://release.example.com"
+        yield Error("PUBLIC_URL is not an https address; links in answers would be wrong.", hint=hint, id="fdd.E011")
+
+
+def storage() -> Iterator[CheckMessage]:
+    if settings.DATABASES["default"]["ENGINE"].endswith("sqlite3"):
+        hint = "Set DATABASE_URL=postgres://…; SQLite is for one machine and few people."
+        yield checks.Warning("Production runs on SQLite.", hint=hint, id="fdd.W001")
+
+
+def findings() -> list[CheckMessage]:
+    """Everything wrong with this production's settings; nothing for FDD_ENV=local."""
+    if settings.LOCAL:
+        return []
+    return [*secrets(), *encryption_keys(), *doors(), *storage()]
+
+
+@register(Tags.security)
+def production_is_safe(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
+    return findings()
+
+
+@register(Tags.urls)
+def every_view_declares_its_permission(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
+    return [
+        Error(
+            f"/{address} does not say who may see it.",
+            hint="Inherit from permissions.enforce and set `permission`.",
+            id="fdd.E020",
+        )
+        for address in undeclared(get_resolver().url_patterns)
+    ]
+
+
+def refuse_unsafe(*, pages: bool = False) -> None:
+    """End this process (exit code 78) with one line per finding when it must not run so.
+
+    Called first by the ASGI application (`pages=True`: then its views are judged too), by the worker and by watch.
+    """
+    _tell(findings())
+    if pages:
+        _tell(every_view_declares_its_permission(None))
+
+
+def _tell(found: list[CheckMessage]) -> None:
+    for finding in found:
+        word = "refused" if finding.is_serious() else "warning"
+        sys.stderr.write(f"{word}: {finding.msg}{f' ({finding.hint})' if finding.hint else ''} [{finding.id}]\n")
+    if any(finding.is_serious() for finding in found):
+        sys.stderr.write("The portal does not start like this; docs/operations.md lists every setting.\n")
+        raise SystemExit(REFUSED)
