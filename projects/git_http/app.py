@@ -15,9 +15,11 @@ from pathlib import Path
 from typing import Any
 
 from fangduoduo_release.common.errors import AppError
+from projects.drivers.source.git_leftovers import push_under_way, sweep
 
+from .answers import break_off, refuse
 from .backend import Backend, ClientGoneError, Limits, Receive, Send, environment
-from .pushes import OnPush, PushDesk, PushMessage, Ticket
+from .pushes import OnPush, PushDesk, PushMessage
 from .request import PUSH, GitRequest, Refusal, read_request
 
 logger = logging.getLogger(__name__)
@@ -59,13 +61,14 @@ class GitHttp:
     async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             raise ValueError(f"git speaks HTTP, not {scope['type']}")
+        sending_pack = str(scope["path"]).endswith("/git-receive-pack")
         try:
             request = read_request(scope, self._prefix, self.limits.max_push)
             actor, repository = await self._admit(request)
             async with self._place():
-                await self._serve(request, actor, repository, receive, send)
+                await self._serve(request, actor, repository.resolve(), receive, send)
         except Refusal as refusal:
-            await _say(send, refusal)
+            await refuse(receive, send, refusal, sending_pack=sending_pack)
 
     async def close(self) -> None:
         """Stop listening for hooks."""
@@ -95,46 +98,49 @@ class GitHttp:
             self._places.release()
 
     async def _serve(self, request: GitRequest, actor: Any, repository: Path, receive: Receive, send: Send) -> None:
-        ticket: Ticket | None = None
-        if request.verb == PUSH and request.method == "POST":
-            await self._desk.open()
-            ticket = self._desk.begin(request.slug, actor)
-        env = environment(
-            request,
-            repository.resolve(),
-            self._actor_key(actor),
-            self.limits.max_push,
-            self._desk.hooks.resolve() if ticket else None,
-            ticket.env if ticket else {},
-        )
-        backend: Backend | None = None
-        try:
-            backend = await Backend.start(self._program, env, request, self.limits)
-            await backend.serve(receive, send, lambda: self._settle(ticket))
-        except Refusal:
-            if backend is None or not backend.started:
-                raise
-        except (ClientGoneError, TimeoutError) as error:
-            logger.info("%s of %s stopped: %s", request.service, request.slug, type(error).__name__)
-            if isinstance(error, TimeoutError) and backend and not backend.started:
-                raise Refusal(408, "The request took too long.") from error
-        finally:
-            await self._settle(ticket)
+        if request.verb != PUSH or request.method != "POST":
+            env = environment(request, repository, self._actor_key(actor), self.limits.max_push, None, {})
+            await self._stream(request, env, (), _nothing, receive, send)
+            return
+        await self._desk.open()
+        ticket = self._desk.begin(request.slug, actor)
+        hooks = self._desk.hooks.resolve()
+        env = environment(request, repository, self._actor_key(actor), self.limits.max_push, hooks, ticket.env)
 
-    async def _settle(self, ticket: Ticket | None) -> None:
-        if ticket:
+        async def settle() -> None:
             await self._desk.finish(ticket)
 
+        try:
+            with push_under_way(repository) as lock:
+                await self._stream(request, env, (lock,), settle, receive, send)
+        finally:
+            await settle()
+            if not ticket.done:  # refused, broken off, or nothing to do: its half pack may lie there
+                await asyncio.to_thread(sweep, repository)
 
-async def _say(send: Send, refusal: Refusal) -> None:
-    """A plain text answer; git shows it as `remote: …`."""
-    body = f"{refusal.text}\n".encode()
-    headers = {
-        b"content-type": b"text/plain; charset=utf-8",
-        b"content-length": str(len(body)).encode(),
-        b"cache-control": b"no-store",
-        b"x-content-type-options": b"nosniff",
-        **refusal.headers,
-    }
-    await send({"type": "http.response.start", "status": refusal.status, "headers": list(headers.items())})
-    await send({"type": "http.response.body", "body": body, "more_body": False})
+    async def _stream(
+        self,
+        request: GitRequest,
+        env: dict[str, str],
+        inherited: tuple[int, ...],
+        before_end: Callable[[], Awaitable[None]],
+        receive: Receive,
+        send: Send,
+    ) -> None:
+        backend = await Backend.start(self._program, env, request, self.limits, inherited)
+        try:
+            await backend.serve(receive, send, before_end)
+        except Refusal as refusal:
+            if not backend.started:
+                raise
+            await break_off(receive, send, refusal.text, sending_pack=request.verb == PUSH)
+        except (ClientGoneError, TimeoutError) as error:
+            logger.info("%s of %s stopped: %s", request.service, request.slug, type(error).__name__)
+            if not isinstance(error, ClientGoneError):
+                if not backend.started:
+                    raise Refusal(408, "The request took too long.") from error
+                await break_off(receive, send, "The request took too long.", sending_pack=request.verb == PUSH)
+
+
+async def _nothing() -> None:
+    """What is to be settled after a fetch."""

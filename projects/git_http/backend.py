@@ -101,10 +101,21 @@ class Backend:
     _stderr: bytearray = field(default_factory=bytearray)
 
     @classmethod
-    async def start(cls, program: str, env: Mapping[str, str], request: GitRequest, limits: Limits) -> Backend:
+    async def start(
+        cls, program: str, env: Mapping[str, str], request: GitRequest, limits: Limits, inherited: tuple[int, ...] = ()
+    ) -> Backend:
+        """Start it; `inherited` are descriptors that its processes keep open as long as any of them lives."""
         pipe = asyncio.subprocess.PIPE
         process = await asyncio.create_subprocess_exec(
-            program, "http-backend", stdin=pipe, stdout=pipe, stderr=pipe, env=env, start_new_session=True, limit=_CHUNK
+            program,
+            "http-backend",
+            stdin=pipe,
+            stdout=pipe,
+            stderr=pipe,
+            env=env,
+            start_new_session=True,
+            limit=_CHUNK,
+            pass_fds=inherited,
         )
         return cls(process, request, limits)
 

@@ -16,7 +16,7 @@ from typing import ClassVar
 from fangduoduo_release.common.errors import Conflict, Invalid, NotFound
 from fangduoduo_release.common.sentence import S
 
-from . import git_mirror, git_read, git_starters, git_tips
+from . import git_leftovers, git_mirror, git_read, git_starters, git_tips
 from .base import Commit, FileContent, FileEntry, Person, Poll, Ref, Repository, RepositoryState, Starter
 from .git_command import Git, clean_env
 from .git_names import check_sha, check_slug
@@ -179,8 +179,12 @@ class GitSource:
         )
 
     def tidy(self, repository: Repository) -> bool:
-        """Pack what has piled up, if enough has; for a quiet moment, as pushes never do it. True when git had work."""
+        """Remove what killed pushes left, and pack what has piled up, if enough has; pushes never do it themselves.
+
+        For a quiet moment, as packing a large repository takes minutes. True when git had work.
+        """
         here = self._here(repository)
+        git_leftovers.sweep(here)
         before = self.git.run("count-objects", repository=here)
         env = clean_env((("gc.auto", "2000"), ("gc.autoDetach", "false"), ("gc.reflogExpireUnreachable", "90.days")))
         self.git.run("gc", "--auto", "--quiet", repository=here, env=env, timeout=self.config.fetch_timeout)
