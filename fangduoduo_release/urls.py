@@ -5,22 +5,20 @@ from __future__ import annotations
 from django.conf import settings
 from django.contrib import admin
 from django.urls import include, path
-from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
 
-from fangduoduo_release import health
+from fangduoduo_release import api_docs, health
 
 urlpatterns = [
     path("admin/", admin.site.urls),
     path("healthz", health.Live.as_view()),
     path("readyz", health.Ready.as_view()),
     path("metrics", health.Metrics.as_view()),
-    path("i18n/", include("django.conf.urls.i18n")),
     path("api/", include("projects.api.urls")),
     path("api/", include("clusters.api.urls")),
     path("api/", include("builds.api.urls")),
     path("api/", include("deployments.api.urls")),
-    path("api/schema/", SpectacularAPIView.as_view(), name="schema"),
-    path("api/docs/", SpectacularSwaggerView.as_view(url_name="schema"), name="api-docs"),
+    path("api/schema/", api_docs.Schema.as_view(), name="schema"),
+    path("api/docs/", api_docs.Docs.as_view(url_name="schema"), name="api-docs"),
     path("", include("permissions.urls")),
     path("", include("projects.urls")),
     path("", include("builds.urls")),

@@ -6,7 +6,9 @@ from typing import Any
 
 from django.contrib.auth import views as auth_views
 from django.http import HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
 from django.shortcuts import redirect, render
+from django.views.i18n import set_language
 
 from fangduoduo_release.common.errors import Invalid, NotFound
 from fangduoduo_release.common.http import tell
@@ -24,6 +26,15 @@ class SignIn(auth_views.LoginView):
 
 class SignOut(auth_views.LogoutView):
     permission = PUBLIC
+
+
+class Language(Page):
+    """Remember the reader's language; Django's own view, with its check of where to go next."""
+
+    permission = PUBLIC
+
+    def post(self, request: HttpRequest) -> HttpResponseBase:
+        return set_language(request)
 
 
 class Profile(Page):
