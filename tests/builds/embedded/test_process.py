@@ -226,7 +226,7 @@ def test_kill_build_leaves_other_builds_and_this_process_alone(key: str, tmp_pat
 def test_the_program_dies_when_its_agent_is_killed(key: str, tmp_path: Path) -> None:
     agent = f"""
 import sys
-sys.path.insert(0, {os.getcwd()!r})
+sys.path.insert(0, {str(Path.cwd())!r})
 from pathlib import Path
 from builds.drivers.builder.base import Limits
 from builds.drivers.builder.embedded.control import Consumed, Scope

@@ -219,7 +219,7 @@ class Branch:
 
         args = [self.evaluate(a) for a in step.args]
         named = {n.name if isinstance(n.name, str) else self.text(n.name): self.evaluate(n.value) for n in step.named}
-        return self.call_step(step.name, args, named, body, step.position)
+        return self.interpreter.run_step(step.name, args, named, body, step.position)
 
     def call_step(
         self,

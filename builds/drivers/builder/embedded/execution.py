@@ -91,7 +91,7 @@ class Execution:
         build.pipeline = pipeline
         build.changes_source = lambda: self._changes(branch)
         if pipeline.before:
-            branch.interpreter.execute(pipeline.before)
+            branch.interpreter.define(pipeline.before)
         build.parameters.update(typed_values(branch, pipeline.parameters, self._spec.parameters))
         build.make_environment()
         report = StageReport(build.writer)
@@ -99,7 +99,7 @@ class Execution:
         options.note_ignored(branch, pipeline.options)
         error = _Root(branch, pipeline, walk, report).run()
         if error is None and pipeline.after:
-            branch.interpreter.execute(pipeline.after)
+            branch.interpreter.define(pipeline.after)
         return error
 
     def _parsed(self, branch: Branch) -> Pipeline:

@@ -142,3 +142,15 @@ def _environment(pid: int) -> set[bytes]:
             return set(file.read().split(b"\0"))
     except OSError:
         return set()
+
+
+def running_keys(marks: Mapping[str, str]) -> set[str]:
+    """The keys of all builds with live processes that carry `marks` (which portal they belong to)."""
+    prefix = f"{BUILD_KEY}=".encode()
+    wanted = {f"{name}={value}".encode() for name, value in marks.items()}
+    found = set()
+    for pid in _table():
+        environment = _environment(pid)
+        if wanted <= environment:
+            found |= {entry[len(prefix) :].decode() for entry in environment if entry.startswith(prefix)}
+    return found
