@@ -1,0 +1,84 @@
+"""May this caller listen: asked at connect and every few seconds while the socket is open.
+
+Close codes: 4401 not signed in, 4404 absent or not to be seen, 4403 not allowed any more, 1013 cannot be asked now.
+The object and the check are named in settings (SOCKET_TOPICS, SOCKET_GUARD): this room imports no app.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable
+from typing import Any
+
+from django.conf import settings
+from django.db import DatabaseError, InterfaceError
+from django.utils.module_loading import import_string
+
+from fangduoduo_release.common.errors import AppError
+
+from .identity import Scope, caller_of, user_of
+from .pool import DatabasePool
+
+logger = logging.getLogger(__name__)
+RECHECK_S = 10.0
+BLIND_S = 60.0  # so long a socket stays open while nobody can be asked
+NOT_SIGNED_IN, NOT_ANY_MORE, UNSEEN, TRY_LATER = 4401, 4403, 4404, 1013
+
+Check = Callable[[Any], object]
+
+
+def may_see(kind: str, pk: int) -> Check:
+    """A check for one row of a topic kind in SOCKET_TOPICS. Raises NotFound for who may not see it."""
+
+    def check(user: Any) -> object:
+        rows = import_string(settings.SOCKET_TOPICS[kind])._default_manager.all()
+        return import_string(settings.SOCKET_GUARD)(user, rows, pk=pk)
+
+    return check
+
+
+def anybody(user: Any) -> object:
+    """A check that every signed-in user passes."""
+    return user
+
+
+class Guard:
+    """Watches over one socket. `check(user)` raises an AppError to refuse; it runs in the pool."""
+
+    def __init__(self, scope: Scope, check: Check, pool: DatabasePool) -> None:
+        self._caller = caller_of(scope)
+        self._check = check
+        self._pool = pool
+
+    async def admit(self) -> int | None:
+        """None when the caller may listen, else the code to close with."""
+        try:
+            return await self._pool.run(self._ask)
+        except (DatabaseError, InterfaceError):
+            logger.warning("a socket cannot be checked: the database is away", exc_info=True)
+            return TRY_LATER
+
+    async def watch(self) -> int:
+        """Ask again and again; returns the code to close with when the answer is no."""
+        asked = time.monotonic()
+        while True:
+            await asyncio.sleep(RECHECK_S)
+            try:
+                if await self._pool.run(self._ask) is not None:
+                    return NOT_ANY_MORE
+                asked = time.monotonic()
+            except (DatabaseError, InterfaceError):
+                if time.monotonic() - asked > BLIND_S:
+                    return TRY_LATER
+
+    def _ask(self) -> int | None:
+        user = user_of(self._caller)
+        if user is None:
+            return NOT_SIGNED_IN
+        try:
+            self._check(user)
+        except AppError:
+            return UNSEEN
+        return None
