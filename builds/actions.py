@@ -17,6 +17,7 @@ from fangduoduo_release.common.actor import System, name_of, user_or_none
 from fangduoduo_release.common.errors import Conflict, Denied, Invalid
 from fangduoduo_release.common.queue import ring
 from fangduoduo_release.common.sentence import S
+from fangduoduo_release.common.settling import settle
 from permissions import policy
 from projects.drivers.source.base import HEADS, TAGS, Commit
 from projects.models import Project
@@ -211,6 +212,14 @@ def save_credential(
         )
         trail.record(actor, "credential.save", row, after={"id": ident, "kind": kind})
     return row
+
+
+def settle_for_ops(*, actor: Any, build: Build, retry: bool) -> None:
+    """A build that waits for ops: try again, or end it as failed. Ops only. Raises Denied, Conflict."""
+    policy.require_ops(actor)
+    with transaction.atomic():
+        settle(actor=actor, run=build, retry=retry)
+        trail.record(actor, "build.retry_stuck" if retry else "build.give_up", build)
 
 
 def _refuse_archived(project: Project) -> None:

@@ -121,3 +121,11 @@ def _check(row: Model) -> None:
     except ValidationError as error:
         fields = {name: [S(str(text)) for text in texts] for name, texts in error.message_dict.items()}
         raise Invalid(next(iter(fields.values()))[0], fields=fields) from error
+
+
+def save_row(*, actor: Any, row: Cluster | Machine) -> None:
+    """Store a cluster or machine as the ops screen edited it. Raises Denied, Invalid, Conflict."""
+    policy.require_ops(actor)
+    if isinstance(row, Cluster) and row.kind not in settings.DRIVERS["runtime"]:
+        raise Invalid(S("There is no runtime of kind “%(kind)s” here.", kind=row.kind), fields={"kind": []})
+    _save(actor, f"{row._meta.model_name}.{'update' if row.pk else 'create'}", row, {"name": row.name})

@@ -19,6 +19,7 @@ from fangduoduo_release.common.actor import name_of, user_or_none
 from fangduoduo_release.common.errors import Conflict, Denied, Invalid
 from fangduoduo_release.common.queue import ring
 from fangduoduo_release.common.sentence import S
+from fangduoduo_release.common.settling import settle
 from permissions import policy
 from projects import grants
 from projects.models import Project
@@ -197,17 +198,9 @@ def pause_deployment(*, actor: Any, deployment: Deployment, paused: bool) -> Non
         ring("deployment", deployment.pk)
 
 
-def settle_for_ops(*, actor: Any, run: Any, retry: bool) -> None:
-    """A run that waits for ops: try again, or end it as failed. Ops only. Raises Denied, Conflict."""
+def settle_for_ops(*, actor: Any, run: Deployment, retry: bool) -> None:
+    """A deployment that waits for ops: try again, or end it as failed. Ops only. Raises Denied, Conflict."""
     policy.require_ops(actor)
     with transaction.atomic():
-        waiting = type(run).objects.filter(pk=run.pk, needs_ops=True)
-        if not waiting.update(needs_ops=False, attempts=0, next_at=Now()):
-            raise Conflict(S("It does not wait for ops any more."), code="illegal_move")
-        run.refresh_from_db()
-        trail.record(actor, "run.retry" if retry else "run.give_up", run)
-        if retry:
-            events.record(run, "ops_retry", S("%(who)s let it try again.", who=name_of(actor)))
-            runs.poke(run)
-        else:
-            runs.fail(run, S("%(who)s from ops ended it.", who=name_of(actor)), code="given_up")
+        settle(actor=actor, run=run, retry=retry)
+        trail.record(actor, "deployment.retry" if retry else "deployment.give_up", run)

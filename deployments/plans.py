@@ -86,6 +86,8 @@ def _deploy(service: Service, version: Version | None, replicas: int | None) -> 
 
 def rollback_targets(service: Service) -> list[Deployment]:
     """The last good deployment of each other version that ran here, newest first."""
+    if service.pk is None:
+        return []
     done = (
         service.deployments.filter(state="succeeded")
         .exclude(version=None)
@@ -190,6 +192,8 @@ def commits_between(project: Project, old: str, new: str) -> list[Commit]:
 
 def expected_ms(service: Service, action: str) -> int | None:
     """Median of the last five like it, here; None before the first."""
+    if service.pk is None:
+        return None
     took = (
         Deployment.objects.filter(service=service, action=action, state="succeeded", started_at__isnull=False)
         .annotate(took=F("finished_at") - F("started_at"))

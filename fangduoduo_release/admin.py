@@ -1,0 +1,104 @@
+"""The ops screen for the foundation: inbox, events, beats, leases, connections, audit. django-q's own screens are taken
+out: whoever may add a schedule there may run any code."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import admin
+from django.db.models import QuerySet
+from django.forms import ModelForm
+from django.http import HttpRequest
+from django.utils.translation import gettext_lazy as _
+from django_q.models import Failure, OrmQ, Schedule, Success
+
+from clusters import actions as cluster_actions
+from fangduoduo_release.audit.models import AuditEntry
+from fangduoduo_release.common import runs
+from fangduoduo_release.common.models import Beat, Connection, Event, IdempotencyKey, InboxItem, Lease, Step
+from permissions.admin import hide
+from permissions.admin_base import PortalAdmin, ReadOnlyAdmin
+
+hide(Schedule, Success, Failure, OrmQ)
+
+
+@admin.register(AuditEntry)
+class AuditAdmin(ReadOnlyAdmin):
+    list_display = ("at", "actor", "verb", "object_kind", "object_label", "address")
+    list_filter = ("verb", "object_kind", "at")
+    search_fields = ("actor", "object_label", "object_id")
+    date_hierarchy = "at"
+
+
+@admin.register(InboxItem)
+class InboxAdmin(ReadOnlyAdmin):
+    list_display = ("id", "kind", "dedupe_key", "state", "needs_ops", "received_at", "handled_at")
+    list_filter = ("kind", "state", "needs_ops")
+    search_fields = ("dedupe_key",)
+    actions = ["try_again"]
+
+    @admin.action(description=_("Try again"))
+    def try_again(self, request: HttpRequest, rows: QuerySet[InboxItem]) -> None:
+        def act(item: InboxItem) -> None:
+            InboxItem.objects.filter(pk=item.pk).exclude(state=InboxItem.State.DONE).update(
+                needs_ops=False, attempts=0, state=InboxItem.State.NEW
+            )
+            runs.poke(item)
+
+        self.each(request, rows.exclude(state=InboxItem.State.DONE), act, str(_("Queued again")))
+
+
+@admin.register(Event)
+class EventAdmin(ReadOnlyAdmin):
+    list_display = ("at", "topic", "seq", "kind", "text")
+    list_filter = ("kind",)
+    search_fields = ("=topic",)
+
+
+@admin.register(Step)
+class StepAdmin(ReadOnlyAdmin):
+    list_display = ("key", "name", "created_at", "done_at", "fence")
+    search_fields = ("key",)
+
+
+@admin.register(Beat)
+class BeatAdmin(ReadOnlyAdmin):
+    list_display = ("name", "kind", "seen_at", "info")
+    list_filter = ("kind",)
+
+
+@admin.register(Lease)
+class LeaseAdmin(ReadOnlyAdmin):
+    list_display = ("name", "owner", "fence", "until")
+    search_fields = ("name", "owner")
+
+
+@admin.register(IdempotencyKey)
+class IdempotencyAdmin(ReadOnlyAdmin):
+    list_display = ("owner", "key", "status", "created_at")
+    search_fields = ("key",)
+    fields = ("owner", "key", "status", "created_at")
+
+
+@admin.register(Connection)
+class ConnectionAdmin(PortalAdmin):
+    """Secrets are set through the API and never shown, not even here."""
+
+    list_display = ("name", "kind", "created_at")
+    list_filter = ("kind",)
+    search_fields = ("name",)
+    fields = ("name", "kind", "config")
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return self.has_module_permission(request)
+
+    has_change_permission = PortalAdmin.has_view_permission
+    has_delete_permission = PortalAdmin.has_view_permission
+
+    def save_model(self, request: HttpRequest, obj: Connection, form: ModelForm[Any], change: bool) -> None:
+        cluster_actions.save_connection(
+            actor=request.user, name=obj.name, kind=obj.kind, config=obj.config, connection=obj
+        )
+
+    def delete_model(self, request: HttpRequest, obj: Connection) -> None:
+        cluster_actions.delete_connection(actor=request.user, connection=obj)

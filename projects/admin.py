@@ -1,0 +1,100 @@
+"""The ops screen for projects, roles and machine grants."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import admin
+from django.db.models import QuerySet
+from django.forms import ModelForm
+from django.http import HttpRequest
+from django.utils.translation import gettext_lazy as _
+
+from permissions.admin_base import PortalAdmin, ReadOnlyAdmin
+from projects import actions
+from projects.models import BranchTip, MachineGrant, Project, RoleGrant, SpecRevision
+
+
+@admin.register(Project)
+class ProjectAdmin(ReadOnlyAdmin):
+    list_display = ("slug", "name", "source_kind", "builder_kind", "archived", "created_by", "created_at")
+    list_filter = ("archived", "source_kind", "builder_kind")
+    list_select_related = ("created_by",)
+    search_fields = ("slug", "name")
+    actions = ["archive", "restore"]
+
+    @admin.action(description=_("Archive"))
+    def archive(self, request: HttpRequest, rows: QuerySet[Project]) -> None:
+        self._archived(request, rows, True)
+
+    @admin.action(description=_("Restore from the archive"))
+    def restore(self, request: HttpRequest, rows: QuerySet[Project]) -> None:
+        self._archived(request, rows, False)
+
+    def _archived(self, request: HttpRequest, rows: QuerySet[Project], value: bool) -> None:
+        def act(project: Project) -> None:
+            actions.update_project(actor=request.user, project=project, archived=value)
+
+        self.each(request, rows, act, str(_("Changed")))
+
+
+@admin.register(RoleGrant)
+class RoleGrantAdmin(ReadOnlyAdmin):
+    list_display = ("user", "role", "project", "granted_by", "until", "created_at")
+    list_filter = ("role",)
+    list_select_related = ("user", "project")
+    search_fields = ("user__username", "project__slug")
+    actions = ["take_away"]
+
+    @admin.action(description=_("Take the role away"))
+    def take_away(self, request: HttpRequest, rows: QuerySet[RoleGrant]) -> None:
+        def act(grant: RoleGrant) -> None:
+            actions.set_member(actor=request.user, project=grant.project, user=grant.user, role=None)
+
+        self.each(request, rows, act, str(_("Taken away")))
+
+
+@admin.register(MachineGrant)
+class MachineGrantAdmin(PortalAdmin):
+    list_display = ("project", "machine", "environment", "granted_by", "reason", "until", "created_at")
+    list_filter = ("machine__environment", "machine")
+    list_select_related = ("project", "machine")
+    search_fields = ("project__slug", "machine__name")
+    autocomplete_fields = ("project", "machine")
+    fields = ("project", "machine", "reason", "until")
+    actions = ["revoke"]
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return self.has_module_permission(request)
+
+    @admin.display(description=_("environment"))
+    def environment(self, grant: MachineGrant) -> str:
+        return grant.machine.get_environment_display()
+
+    def save_model(self, request: HttpRequest, obj: MachineGrant, form: ModelForm[Any], change: bool) -> None:
+        saved = actions.grant_machine(
+            actor=request.user, project=obj.project, machine=obj.machine, reason=obj.reason, until=obj.until
+        )
+        obj.pk = saved.pk
+
+    @admin.action(description=_("Revoke"))
+    def revoke(self, request: HttpRequest, rows: QuerySet[MachineGrant]) -> None:
+        def act(grant: MachineGrant) -> None:
+            actions.revoke_machine(actor=request.user, project=grant.project, machine=grant.machine)
+
+        self.each(request, rows, act, str(_("Revoked")))
+
+
+@admin.register(SpecRevision)
+class SpecRevisionAdmin(ReadOnlyAdmin):
+    list_display = ("project", "number", "author", "created_at", "sha256")
+    list_select_related = ("project",)
+    search_fields = ("project__slug",)
+    fields = ("project", "number", "spec", "sha256", "author", "created_at")
+
+
+@admin.register(BranchTip)
+class BranchTipAdmin(ReadOnlyAdmin):
+    list_display = ("project", "ref", "sha", "moves", "seen_at")
+    list_select_related = ("project",)
+    search_fields = ("project__slug", "ref", "sha")
