@@ -114,6 +114,9 @@ class FileContent:
 class PushEvent:
     """A ref that moved. `old` is ZERO for a created ref, `new` is ZERO for a deleted one.
 
+    Both are what the ref holds, as git's own hooks have it: for an annotated tag the tag's object, which
+    `Source.resolve` follows to its commit.
+
     `forced` says that `old` is not an ancestor of `new`. The same move seen twice (by the push itself and by a poll) has
     the same `key`, so an inbox with a unique key takes it once.
     """

@@ -53,6 +53,7 @@ class GitConfig:
     allow_private: bool = False
     program: str = "git"
     timeout: float = 20.0
+    look_timeout: float = 30.0
     fetch_timeout: float = 600.0
     max_pack: int = 2 << 30
 

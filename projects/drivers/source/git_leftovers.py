@@ -10,6 +10,7 @@ import fcntl
 import os
 import shutil
 import time
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -36,10 +37,13 @@ def sweep(repository: Path) -> bool:
         descriptor = os.open(repository / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except FileNotFoundError:
         return False
+    found = []
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        for quarantine in (repository / "objects").glob("tmp_objdir-incoming-*"):
-            shutil.rmtree(quarantine, ignore_errors=True)
+        for quarantine in (repository / "objects").glob("tmp_objdir-*"):
+            gone = quarantine.with_name(f"tmp_objdir-gone-{uuid.uuid4().hex}")
+            quarantine.rename(gone)
+            found.append(gone)
         for lock in _git_locks(repository):
             with suppress(FileNotFoundError):
                 if time.time() - lock.stat().st_mtime > _STALE_LOCK:
@@ -48,6 +52,8 @@ def sweep(repository: Path) -> bool:
         return False
     finally:
         os.close(descriptor)
+    for gone in found:  # after the lock, as a large pack takes a while to go and a push would wait for it
+        shutil.rmtree(gone, ignore_errors=True)
     return True
 
 

@@ -28,13 +28,14 @@ if TYPE_CHECKING:
     from .git import GitConfig
 
 _REFSPECS = ("+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*")
-_LOOK_TIMEOUT = 30.0
+_PEELED = "^{}"
+"""Follows the name of an annotated tag in a second line that says which commit the tag leads to."""
 _MAX_LISTING = 16 << 20
 
 
 @dataclass(frozen=True, slots=True)
 class Remote:
-    """A server's answer: its default branch (short, "" if unknown) and full ref name -> commit (tags peeled)."""
+    """A server's answer: its default branch (short, "" if unknown) and full ref name -> what the ref holds."""
 
     default_branch: str
     tips: Mapping[str, str]
@@ -46,7 +47,7 @@ def look(git: Git, config: GitConfig, repository: Repository) -> Remote:
     with signed_in(url, repository.credentials, _known_hosts(config)) as env:
         answer = git.ask(
             "ls-remote", "--symref", "--end-of-options", url.text, "HEAD", "refs/heads/*", "refs/tags/*",
-            env=env, timeout=_LOOK_TIMEOUT, max_output=_MAX_LISTING,
+            env=env, timeout=config.look_timeout, max_output=_MAX_LISTING,
         )  # fmt: skip
     if answer.truncated:
         raise Rejected(S("The repository has more branches and tags than can be followed."), code="too_many_refs")
@@ -57,8 +58,8 @@ def look(git: Git, config: GitConfig, repository: Repository) -> Remote:
         value, _, name = line.partition("\t")
         if name == "HEAD" and value.startswith(f"ref: {HEADS}"):
             default = value[len(f"ref: {HEADS}") :]
-        elif is_sha(value) and name.startswith((HEADS, TAGS)):
-            tips[name.removesuffix("^{}")] = value  # the peeled line follows the tag's own and replaces it
+        elif is_sha(value) and name.startswith((HEADS, TAGS)) and not name.endswith(_PEELED):
+            tips[name] = value
     return Remote(default, tips)
 
 

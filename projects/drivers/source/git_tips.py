@@ -12,16 +12,16 @@ from pathlib import Path
 from .base import HEADS, TAGS, ZERO, Poll, PushEvent
 from .git_command import Git
 
-_FORMAT = "--format=%(refname)%00%(objectname)%00%(*objectname)"
+_FORMAT = "--format=%(refname)%00%(objectname)"
 
 
 def tips(git: Git, repository: Path) -> dict[str, str]:
-    """Full name -> sha of every branch and tag, annotated tags peeled, in one call."""
+    """Full name -> what every branch and tag holds, in one call."""
     out = git.run("for-each-ref", _FORMAT, "--", HEADS, TAGS, repository=repository)
     found = {}
     for line in out.decode(errors="surrogateescape").splitlines():
-        name, sha, peeled = line.split("\0")
-        found[name] = peeled or sha
+        name, sha = line.split("\0")
+        found[name] = sha
     return found
 
 

@@ -92,7 +92,7 @@ def test_tags_branches_and_their_deletion(server: Server, slug: str, tmp_path: P
     first, second = (push["updates"] for push in server.pushes(slug))
     assert sorted(first) == [["refs/heads/feature/a", ZERO, head], ["refs/tags/v1", ZERO, tag]]
     assert second == [["refs/heads/feature/a", head, ZERO]]
-    assert set(tips(server, slug)) == {"refs/heads/main", "refs/tags/v1"}
+    assert tips(server, slug) == {"refs/heads/main": head, "refs/tags/v1": tag}, "the poll sees what the push said"
 
 
 def test_the_default_branch_cannot_be_deleted(server: Server, slug: str, tmp_path: Path) -> None:

@@ -284,13 +284,15 @@ def test_a_poll_reports_each_move_once(source: GitSource, work: Path) -> None:
     assert source.poll(SHOP, {}).events[0].created
     second = commit(work, "a", "a")
     git("tag", "-a", "v1", "-m", "v1", cwd=work)
+    tag = git("rev-parse", "v1", cwd=work).stdout.strip()
     push(work, "HEAD", "HEAD:side", "v1")
     moved = source.poll(SHOP, start.tips)
     assert {(e.ref, e.old, e.new, e.forced) for e in moved.events} == {
         ("refs/heads/main", first, second, False),
         ("refs/heads/side", ZERO, second, False),
-        ("refs/tags/v1", ZERO, second, False),
+        ("refs/tags/v1", ZERO, tag, False),
     }
+    assert source.resolve(SHOP, tag).sha == second
     assert source.poll(SHOP, moved.tips).events == ()
     git("commit", "--quiet", "--amend", "-m", "other", cwd=work)
     push(work, "HEAD", ":side")
