@@ -143,8 +143,12 @@ class Planner:
         if plan.marks:
             self._last_mark = plan.marks[-1]
 
-    def blame(self, stage: str, step: int) -> None:
-        """The first failing step decides where the first error is: its own first suspicious line, else its last."""
+    def blame(self, stage: str, step: int | None) -> None:
+        """The first failing step decides where the first error is: its own first suspicious line, else its last.
+
+        `step` None means the last step that wrote in this stage."""
+        if step is None:
+            step = next((known for name, known in reversed(self._last_lines) if name == stage), 0)
         line = self._errors.get((stage, step)) or self._last_lines.get((stage, step))
         if line is None or self._blamed:
             return

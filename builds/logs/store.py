@@ -90,12 +90,13 @@ class LogWriter:
                 self._overflow(data, stage or "", step or 0, label, now_ms)
             self._push(data, stage or "", step or 0, label, now_ms)
 
-    def step_failed(self, *, stage: str | None = "", step: int | None = 0) -> None:
-        """This step failed: its first line that looks like an error (else its last line) is the log's first error."""
+    def step_failed(self, *, stage: str | None = "", step: int | None = None) -> None:
+        """This step (None: the stage's last one) failed: its first line that looks like an error, else its last line,
+        is the log's first error. The first call that names a step with lines decides."""
         self.flush()
         with self._turn:
-            self._planner.blame(stage or "", step or 0)
-            self._store.write_first_error(self._planner.first_error)
+            self._planner.blame((stage or "")[:80], step)
+            self._with_patience(lambda: self._store.write_first_error(self._planner.first_error))
 
     def flush(self) -> None:
         """Return when everything taken so far is stored."""
