@@ -17,7 +17,7 @@ from builds import pipelines
 from builds.agents import client
 from builds.drivers.builder.embedded.orphans import kill_build
 from builds.jenkinsfile import parse, stage_tree
-from builds.logs import store
+from builds.logs import seal
 from builds.models import Build, InputRequest, Stage
 from fangduoduo_release.common import events, runs
 from fangduoduo_release.common.engines import Again
@@ -92,7 +92,7 @@ class BuildEngine:
 
     def _bury(self, build: Build) -> None:
         kill_build(str(build.key), grace=0.5)
-        store.LogWriter(build.pk).finish()
+        seal.seal(build.pk)  # also when the agent was killed after its own seal
         Stage.objects.filter(build=build, state__in=("running", "waiting", "pending")).update(
             state="cancelled", finished_at=Now()
         )

@@ -42,6 +42,9 @@ class DatabaseSink:
         self.writer.append(data, stage=stage or "", step=step or 0, at_ms=int(time.time() * 1000))
 
     def stage(self, update: StageUpdate) -> None:
+        if update.state == "failed":
+            self.writer.step_failed(stage=update.id)
+
         def write() -> None:
             self._order += 1
             changes = {
