@@ -48,3 +48,12 @@ def sqlite_shop(shared_folder: Path, tmp_path: Path) -> Iterator[Shop]:
     opened = Shop.open(tmp_path, "sqlite", shared_folder)
     yield opened
     opened.close()
+
+
+@pytest.fixture
+def shop_on_server(shared_folder: Path, tmp_path: Path) -> Iterator[Shop]:
+    """The same on PostgreSQL only."""
+    need_env("FDD_TEST_DATABASE_URL")
+    opened = Shop.open(tmp_path, "postgresql", shared_folder)
+    yield opened
+    opened.close()

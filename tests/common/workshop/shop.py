@@ -36,7 +36,7 @@ def _environment(var: Path, database: str, **more: str) -> dict[str, str]:
         "FDD_PROCESS": "worker",
         "FDD_HOST_ID": "shop",
         "DATABASE_URL": database,
-        "PYTHONPATH": str(ROOT),
+        "PYTHONPATH": os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]),
         **more,
     }
 
@@ -64,7 +64,7 @@ def _template(folder: Path, backend: str) -> str:
             name = f"fdd_template_{uuid.uuid4().hex[:10]}"
             _on_server(f"CREATE DATABASE {name}")
             url = _url_of(name)
-        command = [sys.executable, "manage.py", "migrate", "--run-syncdb", "--verbosity=0"]
+        command = [sys.executable, "manage.py", "migrate", "--run-syncdb", "--skip-checks", "--verbosity=0"]
         subprocess.run(command, cwd=ROOT, env=_environment(folder / "var-template", url), check=True, timeout=120)
         _templates[backend] = name
     return _templates[backend]
@@ -189,3 +189,14 @@ class Shop:
 def kill(process: psutil.Process) -> None:
     with contextlib.suppress(psutil.NoSuchProcess):
         process.send_signal(signal.SIGKILL)
+
+
+def cut_off(shop: Shop) -> None:
+    """End all connections to a workshop's database on the server and admit no new ones."""
+    name = shop.database.rpartition("/")[2]
+    _on_server(f"ALTER DATABASE {name} ALLOW_CONNECTIONS false")
+    _on_server(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'")
+
+
+def let_in(shop: Shop) -> None:
+    _on_server(f"ALTER DATABASE {shop.database.rpartition('/')[2]} ALLOW_CONNECTIONS true")
