@@ -19,6 +19,7 @@ from .stage_tree import stage_tree
 from .steps import RUNNABLE_STEPS, not_runnable
 
 MAX_BYTES = 1024 * 1024
+MAX_PROBLEMS = 100
 
 
 def parse(text: str) -> ParseResult:
@@ -63,7 +64,8 @@ def _unreadable(text: str) -> Problem | None:
 
 
 def _in_order(problems: list[Problem]) -> tuple[Problem, ...]:
-    return tuple(sorted(dict.fromkeys(problems), key=lambda problem: (problem.line, problem.column)))
+    unique = {(problem.line, problem.column, str(problem.message)): problem for problem in problems}
+    return tuple(unique[key] for key in sorted(unique))[:MAX_PROBLEMS]
 
 
 __all__ = [

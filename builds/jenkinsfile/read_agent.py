@@ -100,9 +100,9 @@ def _agent_kind(reader: Reader, kind: str, call: n.Call) -> Agent | None:
 
 def _check_dockerfile(reader: Reader, kind: str, options: Mapping[str, n.NamedArgument]) -> None:
     item = options.get("filename") if kind == "dockerfile" else None
-    if item and isinstance(item.value, n.Literal) and isinstance(item.value.value, str):
-        if "/" in item.value.value or "\\" in item.value.value:
-            reader.error(item.value.position, "Dockerfile filename cannot contain directory separators.")
+    name = item.value.value if item and isinstance(item.value, n.Literal) else None
+    if item and isinstance(name, str) and ("/" in name or "\\" in name):
+        reader.error(item.value.position, "Dockerfile filename cannot contain directory separators.")
 
 
 def _closure_map(reader: Reader, closure: n.Closure) -> dict[str, n.NamedArgument]:
@@ -227,10 +227,10 @@ def _environment_call(reader: Reader, call: n.Call) -> bool:
             text=reader.snippet(call.position),
         )  # fmt: skip
         return False
-    if call.target is None and call.name == "credentials":
-        if any(not isinstance(arg, n.Literal | n.GString) for arg in call.args) or call.named:
-            reader.error(call.position, "Internal function call parameters must be strings.")
-            return False
+    plain = not call.named and all(isinstance(arg, n.Literal | n.GString) for arg in call.args)
+    if call.target is None and call.name == "credentials" and not plain:
+        reader.error(call.position, "Internal function call parameters must be strings.")
+        return False
     return True
 
 

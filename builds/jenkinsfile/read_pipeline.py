@@ -48,7 +48,7 @@ def read_pipeline(reader: Reader, statements: tuple[n.Statement, ...]) -> Pipeli
     if reader.errors:
         return None
     agent = values.pop("agent")
-    assert isinstance(agent, Agent)  # noqa: S101 - narrowed by the error above
+    assert isinstance(agent, Agent)
     return Pipeline(call.position, agent, before=statements[:index], after=statements[index + 1 :], **values)
 
 

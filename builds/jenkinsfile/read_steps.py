@@ -44,13 +44,15 @@ def _step(reader: Reader, statement: n.Statement) -> Step | None:
             name=name, why=BLOCKED_STEPS[name],
         )  # fmt: skip
         return None
-    args, named = call.args, call.named
+    args: tuple[n.Expression, ...] = call.args
+    named = call.named
     body: tuple[Step, ...] | None = None
     if closure is not None:
         args = args[:-1]
         body = _steps(reader, closure)
-    if len(args) == 1 and not named and isinstance(args[0], n.MapLiteral) and args[0].entries and not _is_meta(args[0]):
-        args, named = (), as_named(args[0])
+    sole = next(iter(args)) if len(args) == 1 and not named else None
+    if isinstance(sole, n.MapLiteral) and sole.entries and not _is_meta(sole):
+        args, named = (), as_named(sole)
     step = Step(name, call.position, args, named, body=body)
     if (signature := SIGNATURES.get(name)) is not None:
         check_invocation(reader, step, signature)

@@ -15,12 +15,12 @@ CONDITIONS: Mapping[str, Signature] = {
     "branch": Signature(_PATTERN, ("pattern",)),
     "buildingTag": Signature({}),
     "changelog": Signature({**_PATTERN}, ("pattern",), closed=False),
-    "changeset": Signature({"pattern": STRING, "glob": STRING, "caseSensitive": BOOLEAN, "comparator": STRING}, closed=False),
-    "changeRequest": Signature({}, closed=False),
+    "changeset": Signature({**_PATTERN, "glob": STRING, "caseSensitive": BOOLEAN}, closed=False, single="pattern"),
+    "changeRequest": Signature({"target": STRING}, closed=False),
     "environment": Signature({"name": STRING, "value": STRING, "ignoreCase": BOOLEAN}, ("name", "value")),
     "equals": Signature({"expected": ANY, "actual": ANY}, ("expected", "actual")),
     "isRestartedRun": Signature({}),
-    "tag": Signature(_PATTERN, (), closed=True),
+    "tag": Signature(_PATTERN, single="pattern"),
     "triggeredBy": Signature({"cause": STRING, "detail": ANY}, ("cause",)),
 }  # fmt: skip
 _GROUPS = frozenset({"allOf", "anyOf", "not"})
@@ -77,9 +77,7 @@ def _condition(reader: Reader, statement: n.Statement) -> Condition | None:
         )  # fmt: skip
         return None
     if closure is not None:
-        reader.error(
-            call.position, 'No children when conditions are allowed for when condition "%(name)s".', name=name
-        )
+        reader.error(call.position, 'No children when conditions are allowed for when condition "%(name)s".', name=name)
         return None
     condition = Condition(name, call.position, call.args, call.named)
     check_invocation(reader, condition, signature)

@@ -146,7 +146,9 @@ def as_map(position: n.Position, named: tuple[n.NamedArgument, ...]) -> n.MapLit
 def as_named(value: n.MapLiteral) -> tuple[n.NamedArgument, ...]:
     """The other way round, for `step([key: value])`."""
     return tuple(
-        n.NamedArgument(key.position, key.value if isinstance(key, n.Literal) and isinstance(key.value, str) else key, item)
+        n.NamedArgument(
+            key.position, key.value if isinstance(key, n.Literal) and isinstance(key.value, str) else key, item
+        )
         for key, item in value.entries
     )
 

@@ -20,16 +20,22 @@ _MAX_LONG = 2**63 - 1
 
 @dataclass(frozen=True, slots=True)
 class Signature:
-    """`parameters` by name with their Java type. `closed` when no other name can be right in any version."""
+    """`parameters` by name with their Java type. `closed` when no other name can be right in any version.
+
+    `single` names the parameter of one unnamed argument where the required ones do not tell it.
+    """
 
     parameters: Mapping[str, str]
     required: tuple[str, ...] = ()
     closed: bool = True
     block: bool = False
+    single: str | None = None
 
     @property
     def sole(self) -> str | None:
         """The parameter that one unnamed argument stands for."""
+        if self.single is not None:
+            return self.single
         if len(self.required) == 1:
             return self.required[0]
         return next(iter(self.parameters)) if len(self.parameters) == 1 else None
@@ -75,9 +81,7 @@ def _check_single(reader: Reader, item: Invocation, signature: Signature) -> Non
         return
     if signature.sole is None:
         if not signature.block:
-            reader.error(
-                item.position, "Step does not take a single required parameter - use named parameters instead"
-            )
+            reader.error(item.position, "Step does not take a single required parameter - use named parameters instead")
         return
     check_type(reader, value, signature.parameters[signature.sole], "")
 
@@ -94,7 +98,9 @@ def check_type(reader: Reader, value: n.Expression, kind: str, name: str) -> Non
             "9,223,372,036,854,775,807 and the minimum value for an integer is -9,223,372,036,854,775,808.",
         )
         return
-    wrong = (kind == STRING and isinstance(literal, bool | int)) or (kind == INTEGER and isinstance(literal, str | bool))
+    wrong = (kind == STRING and isinstance(literal, bool | int)) or (
+        kind == INTEGER and isinstance(literal, str | bool)
+    )
     if not wrong:
         return
     shown = str(literal).lower() if isinstance(literal, bool) else str(literal)

@@ -16,6 +16,12 @@ RUNNABLE_STEPS = frozenset({
     "archiveArtifacts", "catchError", "checkout", "cleanWs", "deleteDir", "dir", "echo", "error", "fileExists", "git",
     "isUnix", "junit", "print", "println", "pwd", "readFile", "retry", "script", "sh", "sleep", "stash", "timeout",
     "timestamps", "unstable", "unstash", "warnError", "withCredentials", "withEnv", "writeFile",
+    "ansiColor", "archive", "input", "waitUntil", "ws",
+})  # fmt: skip
+# Calls that only make a value for a step around them: bindings, parameters of `input`, a repository.
+VALUE_STEPS = frozenset({
+    "booleanParam", "choice", "file", "password", "scmGit", "sshUserPrivateKey", "string", "text",
+    "usernameColonPassword", "usernamePassword",
 })  # fmt: skip
 
 WINDOWS_STEPS = frozenset({"bat", "powershell", "pwsh"})
@@ -27,7 +33,8 @@ BLOCKED_STEPS: Mapping[str, str] = {
 }
 
 _SHELL = Signature(
-    {"script": STRING, "returnStdout": BOOLEAN, "returnStatus": BOOLEAN, "encoding": STRING, "label": STRING}, ("script",)
+    {"script": STRING, "returnStdout": BOOLEAN, "returnStatus": BOOLEAN, "encoding": STRING, "label": STRING},
+    ("script",),
 )
 SIGNATURES: Mapping[str, Signature] = {
     "sh": _SHELL,
@@ -70,7 +77,10 @@ SIGNATURES: Mapping[str, Signature] = {
 def not_runnable(name: str) -> Sentence:
     """Why a step cannot run here: the warning of `validate` and the failure at run time are the same sentence."""
     if name in WINDOWS_STEPS:
-        return S("The step “%(step)s” needs Windows and cannot run in the embedded builder; the stage will fail there.", step=name)
+        return S(
+            "The step “%(step)s” needs Windows and cannot run in the embedded builder; the stage will fail there.",
+            step=name,
+        )
     return S(
         "The step “%(step)s” comes from a Jenkins plugin and cannot run in the embedded builder; "
         "the stage will fail there.",

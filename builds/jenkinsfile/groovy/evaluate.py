@@ -7,36 +7,39 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any, Protocol
 
-from fangduoduo_release.common.sentence import Sentence
+from fangduoduo_release.common.sentence import S, Sentence
 
-from .nodes import Expression, Position, Statement
+from . import nodes as n
+from .errors import GroovyError, NotRunnable, java_names, missing_property
+from .execute import JumpSignal, ReturnSignal, StatementRunner, method_key
+from .methods import STATICS, call_method, convert, item_of, property_of, set_property, slice_of
+from .methods_collections import key_of
+from .operators import apply, negate
+from .patterns import compiled
+from .values import Frame, Function, Native, Thrown, bounded, bounded_items, is_number, text_of, truth
 
-
-class NotRunnable(Exception):
-    """What is written is Groovy that cannot run here; never caught by the script's own try/catch."""
-
-    def __init__(self, sentence: Sentence, position: Position | None = None) -> None:
-        super().__init__(str(sentence))
-        self.sentence = sentence
-        self.position = position
-
-
-class GroovyError(Exception):
-    """An exception that a script may catch. Steps that fail raise it, or a subclass, with the Java names they go by."""
-
-    type_names: tuple[str, ...] = ("Exception", "Throwable")
-
-    def __init__(self, sentence: Sentence, type_names: tuple[str, ...] | None = None) -> None:
-        super().__init__(str(sentence))
-        self.sentence = sentence
-        if type_names is not None:
-            self.type_names = type_names
+_RESULTS = ("SUCCESS", "UNSTABLE", "FAILURE", "NOT_BUILT", "ABORTED")
+# Objects that Jenkins gives to scripts and that exist nowhere else.
+_JENKINS_ONLY = frozenset(
+    {"docker", "jenkins", "hudson", "manager", "library", "openshift", "scm", "pipeline", "steps"}
+)
+_COLLECTIONS: Mapping[str, Callable[..., Any]] = {
+    "ArrayList": lambda values=(): list(values) if not isinstance(values, int) else [],
+    "LinkedList": lambda values=(): list(values),
+    "HashSet": lambda values=(): list(values),
+    "LinkedHashSet": lambda values=(): list(values),
+    "HashMap": lambda values=None: dict(values or {}),
+    "LinkedHashMap": lambda values=None: dict(values or {}),
+    "TreeMap": lambda values=None: dict(values or {}),
+    "String": lambda value="": text_of(value),
+}
 
 
 class CurrentBuild(Protocol):
-    """What `currentBuild` offers; values are None, str, int or bool."""
+    """What `currentBuild` offers; values are None, str, int or bool, or lists and maps of them."""
 
     def read(self, name: str) -> Any:
         """result, currentResult, displayName, description, number, …; KeyError for an unknown name."""
@@ -47,7 +50,7 @@ class CurrentBuild(Protocol):
 
 @dataclass(slots=True)
 class Scope:
-    """What a script sees. `binding` are the script's own global variables, shared by all stages of a run."""
+    """What a script sees. `binding` are the script's own global variables and methods, shared by all stages of a run."""
 
     env: MutableMapping[str, str]
     params: Mapping[str, Any]
@@ -64,21 +67,399 @@ class CallStep(Protocol):
         args: Sequence[Any],
         named: Mapping[str, Any],
         body: Callable[[], Any] | None,
-        position: Position,
+        position: n.Position,
     ) -> Any: ...
 
 
-class Interpreter:
-    """`evaluate` an expression, `execute` statements; both raise NotRunnable, GroovyError or what a step raises."""
+@dataclass(frozen=True, slots=True)
+class _Static:
+    """A class name where an object is meant: `Math`, `String`."""
+
+    name: str
+
+
+class Interpreter(StatementRunner):
+    """`evaluate` an expression, `execute` statements; both raise NotRunnable, GroovyError or what a step raises.
+
+    One interpreter serves one thread; several may share a Scope's binding.
+    """
 
     def __init__(self, scope: Scope, call_step: CallStep) -> None:
+        super().__init__()
         self.scope = scope
+        self.binding = scope.binding
         self.call_step = call_step
+        self._level = 0
+        self._values: Mapping[type[n.Expression], Callable[[Any], Any]] = {
+            n.Literal: lambda e: e.value,
+            n.GString: lambda e: bounded("".join(p if isinstance(p, str) else text_of(self.value(p)) for p in e.parts)),
+            n.Variable: self._variable,
+            n.Property: self._property,
+            n.Index: self._index,
+            n.Call: self._call,
+            n.New: self._new,
+            n.Unary: self._unary,
+            n.Postfix: lambda e: self._step_by(e.operand, e.operator, after=True),
+            n.Binary: self._binary,
+            n.Ternary: lambda e: self.value(e.then if truth(self.value(e.condition)) else e.otherwise),
+            n.Elvis: self._elvis,
+            n.Assign: self._assign,
+            n.Cast: lambda e: convert(e.type_name, self.value(e.value)),
+            n.ListLiteral: lambda e: self._items(e.items),
+            n.MapLiteral: self._map,
+            n.Range: self._range,
+            n.Spread: lambda e: self.value(e.value),
+            n.MethodPointer: self._pointer,
+            n.Closure: lambda e: Function(e.parameters, e.body, self.frame),
+        }
 
-    def evaluate(self, expression: Expression) -> Any:
+    # --- doors ------------------------------------------------------------------------------------------------
+
+    def evaluate(self, expression: n.Expression) -> Any:
         """The value as str, int, Decimal, bool, None, list, dict or an opaque closure; a GString is a str."""
-        raise NotImplementedError
+        return self._enter(Frame(), lambda: self.value(expression))
 
-    def execute(self, statements: Sequence[Statement]) -> Any:
+    def execute(self, statements: Sequence[n.Statement]) -> Any:
         """Runs the statements; the value is that of the last one, or of `return`."""
-        raise NotImplementedError
+        return self._enter(Frame(), lambda: self.run(statements))
+
+    def define(self, statements: Sequence[n.Statement]) -> None:
+        """Runs what stands around the pipeline block: its variables and methods go to the binding, for all stages."""
+        self._enter(None, lambda: self.run(statements))
+
+    def run_step(
+        self,
+        name: str,
+        args: Sequence[Any],
+        named: Mapping[str, Any],
+        body: Callable[[], Any] | None,
+        position: n.Position,
+    ) -> Any:
+        """A declarative step: a method of the Jenkinsfile's own when there is one of that name, else `call_step`."""
+        if method_key(name) not in self.binding:
+            return self.call_step(name, args, named, body, position)
+        given = [*([dict(named)] if named else []), *args, *([Native(lambda *_: body())] if body else [])]
+        return self._enter(Frame(), lambda: self.invoke(self.binding[method_key(name)], *given))
+
+    def _enter(self, frame: Frame | None, work: Callable[[], Any]) -> Any:
+        if self._level == 0:
+            self._turns = 0
+        self._level += 1
+        try:
+            with self.in_frame(frame):
+                return work()
+        except ReturnSignal as signal:
+            return signal.value
+        except JumpSignal as signal:
+            raise NotRunnable(S("“%(word)s” stands outside of a loop.", word=signal.kind)) from None
+        except RecursionError:
+            raise NotRunnable(S("The script is nested too deeply to run.")) from None
+        finally:
+            self._level -= 1
+
+    def value(self, expression: n.Expression) -> Any:
+        """The value of an expression, within `evaluate` or `execute`."""
+        return self._values[type(expression)](expression)
+
+    # --- names ------------------------------------------------------------------------------------------------
+
+    def _variable(self, expression: n.Variable) -> Any:
+        name = expression.name
+        holder = self._holder(name)
+        if holder is not None:
+            return holder[name]
+        if name == "env":
+            return self.scope.env
+        if name == "params":
+            return self.scope.params
+        if name == "currentBuild":
+            return self.scope.build
+        if name in STATICS:
+            return _Static(name)
+        if name in self.scope.params:
+            return self.scope.params[name]
+        value = self.scope.env.get(name)
+        if value is not None:
+            return value
+        if name in _JENKINS_ONLY or (name[0].isupper() and not name.isupper()):
+            raise NotRunnable(only_in_jenkins(name), expression.position)
+        raise missing_property(name)
+
+    def _holder(self, name: str) -> dict[str, Any] | None:
+        holder = self.frame.holder(name) if self.frame is not None else None
+        return self.binding if holder is None and name in self.binding else holder
+
+    def _property(self, expression: n.Property) -> Any:
+        target = self.value(expression.target)
+        name = expression.name if isinstance(expression.name, str) else text_of(self.value(expression.name))
+        if target is None and expression.safe:
+            return None
+        if expression.spread:
+            return [None if item is None else self._read(item, name) for item in target or []]
+        return self._read(target, name, expression.position)
+
+    def _read(self, target: Any, name: str, position: n.Position | None = None) -> Any:
+        if target is self.scope.build:
+            try:
+                return self.scope.build.read(name)
+            except KeyError:
+                raise NotRunnable(only_in_jenkins(f"currentBuild.{name}"), position) from None
+        if isinstance(target, _Static):
+            raise NotRunnable(only_in_jenkins(f"{target.name}.{name}"), position)
+        return property_of(target, name)
+
+    def _index(self, expression: n.Index) -> Any:
+        target = self.value(expression.target)
+        if target is None and expression.safe:
+            return None
+        if len(expression.index) == 1:
+            only = expression.index[0]
+            if isinstance(only, n.Range) and isinstance(target, str | list | tuple):
+                return slice_of(target, self.value(only.low), self.value(only.high), only.inclusive)
+            return item_of(target, self.value(only))
+        return item_of(target, self._items(expression.index))
+
+    def _pointer(self, expression: n.MethodPointer) -> Any:
+        target = expression.target
+        if isinstance(target, n.Variable) and target.name == "this":
+            name = expression.name
+            return Native(lambda *args: self._bare(name, list(args), {}, expression.position))
+        value = self.value(target)
+        return Native(lambda *args: call_method(self.invoke, value, expression.name, list(args)))
+
+    # --- calls ------------------------------------------------------------------------------------------------
+
+    def _call(self, expression: n.Call) -> Any:
+        target = expression.target
+        name = expression.name if isinstance(expression.name, str) else text_of(self.value(expression.name))
+        if target is None or (isinstance(target, n.Variable) and target.name == "this"):
+            args, named = self._arguments(expression)
+            return self._bare(name, args, named, expression.position)
+        value = self.value(target)
+        if value is None and expression.safe:
+            return None
+        args, named = self._arguments(expression)
+        if named:
+            args = [named, *args]
+        if expression.spread:
+            return [None if item is None else self._method(item, name, args, expression) for item in value or []]
+        return self._method(value, name, args, expression)
+
+    def _arguments(self, expression: n.Call) -> tuple[list[Any], dict[str, Any]]:
+        named: dict[str, Any] = {}
+        for item in expression.named:
+            key = item.name if isinstance(item.name, str) else text_of(self.value(item.name))
+            named[key] = self.value(item.value)
+        return self._items(expression.args), named
+
+    def _bare(self, name: str, args: list[Any], named: dict[str, Any], position: n.Position) -> Any:
+        holder = self._holder(name)
+        if holder is not None and isinstance(holder[name], Function | Native):
+            return self.invoke(holder[name], *([named] if named else []), *args)
+        method = self.binding.get(method_key(name))
+        if method is not None:
+            return self.invoke(method, *([named] if named else []), *args)
+        if name in ("println", "print"):
+            return self.call_step("echo", [text_of(args[0]) if args else ""], {}, None, position)
+        body: Callable[[], Any] | None = None
+        if args and isinstance(args[-1], Function):
+            closure = args.pop()
+
+            def body() -> Any:
+                return self.invoke(closure)
+
+        return self.call_step(name, args, named, body, position)
+
+    def _method(self, value: Any, name: str, args: list[Any], expression: n.Call) -> Any:
+        if isinstance(value, _Static):
+            function = STATICS[value.name].get(name)
+            if function is None:
+                raise NotRunnable(only_in_jenkins(f"{value.name}.{name}"), expression.position)
+            return self._static(function, value.name, name, args)
+        if value is self.scope.build:
+            return self._build_method(name, args, expression.position)
+        return call_method(self.invoke, value, name, args)
+
+    def _static(self, function: Callable[..., Any], owner: str, name: str, args: list[Any]) -> Any:
+        try:
+            return function(*args)
+        except (TypeError, ValueError, ArithmeticError):
+            raise GroovyError(
+                S("%(name)s does not take these arguments.", name=f"{owner}.{name}"),
+                java_names("groovy.lang.MissingMethodException"),
+            ) from None
+
+    def _build_method(self, name: str, args: list[Any], position: n.Position) -> Any:
+        if name in ("resultIsBetterOrEqualTo", "resultIsWorseOrEqualTo") and len(args) == 1:
+            current, other = text_of(self._read(self.scope.build, "currentResult")), text_of(args[0])
+            if current in _RESULTS and other in _RESULTS:
+                order = _RESULTS.index(current) - _RESULTS.index(other)
+                return order <= 0 if "Better" in name else order >= 0
+        if name.startswith("get") and not args and len(name) > 3:
+            return self._read(self.scope.build, name[3].lower() + name[4:], position)
+        if name.startswith("set") and len(args) == 1 and len(name) > 3:
+            return self._write(self.scope.build, name[3].lower() + name[4:], args[0], position)
+        raise NotRunnable(only_in_jenkins(f"currentBuild.{name}()"), position)
+
+    def _new(self, expression: n.New) -> Any:
+        simple = expression.type_name.rpartition(".")[2]
+        args = self._items(expression.args)
+        if expression.plain and (simple.endswith(("Exception", "Error")) or simple == "Throwable"):
+            message = text_of(args[0]) if args and not isinstance(args[0], Thrown) else expression.type_name
+            return Thrown(GroovyError(S("%(message)s", message=message), java_names(expression.type_name)))
+        if expression.plain and simple == "Date" and not args:
+            return datetime.now(UTC)
+        if expression.plain and simple in _COLLECTIONS and len(args) <= 1:
+            return _COLLECTIONS[simple](*args)
+        raise NotRunnable(only_in_jenkins(f"new {expression.type_name}"), expression.position)
+
+    # --- operators --------------------------------------------------------------------------------------------
+
+    def _binary(self, expression: n.Binary) -> Any:
+        # Long chains lean to the left: walked in a loop, so that their length costs no depth.
+        chain = [expression]
+        while isinstance(chain[-1].left, n.Binary):
+            chain.append(chain[-1].left)
+        value = self.value(chain[-1].left)
+        for node in reversed(chain):
+            value = self._apply(node, value)
+        return value
+
+    def _apply(self, node: n.Binary, left: Any) -> Any:
+        operator = node.operator
+        if operator == "&&":
+            return truth(left) and truth(self.value(node.right))
+        if operator == "||":
+            return truth(left) or truth(self.value(node.right))
+        if operator in ("as", "instanceof", "!instanceof"):
+            assert isinstance(node.right, n.Variable)
+            if operator == "as":
+                return convert(node.right.name, left)
+            return apply(operator, left, node.right.name)
+        return apply(operator, left, self.value(node.right))
+
+    def _unary(self, expression: n.Unary) -> Any:
+        if expression.operator in ("++", "--"):
+            return self._step_by(expression.operand, expression.operator, after=False)
+        value = self.value(expression.operand)
+        if expression.operator == "!":
+            return not truth(value)
+        if expression.operator == "~":
+            return compiled(text_of(value))
+        return negate(value) if expression.operator == "-" else value
+
+    def _step_by(self, target: n.Expression, operator: str, *, after: bool) -> Any:
+        before = self.value(target)
+        if not is_number(before):
+            raise GroovyError(S("Only numbers can be counted up or down."), java_names("MissingMethodException"))
+        now = apply("+", before, 1 if operator == "++" else -1)
+        self.assign(target, now)
+        return before if after else now
+
+    def _elvis(self, expression: n.Elvis) -> Any:
+        value = self.value(expression.value)
+        return value if truth(value) else self.value(expression.otherwise)
+
+    def _assign(self, expression: n.Assign) -> Any:
+        if expression.operator == "=":
+            value = self.value(expression.value)
+        elif expression.operator == "?=":
+            known = self.value(expression.target)
+            value = self.value(expression.value) if known is None else known
+        else:
+            before = self.value(expression.target)
+            value = apply(expression.operator[:-1], before, self.value(expression.value))
+        self.assign(expression.target, value)
+        return value
+
+    def assign(self, target: n.Expression, value: Any) -> None:
+        """Gives a variable, property or item its value."""
+        if isinstance(target, n.Variable):
+            holder = self._holder(target.name)
+            (self.binding if holder is None else holder)[target.name] = value
+        elif isinstance(target, n.Property):
+            name = target.name if isinstance(target.name, str) else text_of(self.value(target.name))
+            self._write(self.value(target.target), name, value, target.position)
+        elif isinstance(target, n.Index) and len(target.index) == 1:
+            self._put(self.value(target.target), self.value(target.index[0]), value)
+        elif isinstance(target, n.ListLiteral):
+            items = list(value) if isinstance(value, list | tuple) else []
+            for at, item in enumerate(target.items):
+                self.assign(item, items[at] if at < len(items) else None)
+
+    def _write(self, target: Any, name: str, value: Any, position: n.Position | None = None) -> None:
+        if target is self.scope.build:
+            try:
+                self.scope.build.write(name, value)
+            except KeyError:
+                raise NotRunnable(only_in_jenkins(f"currentBuild.{name} = …"), position) from None
+        elif target is self.scope.env:
+            self._write_env(name, value)
+        else:
+            set_property(target, name, value)
+
+    def _write_env(self, name: str, value: Any) -> None:
+        if value is None:
+            self.scope.env.pop(name, None)
+        else:
+            self.scope.env[name] = text_of(value)
+
+    def _put(self, target: Any, index: Any, value: Any) -> None:
+        if target is self.scope.env:
+            self._write_env(text_of(index), value)
+        elif isinstance(target, list) and isinstance(index, int):
+            bounded_items(index + 1)
+            while len(target) <= index:
+                target.append(None)
+            target[index] = value
+        else:
+            set_property(target, key_of(index), value)
+
+    # --- collections ------------------------------------------------------------------------------------------
+
+    def _items(self, items: Sequence[n.Expression]) -> list[Any]:
+        out: list[Any] = []
+        for item in items:
+            if isinstance(item, n.Spread):
+                out.extend(self.value(item.value) or [])
+            else:
+                out.append(self.value(item))
+        return out
+
+    def _map(self, expression: n.MapLiteral) -> dict[Any, Any]:
+        out: dict[Any, Any] = {}
+        for key, value in expression.entries:
+            if isinstance(key, n.Spread):
+                out.update(self.value(key.value) or {})
+            else:
+                out[key_of(self.value(key))] = self.value(value)
+        return out
+
+    def _range(self, expression: n.Range) -> list[Any]:
+        low, high = self.value(expression.low), self.value(expression.high)
+        if isinstance(low, str) and isinstance(high, str) and len(low) == len(high) == 1:
+            return [chr(code) for code in self._counted(ord(low), ord(high), expression.inclusive)]
+        if not isinstance(low, int) or not isinstance(high, int):
+            raise GroovyError(S("A range needs two whole numbers."), java_names("java.lang.IllegalArgumentException"))
+        return self._counted(low, high, expression.inclusive)
+
+    def _counted(self, low: int, high: int, inclusive: bool) -> list[int]:
+        bounded_items(abs(high - low) + 1)
+        step = 1 if high >= low else -1
+        return list(range(low, high + step if inclusive else high, step))
+
+
+def exists_here(name: str) -> bool:
+    """Whether a name (or `new Type`) may have a value here: a guess for warnings, generous with environment variables."""
+    if name.startswith("new "):
+        simple = name[4:].rpartition(".")[2]
+        return simple.endswith(("Exception", "Error", "Throwable")) or simple == "Date" or simple in _COLLECTIONS
+    return name in STATICS or name in ("env", "params", "currentBuild", "scm", "this") or name.isupper()
+
+
+def only_in_jenkins(name: str) -> Sentence:
+    """Why an object of Jenkins cannot be used here; `validate` warns with the same sentence."""
+    return S("“%(name)s” exists only in Jenkins and cannot be used in the embedded builder.", name=name)
+
+
+__all__ = ["CallStep", "CurrentBuild", "GroovyError", "Interpreter", "NotRunnable", "Scope"]

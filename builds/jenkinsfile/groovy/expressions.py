@@ -87,7 +87,10 @@ class ExpressionParser(Cursor):
         if isinstance(target, n.ListLiteral) and all(isinstance(item, n.Variable) for item in target.items):
             return
         raise SyntaxProblem(
-            S("Nothing can be assigned to this: the left side of “%(operator)s” must be a name.", operator=self.token.text),
+            S(
+                "Nothing can be assigned to this: the left side of “%(operator)s” must be a name.",
+                operator=self.token.text,
+            ),
             target.position,
         )
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from bisect import bisect_right
 from decimal import Decimal
+from typing import NoReturn
 
 from fangduoduo_release.common.sentence import S
 
@@ -205,7 +206,7 @@ class Lexer:
             if self.at > size:
                 self._unterminated(start)
 
-    def _unterminated(self, start: int) -> None:
+    def _unterminated(self, start: int) -> NoReturn:
         raise SyntaxProblem(S("The string that starts here is not closed."), self.position(start), final=True)
 
     def _escape(self) -> str:
@@ -243,8 +244,7 @@ class Lexer:
             else:
                 plain.append(char)
                 self.at += 1
-        self._unterminated(start)
-        raise AssertionError  # _unterminated always raises
+        return self._unterminated(start)
 
     def _dollar_slashy(self, start: int) -> tuple[object, ...]:
         text = self.text
@@ -263,8 +263,7 @@ class Lexer:
             else:
                 plain.append(text[self.at])
                 self.at += 1
-        self._unterminated(start)
-        raise AssertionError  # _unterminated always raises
+        return self._unterminated(start)
 
     def _interpolate(self, parts: list[object], plain: list[str], *, strict: bool) -> None:
         text, at = self.text, self.at

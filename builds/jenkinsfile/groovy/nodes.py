@@ -230,13 +230,6 @@ class Closure(Expression):
     body: tuple[Statement, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Opaque(Expression):
-    """Groovy that we keep but do not understand; `what` says in English what it looks like."""
-
-    what: str
-
-
 # --- statements --------------------------------------------------------------------------------------------------
 
 

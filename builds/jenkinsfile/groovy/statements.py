@@ -18,6 +18,8 @@ from .expressions import ExpressionParser
 from .lexer import Lexer
 from .tokens import END, KEYWORD, MODIFIERS, NAME, STRING, SyntaxProblem, Token
 
+# Words that only go on with a statement.
+_FOLLOWERS = frozenset({"else", "catch", "finally", "case", "extends", "implements", "throws", "instanceof"})
 _TYPES = frozenset({"class", "interface", "enum", "trait"})
 
 
@@ -111,6 +113,8 @@ class StatementParser(ExpressionParser):
                 self.take()
                 return
         token = self.token
+        if token.text in _FOLLOWERS:
+            raise SyntaxProblem(S("unexpected token: %(token)s", token=token.text), token.position, final=True)
         if token.kind == KEYWORD:
             handler = getattr(self, f"_{token.text}_statement", None)
             if handler is not None:
