@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import threading
 import uuid
@@ -239,9 +240,7 @@ class Ground:
 
 def on_lines(text: str) -> str:
     """Groovy wants each statement on its own line; the tests write them on one."""
-    for end in ("} ", "agent any ", "agent none "):
-        text = text.replace(end, end.rstrip() + "\n")
-    return text
+    return re.sub(r"(\}|agent any|agent none) (?=[a-zA-Z}])", r"\1\n", text)
 
 
 def pipeline(stages: str, top: str = "", options: str = "") -> str:

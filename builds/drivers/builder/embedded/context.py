@@ -193,6 +193,11 @@ class Branch:
         self.context.scope.touch()
         self.build.writer.line(text, self.label())
 
+    def log_error(self, error: BaseException, where: str = "") -> None:
+        """One line for an error, the first time it is met on its way up."""
+        if self.build.first_met(error):
+            self.log(f"ERROR{where}: {sentence_of(error)}")
+
     def evaluate(self, expression: Expression) -> Any:
         return self.interpreter.evaluate(expression)
 

@@ -148,7 +148,7 @@ class Execution:
                 result, sentence = error.result, said
             elif worse >= result or sentence is None:
                 result, sentence = max(result, worse), said if worse >= result else sentence
-        if error is not None and not isinstance(error, Fatal):
+        if error is not None and not isinstance(error, Fatal) and build.first_met(error):
             self._say(build, f"ERROR: {sentence_of(error)}")
         self._say(build, f"Finished: {result.name}")
         evidence = build.writer.evidence() if result not in (Result.SUCCESS, Result.ABORTED) else ""

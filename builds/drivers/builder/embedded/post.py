@@ -78,6 +78,6 @@ def run_post(
             branch.build.result.worsen(
                 result_of(failed), S("In “post { %(name)s }”: %(reason)s", name=name, reason=str(sentence))
             )
-            branch.log(f"ERROR in post {name}: {sentence}")
+            branch.log_error(failed, f" in post {name}")
             error = error or failed
     return error

@@ -58,11 +58,20 @@ class Build:
         self.changes_source: Any = None  # set by the walk: () -> tuple[Change, ...]
         self._changes: tuple[Change, ...] | None = None
         self._steps = itertools.count(1)
+        self._met: list[BaseException] = []
         self._lock = threading.Lock()
 
     def next_step(self) -> int:
         with self._lock:
             return next(self._steps)
+
+    def first_met(self, error: BaseException) -> bool:
+        """True the first time this very error is asked about."""
+        with self._lock:
+            if any(known is error for known in self._met):
+                return False
+            self._met.append(error)
+            return True
 
     def credential(self, identity: str, *kinds: str) -> Credential:
         """The credential of that id and one of those kinds. Raises StepFailed with the sentence."""

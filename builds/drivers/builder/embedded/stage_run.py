@@ -101,7 +101,7 @@ class StageWalk:
             except Exception as failed:  # noqa: BLE001 - whatever fails in a stage fails that stage, with its post
                 error = failed
                 self._count(branch, failed)
-                branch.log(f"ERROR: {sentence_of(failed)}")
+                branch.log_error(failed)
             if not ran and error is None:
                 self._report.end(record, "skipped", _BY_WHEN)
                 branch.log(f"Stage {stage.name}: {_BY_WHEN}")
@@ -186,6 +186,7 @@ class StageWalk:
             raise
         except Exception as failed:  # noqa: BLE001 - the stage's post must see whatever ended its steps
             self._count(branch, failed)
+            branch.log_error(failed)
             return failed
         return None
 

@@ -79,7 +79,6 @@ def within_time(branch: Branch, seconds: float, body: Any, *, activity: bool = F
     except Interrupted as interrupted:
         if scope.owns(interrupted):
             interrupted.actual = False
-            branch.log(f"{sentence}")
         raise
 
 
