@@ -7,6 +7,7 @@ never tied to one; its log has a million lines that exist only as a formula.
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
@@ -19,6 +20,7 @@ from django.utils import timezone
 from fangduoduo_release.common.errors import Denied
 from fangduoduo_release.common.sentence import S
 from fangduoduo_release.common.templatetags.looks import LOOKS
+from permissions.enforce import PUBLIC
 
 LOG_LINES = 1_000_000
 STEPS = ("Checkout", "Build", "Test", "Package")
@@ -141,7 +143,9 @@ def gallery(request: HttpRequest) -> HttpResponse:
         "since": now - timedelta(seconds=50),
         "late_since": now - timedelta(seconds=130),
         "expected_ms": 80000,
-        "sentence": S("Instance %(name)s never became healthy within %(seconds)s s.", name="shop-api-7d9f-2", seconds=60),
+        "sentence": S(
+            "Instance %(name)s never became healthy within %(seconds)s s.", name="shop-api-7d9f-2", seconds=60
+        ),
         "advice": S("Read its last lines below; the old version keeps serving."),
         "evidence": "listening on :8080\npanic: no database\nexit status 2",
         "denied": S("Only a maintainer of %(project)s may deploy to production.", project="shop-api"),
@@ -163,7 +167,13 @@ def gallery(request: HttpRequest) -> HttpResponse:
 def panel(request: HttpRequest) -> HttpResponse:
     """The slide-in panel; `?production=1` shows its red edge."""
     production = "prod-bj" if request.GET.get("production") else ""
-    context = {"production": production, "action_url": request.path, "diff_text": DIFF, "sha": SHA, "expected_ms": 80000}
+    context = {
+        "production": production,
+        "action_url": request.path,
+        "diff_text": DIFF,
+        "sha": SHA,
+        "expected_ms": 80000,
+    }
     return render(request, "gallery/panel.html", context)
 
 
@@ -239,12 +249,18 @@ def log_marks(request: HttpRequest) -> JsonResponse:
     return JsonResponse({"first_error": 750_321, "steps": steps})
 
 
+def public(view: Callable[[HttpRequest], HttpResponse]) -> Callable[[HttpRequest], HttpResponse]:
+    """Every view says who may see it (`permissions/enforce.py`); made-up values are for everybody."""
+    view.permission = PUBLIC  # type: ignore[attr-defined]
+    return view
+
+
 urlpatterns = [
-    path("", gallery, name="gallery"),
-    path("panel/", panel, name="gallery-panel"),
-    path("refused/", refused, name="gallery-refused"),
-    path("validate/", validate, name="gallery-validate"),
-    path("log/lines/", log_lines, name="gallery-log-lines"),
-    path("log/find/", log_find, name="gallery-log-find"),
-    path("log/marks/", log_marks, name="gallery-log-marks"),
+    path("", public(gallery), name="gallery"),
+    path("panel/", public(panel), name="gallery-panel"),
+    path("refused/", public(refused), name="gallery-refused"),
+    path("validate/", public(validate), name="gallery-validate"),
+    path("log/lines/", public(log_lines), name="gallery-log-lines"),
+    path("log/find/", public(log_find), name="gallery-log-find"),
+    path("log/marks/", public(log_marks), name="gallery-log-marks"),
 ]

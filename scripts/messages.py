@@ -15,6 +15,7 @@ import ast
 import re
 import sys
 from collections.abc import Iterator
+from functools import cache
 from io import BytesIO
 from pathlib import Path
 from typing import IO, Any
@@ -66,8 +67,9 @@ def extract_template(
         yield line, match[1], tuple(strings) if len(strings) > 1 else strings[0], []
 
 
+@cache
 def sources() -> Catalog:
-    """Every sentence of the code and the templates."""
+    """Every sentence of the code and the templates; read once, it takes seconds."""
     with (ROOT / "babel.cfg").open() as file:
         methods, options = parse_mapping_cfg(file)
     found = Catalog(project="fangduoduo_release", charset="utf-8", fuzzy=False)

@@ -282,11 +282,13 @@ def field(bound: BoundField, wide: bool = False) -> dict[str, Any]:
     widget = bound.field.widget
     many = isinstance(widget, RadioSelect | CheckboxSelectMultiple)
     check = isinstance(widget, CheckboxInput)
-    css = "form-check-input" if check or many else "form-select" if isinstance(widget, Select) else "form-control"
-    described = [
-        f"{bound.id_for_label}-{part}" for part, there in (("help", bound.help_text), ("error", bound.errors)) if there
-    ]
-    attributes = {"class": f"{css}{' is-invalid' if bound.errors else ''} {widget.attrs.get('class', '')}".strip()}
+    css = (
+        "" if many else "form-check-input" if check else "form-select" if isinstance(widget, Select) else "form-control"
+    )
+    parts = (("help", bound.help_text), ("error", bound.errors))
+    described = [f"{bound.id_for_label}-{part}" for part, there in parts if there]
+    names = [css, "is-invalid" if bound.errors and not many else "", str(widget.attrs.get("class", ""))]
+    attributes = {"class": " ".join(name for name in names if name)}
     if described:
         attributes["aria-describedby"] = " ".join(described)
     if bound.errors:

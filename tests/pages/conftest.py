@@ -1,0 +1,107 @@
+"""The gallery for the tests of the shared parts: rendered by Django's test client, and shown in Debian's chromium."""
+
+from __future__ import annotations
+
+import copy
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.conf import settings as django_settings
+
+from scripts import assets, messages
+from tests.require import need
+
+HERE = Path(__file__).parent
+CHROMIUM = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def catalogue() -> None:
+    """Chinese is compiled before anything asks for it."""
+    messages.compile_catalogue()
+
+
+@pytest.fixture(autouse=True)
+def pages(settings: Any) -> None:
+    """The addresses of `urls.py` and plain static files; no debug pages."""
+    use_pages(settings)
+
+
+def use_pages(settings: Any) -> None:
+    settings.ROOT_URLCONF = "tests.pages.urls"
+    settings.STORAGES = {
+        **django_settings.STORAGES,
+        "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
+    }
+    templates = copy.deepcopy(django_settings.TEMPLATES)
+    templates[0]["DIRS"] = [*templates[0]["DIRS"], HERE / "templates"]
+    settings.TEMPLATES = templates
+    settings.SESSION_ENGINE = "django.contrib.sessions.backends.signed_cookies"
+
+
+@pytest.fixture(scope="session")
+def vendor() -> Path:
+    """The browser files; fetched when they are missing."""
+    if not (assets.VENDOR / ".stamp").is_file():
+        need("npm|nodejs")
+        assets.main()
+    return assets.VENDOR
+
+
+@pytest.fixture
+def server(vendor: Path) -> Iterator[Any]:
+    from .server import PageServer
+
+    made = PageServer().start()
+    yield made
+    made.stop()
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Any]:
+    """One chromium for the session."""
+    path = need("chromium|chromium-browser|google-chrome")[0]
+    from playwright.sync_api import sync_playwright
+
+    before = os.environ.get("DJANGO_ALLOW_ASYNC_UNSAFE")
+    os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "1"  # playwright's loop runs in the test's own thread
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=path, args=CHROMIUM)
+        yield chromium
+        chromium.close()
+    if before is None:
+        del os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"]
+
+
+@pytest.fixture
+def open_page(server: Any, browser: Any) -> Iterator[Callable[..., Any]]:
+    """Opens an address in a fresh context. Whatever the browser complains about fails the test."""
+    contexts, complaints = [], []
+
+    def make(path: str, *, width: int = 1280, language: str = "en", theme: str = "", scheme: str = "light") -> Any:
+        context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme)
+        contexts.append(context)
+        cookies = {"django_language": language, **({"fdd_theme": theme} if theme else {})}
+        context.add_cookies([{"name": name, "value": value, "url": server.address} for name, value in cookies.items()])
+        page = context.new_page()
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        page.on("console", lambda message: message.type == "error" and complaints.append(message.text))
+        page.goto(server.address + path)
+        return page
+
+    make.complaints = complaints  # type: ignore[attr-defined]
+    yield make
+    for context in contexts:
+        context.close()
+    assert not [c for c in complaints if "WebSocket" not in c and "status of 4" not in c], complaints

@@ -1,0 +1,70 @@
+"""A server for the browser tests, in a thread of the test process: Django's ASGI application beside test sockets."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import threading
+from typing import Any
+
+import uvicorn
+from django.contrib.staticfiles.handlers import ASGIStaticFilesHandler
+from django.core.asgi import get_asgi_application
+
+from tests.waiting import until
+
+from .growing_log import LOGS
+
+
+class PageServer:
+    """Serves on a free port. `refuse_sockets` makes every WebSocket fail; `wake` sends a wake-up to live parts."""
+
+    def __init__(self) -> None:
+        self.django = ASGIStaticFilesHandler(get_asgi_application())
+        self.refuse_sockets = False
+        self.live: set[Any] = set()
+        listener = socket.create_server(("127.0.0.1", 0))
+        self.address = f"http://127.0.0.1:{listener.getsockname()[1]}"
+        self.server = uvicorn.Server(uvicorn.Config(self.application, lifespan="off", log_level="error"))
+        self.thread = threading.Thread(target=self._run, args=(listener,), daemon=True)
+
+    def start(self) -> PageServer:
+        self.thread.start()
+        until(lambda: self.server.started, what="the page server")
+        return self
+
+    def stop(self) -> None:
+        self.server.should_exit = self.server.force_exit = True
+        self.thread.join(10)
+
+    def _run(self, listener: socket.socket) -> None:
+        self.server.run(sockets=[listener])
+
+    async def application(self, scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] != "websocket":
+            await self.django(scope, receive, send)
+            return
+        await receive()
+        parts = scope["path"].strip("/").split("/")
+        if self.refuse_sockets:
+            await send({"type": "websocket.close", "code": 1013})
+        elif parts[1] == "log":
+            await LOGS[parts[2]].serve(scope["query_string"].decode(), receive, send)
+        else:
+            await self._live(receive, send)
+
+    async def _live(self, receive: Any, send: Any) -> None:
+        await send({"type": "websocket.accept"})
+        entry = (asyncio.get_running_loop(), send)
+        self.live.add(entry)
+        try:
+            while (await receive())["type"] != "websocket.disconnect":
+                continue
+        finally:
+            self.live.discard(entry)
+
+    def wake(self) -> None:
+        """Tell every live socket to look again."""
+        for loop, send in list(self.live):
+            message = {"type": "websocket.send", "text": '{"topic": "test/1", "seq": 1}'}
+            asyncio.run_coroutine_threadsafe(send(message), loop).result(5)
