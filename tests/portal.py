@@ -167,7 +167,7 @@ class Portal:
 
     def pid(self, role: str) -> int:
         """The process that plays `role` now: web, worker or watch."""
-        return int(until(lambda: self.roles().get(role), timeout=30, what=f"a {role} process"))
+        return until(lambda: self.roles().get(role, 0), timeout=30, what=f"a {role} process")
 
     def tree(self, role: str) -> list[int]:
         """The role's process and its descendants."""
@@ -196,7 +196,8 @@ class Portal:
 
     def wait_for_new(self, role: str, old: int, timeout: float = 30) -> int:
         """Wait until another process plays `role`; returns its pid."""
-        return int(until(lambda: (p := self.roles().get(role)) and p != old and p, timeout=timeout, what=f"new {role}"))
+        until(lambda: self.roles().get(role, old) != old, timeout=timeout, what=f"a new {role}")
+        return self.pid(role)
 
     # --- looking at it --------------------------------------------------------------------------------------------
     def log(self) -> str:

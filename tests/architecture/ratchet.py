@@ -1,0 +1,28 @@
+"""What is longer than the house aims at, and why. Numbers may only fall; an entry goes when its file is short enough."""
+
+from __future__ import annotations
+
+# file: (lines at most, why it is one file)
+LONG_FILES: dict[str, tuple[int, str]] = {
+    "builds/drivers/builder/base.py": (330, "the whole border of builders is read at one place"),
+    "builds/jenkinsfile/groovy/evaluate.py": (
+        470,
+        "one walk over every kind of expression; splitting it hides the walk",
+    ),
+    "builds/jenkinsfile/groovy/expressions.py": (410, "one precedence ladder, read from top to bottom"),
+    "builds/jenkinsfile/groovy/lexer.py": (330, "one automaton"),
+    "builds/jenkinsfile/groovy/methods_collections.py": (310, "a table of methods"),
+    "builds/jenkinsfile/groovy/nodes.py": (380, "a list of small data classes"),
+    "builds/jenkinsfile/groovy/statements.py": (410, "one grammar, read from top to bottom"),
+    "builds/models.py": (330, "what builds store is read at one place"),
+    "clusters/drivers/process/shim.py": (325, "one stand-alone process that must start without the rest"),
+    "fangduoduo_release/settings.py": (360, "settings are one file"),
+    "fangduoduo_release/supervisor.py": (325, "one stand-alone process that must start without the rest"),
+    "projects/drivers/source/git_command.py": (
+        310,
+        "everything that starts git, so that its safety is read at one place",
+    ),
+}
+
+# file::function: lines at most
+LONG_FUNCTIONS: dict[str, int] = {}
