@@ -43,13 +43,25 @@ class LogFiles:
                 os.unlink(os.path.join(self.directory, name))
 
     def append(self, data: bytes) -> None:
-        """Write whole formatted lines; rotate first when they do not fit."""
+        """Write whole formatted lines; what does not fit goes to the next file."""
         try:
-            if self.size and self.size + len(data) > self.max_bytes:
-                self._open(self.number + 1)
-            self.size += os.write(self.fd, data)
+            while data:
+                cut = self._fitting(data)
+                if not cut:
+                    self._open(self.number + 1)
+                    continue
+                self.size += os.write(self.fd, data[:cut])
+                data = data[cut:]
         except OSError:
             self.lost += data.count(b"\n")
+
+    def _fitting(self, data: bytes) -> int:
+        """How many bytes of whole lines this file takes; an empty file takes one line of any length."""
+        room = self.max_bytes - self.size
+        if len(data) <= room:
+            return len(data)
+        cut = data.rfind(b"\n", 0, max(room, 0)) + 1
+        return cut if cut or self.size else data.find(b"\n") + 1 or len(data)
 
     def say(self, text: str) -> None:
         """A line of the shim's own."""

@@ -119,13 +119,14 @@ class ServiceSpec:
             port_name=str(port_name),
             env=reader.environment(data.get("env", {}), "env"),
             secrets=reader.environment(given, "secrets"),
-            resources=reader.resources(data.get("resources") or {}),
-            health=reader.health(data.get("health_check") or data.get("health") or {}),
-            files=reader.files(data.get("files") or []),
+            resources=reader.resources(data.get("resources", {})),
+            health=reader.health(data.get("health_check", data.get("health", {}))),
+            files=reader.files(data.get("files", [])),
             drain_s=reader.seconds(data, "drain_s", 10.0, 0, 3600),
             stop_grace_s=reader.seconds(data, "stop_grace_s", 5.0, 0, 600),
             start_deadline_s=reader.seconds(data, "start_deadline_s", 60.0, 1, 3600),
         )
+        reader.needs_a_port(spec)
         reader.finish()
         return spec
 
@@ -144,6 +145,11 @@ class _Reader:
         if self.fields:
             first = next(iter(self.fields.values()))[0]
             raise Invalid(first, code="bad_spec", fields=self.fields)
+
+    def needs_a_port(self, spec: ServiceSpec) -> None:
+        for check in (spec.health.readiness, spec.health.liveness, spec.health.startup):
+            if check is not None and check.kind != "exec" and not (check.port or spec.port_name):
+                self.wrong("health_check", S("A service without a port needs a port in its http and tcp checks."))
 
     def text(self, value: object, where: str, limit: int = MAX_TEXT) -> str:
         if not isinstance(value, str):
@@ -215,7 +221,9 @@ class _Reader:
         for name in sorted(set(value) - {"readiness", "liveness", "startup"}):
             self.wrong("health_check", S("There is no health check called “%(name)s”.", name=str(name)[:100]))
         checks = {
-            name: self.check(value[name], name) for name in ("readiness", "liveness", "startup") if value.get(name)
+            name: self.check(value[name], name)
+            for name in ("readiness", "liveness", "startup")
+            if value.get(name) is not None
         }
         return HealthChecks(**checks)
 

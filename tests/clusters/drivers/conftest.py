@@ -23,7 +23,7 @@ from tests.waiting import until
 
 POOL = 6
 SPEC = ServiceSpec(
-    ("python3", "server.py"),
+    ("python3", "-S", "server.py"),
     replicas=2,
     health=HealthChecks(readiness=Check("http", "/health", period_s=0.5)),
     stop_grace_s=2.0,

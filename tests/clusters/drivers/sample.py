@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import io
 import random
@@ -12,53 +13,50 @@ from pathlib import Path
 from clusters.drivers.runtime.base import Artifact
 
 SERVER = '''
-"""Answers every GET with its version, its instance and a hint at its environment. Speaks HTTP/1.1 with keep-alive."""
-import os, sys, time
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+"""Answers every GET with its version and its instance. HTTP/1.1 with keep-alive, by hand: it starts in a blink."""
+import os, socket, sys, threading, time
 
 VERSION = open("VERSION").read().strip()
-STARTED = time.monotonic()
 
-class Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-    disable_nagle_algorithm = True
+def answer(path):
+    if path == "/env":
+        return 200, "\\n".join(f"{k}={v}" for k, v in sorted(os.environ.items()))
+    if path == "/argv":
+        return 200, "\\0".join(sys.argv[1:])
+    if path == "/file":
+        return 200, open("config/app.ini").read()
+    if path == "/slow":
+        time.sleep(1.0)
+    if path == "/crash":
+        os._exit(3)
+    if path == "/health" and os.path.exists("sick"):
+        return 500, "sick"
+    return 200, f"{VERSION} {os.environ['FDD_INSTANCE']}"
 
-    def do_GET(self):
-        status, body = 200, f"{VERSION} {os.environ['FDD_INSTANCE']}"
-        if self.path == "/env":
-            body = "\\n".join(f"{k}={v}" for k, v in sorted(os.environ.items()))
-        elif self.path == "/argv":
-            body = "\\0".join(sys.argv[1:])
-        elif self.path == "/file":
-            body = open("config/app.ini").read()
-        elif self.path == "/slow":
-            time.sleep(1.0)
-        elif self.path == "/health" and os.path.exists("sick"):
-            status = 500
-        elif self.path == "/crash":
-            os._exit(3)
-        data = body.encode()
-        self.send_response(status)
-        self.send_header("Content-Length", str(len(data)))
-        self.end_headers()
-        self.wfile.write(data)
+def serve(connection):
+    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    with connection, connection.makefile("rb") as lines:
+        while request := lines.readline():
+            close = False
+            while (header := lines.readline()) not in (b"\\r\\n", b""):
+                close = close or header.lower().startswith(b"connection: close")
+            status, text = answer(request.split()[1].decode())
+            data = text.encode()
+            connection.sendall(f"HTTP/1.1 {status} x\\r\\nContent-Length: {len(data)}\\r\\n\\r\\n".encode() + data)
+            if close:
+                return
 
-    def log_message(self, *args):
-        pass
-
-class Server(ThreadingHTTPServer):
-    request_queue_size = 128
-    daemon_threads = True
-
+listener = socket.create_server((os.environ["HOST"], int(os.environ["PORT"])), backlog=128)
 print("serving", VERSION, "on", os.environ["PORT"], flush=True)
-Server((os.environ["HOST"], int(os.environ["PORT"])), Handler).serve_forever()
+while True:
+    threading.Thread(target=serve, args=(listener.accept()[0],), daemon=True).start()
 '''
 
 
 def pack(folder: Path, name: str, files: dict[str, str]) -> Artifact:
     """A tar.gz with these files and its digest."""
     path = folder / f"{name}.tar.gz"
-    with tarfile.open(path, "w:gz") as tar:
+    with gzip.GzipFile(path, "wb", mtime=0) as packed, tarfile.open(fileobj=packed, mode="w") as tar:
         for file_name, text in files.items():
             data = text.encode()
             member = tarfile.TarInfo(file_name)

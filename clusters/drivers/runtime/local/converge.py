@@ -72,8 +72,8 @@ class Step:
                 failure = self.start_missing(wanted, missing)
             if failure is not None:
                 self.give_up(failure, fresh, stale)
-        leaving = self.route(wanted)
-        self.note_settled(wanted, leaving)
+        self.route(wanted)
+        self.note_settled(wanted)
 
     def remove(self) -> bool:
         """Towards nothing. True when the service is gone."""
@@ -204,8 +204,8 @@ class Step:
 
     # --- traffic ----------------------------------------------------------------------------------------------
 
-    def route(self, wanted: Wanted) -> list[LocalInstance]:
-        """Send the traffic where it belongs now; answers those that are no longer needed but not yet let go."""
+    def route(self, wanted: Wanted) -> None:
+        """Send the traffic where it belongs now; once the proxy does so, let go of those that are no longer needed."""
         fresh, stale = self.fresh(), self.stale()
         keep, extra = fresh[: wanted.spec.replicas], fresh[wanted.spec.replicas :]
         reached = len(keep) == wanted.spec.replicas and all(instance.ready for instance in keep)
@@ -215,25 +215,32 @@ class Step:
             serving, unneeded = keep, [*stale, *extra]
         else:
             serving, unneeded = stale_ready or [instance for instance in fresh if instance.ready], []
-        self.in_force = self.send_to(wanted, serving)
+        self.send_to(wanted, serving)
+        if unneeded or self.whole(wanted):
+            self.in_force = self.proxy_agrees(wanted)
         if self.in_force:
             self.let_go(unneeded)
-        return unneeded
 
-    def send_to(self, wanted: Wanted, serving: Sequence[LocalInstance]) -> bool:
-        """True when the proxy does it already."""
+    def send_to(self, wanted: Wanted, serving: Sequence[LocalInstance]) -> None:
+        """Tell the proxy who serves."""
         traffic, service = self.ground.traffic, wanted.service
-        if traffic is None:
-            return True
-        if not wanted.stable_port or not wanted.spec.port_name:
-            return self.unroute()
+        if traffic is None or not _routed(wanted):
+            return
         ports = {instance.record.port for instance in serving}
         if not ports and wanted.spec.replicas:
             ports = self.best_guess(traffic, service)
         backends = frozenset(Backend(self.ground.host, port) for port in ports)
         traffic.set_backends(service.key, wanted.stable_port, service.group, backends)
+
+    def proxy_agrees(self, wanted: Wanted) -> bool:
+        """Whether the proxy really does what it was told; a proxy that is down is started again."""
+        traffic = self.ground.traffic
+        if traffic is None:
+            return True
+        if not _routed(wanted):
+            return self.unroute()
         try:
-            return traffic.in_force(service.key)
+            return traffic.in_force(wanted.service.key)
         except Unavailable:
             traffic.ensure()
             return False
@@ -260,11 +267,19 @@ class Step:
         except DriverError:
             return True
 
-    def note_settled(self, wanted: Wanted, leaving: Sequence[LocalInstance]) -> None:
+    def whole(self, wanted: Wanted) -> bool:
+        """As many as wanted, all from this goal, all ready, and nobody else."""
+        fresh = self.fresh()
+        return len(self.instances) == len(fresh) == wanted.spec.replicas and all(one.ready for one in fresh)
+
+    def note_settled(self, wanted: Wanted) -> None:
         """The first time that the goal is reached in full; from then on trouble is an incident, not a failed rollout."""
-        if self.state.get("failure") or leaving or self.state.get("settled_generation") == self.state["generation"]:
+        if self.state.get("failure") or self.state.get("settled_generation") == self.state["generation"]:
             return
-        whole = len(self.instances) == wanted.spec.replicas == len(self.fresh())
-        if whole and all(instance.ready for instance in self.instances) and self.in_force:
+        if self.in_force and self.whole(wanted):
             self.state["settled_generation"] = self.state["generation"]
             self.group.write_state(self.state)
+
+
+def _routed(wanted: Wanted) -> bool:
+    return bool(wanted.stable_port and wanted.spec.port_name)

@@ -117,16 +117,24 @@ class LocalRuntime:
         group = self.layout.group(wanted.service)
         deadline = time.monotonic() + min(wait_s, 9.0)
         while True:
-            with group.locked(0.2) as mine:
-                if mine:
-                    state = group.read_state()
-                    self._refuse_older(state, wanted)
-                    if state and not state.get("removing") and state["generation"] == wanted.generation:
-                        Step(self.ground, group, state).converge(wanted)
-            seen = self.observe(wanted.service)
-            if seen.settled or seen.failure is not None or time.monotonic() + GLANCE_S > deadline:
-                return seen
+            over = time.monotonic() + GLANCE_S > deadline
+            if self._step(group, wanted) or over:
+                seen = self.observe(wanted.service)
+                if seen.settled or seen.failure is not None or over:
+                    return seen
             time.sleep(GLANCE_S)
+
+    def _step(self, group: GroupDir, wanted: Wanted) -> bool:
+        """One step, if nobody else is at it. True when looking at the whole may show an end."""
+        with group.locked(0.2) as mine:
+            state = group.read_state()
+            if not mine or not state:
+                return False
+            self._refuse_older(state, wanted)
+            if state["removing"]:
+                return False
+            Step(self.ground, group, state).converge(wanted)
+            return bool(state["failure"]) or state["settled_generation"] == state["generation"]
 
     def remove(self, service: ServiceRef, wait_s: float = 0.0) -> Observed:
         """Step towards nothing; `absent` when done. Instances drain first. Removing what is not there is done."""
@@ -156,7 +164,8 @@ class LocalRuntime:
         failure = failures.from_json(state.get("failure"))
         total = int(state["replicas"])
         whole = not failure and not state["removing"] and ready == total == len(found)
-        settled = whole and self._in_force(state, service)
+        noted = state.get("settled_generation") == state["generation"]
+        settled = whole and noted and self._in_force(state, service)
         return Observed(
             service=service,
             state=_state_word(state, settled, whole, [one.state for one in found]),
