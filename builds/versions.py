@@ -143,3 +143,8 @@ def archive_path(version: Version) -> Path | None:
 
 def clear_folder(folder: Path) -> None:
     shutil.rmtree(folder, ignore_errors=True)
+
+
+def is_there(version: Version) -> bool:
+    """Whether what the version left can still be deployed."""
+    return bool(version.image) or archive_path(version) is not None

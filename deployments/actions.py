@@ -39,7 +39,6 @@ def require_change(actor: Any, project: Project, machine: Machine, action: str) 
             S("%(project)s has no grant for the machine %(machine)s.", project=project.slug, machine=machine.name),
             rule="machine_grant",
             granted_by=["ops"],
-            request_url=f"/projects/{project.slug}/machines/{machine.name}/request/",
         )
 
 

@@ -1,7 +1,19 @@
-"""Addresses of the deployment pages."""
+"""Addresses of the home page, boards and deployments."""
 
 from __future__ import annotations
 
-from typing import Any
+from django.urls import path
 
-urlpatterns: list[Any] = []
+from deployments.views import home, pages, panels
+
+urlpatterns = [
+    path("", home.Home.as_view(), name="home"),
+    path("search/", home.Search.as_view(), name="search"),
+    path("machines/", pages.Machines.as_view(), name="machines"),
+    path("deployments/", pages.Deployments.as_view(), name="deployments"),
+    path("deployments/<int:pk>/", pages.DeploymentPage.as_view(), name="deployment"),
+    path("deployments/<int:pk>/<str:verb>/", panels.DeploymentVerb.as_view(), name="deployment-verb"),
+    path("projects/<str:slug>/", pages.ProjectBoard.as_view(), name="project"),
+    path("projects/<str:slug>/deployments/", pages.ProjectDeployments.as_view(), name="project-deployments"),
+    path("projects/<str:slug>/change/", panels.ChangePanel.as_view(), name="project-change"),
+]

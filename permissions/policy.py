@@ -78,7 +78,6 @@ def require(actor: Any, codename: str, project: Any) -> None:
             ),
             rule=codename,
             granted_by=owners_of(project),
-            request_url=f"/projects/{project.slug}/access/?role={role}",
         )
 
 

@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from django.urls import path
 
-urlpatterns: list[Any] = []
+from projects.views import pages
+
+urlpatterns = [
+    path("projects/", pages.Projects.as_view(), name="projects"),
+    path("projects/new/", pages.NewProject.as_view(), name="project-new"),
+    path("projects/<str:slug>/settings/", pages.Settings.as_view(), name="project-settings"),
+]

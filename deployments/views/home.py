@@ -1,0 +1,113 @@
+"""Home: what needs me, what is changing now, where everything runs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.db.models import Exists, OuterRef, Q
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.urls import reverse
+
+from builds.models import Build, InputRequest, Version
+from clusters.models import Machine
+from deployments import board
+from deployments.models import Deployment
+from fangduoduo_release.common.models import InboxItem
+from permissions import policy
+from permissions.enforce import SIGNED_IN, Page
+from projects.models import Project
+
+ROWS = 30
+FEW = 8
+
+
+def needs_me(actor: Any) -> dict[str, Any]:
+    """Questions to answer, my builds that failed and were not mended since, runs that wait for ops."""
+    projects = policy.visible_projects(actor, "build_project").values("pk")
+    mended = Build.objects.filter(
+        project=OuterRef("project"), ref=OuterRef("ref"), pk__gt=OuterRef("pk"), state="succeeded"
+    )
+    failed = Build.objects.filter(started_by=actor, state__in=("failed", "unstable")).filter(~Exists(mended))
+    found: dict[str, Any] = {
+        "questions": InputRequest.objects.filter(answer="", build__state="running", build__project__in=projects)
+        .select_related("build__project")
+        .order_by("id")[:FEW],
+        "failed": failed.select_related("project").order_by("-id")[:FEW],
+        "stuck": 0,
+    }
+    if policy.is_ops(actor):
+        found["stuck"] = sum(
+            model._default_manager.filter(needs_ops=True).count() for model in (Build, Deployment, InboxItem)
+        )
+    return found
+
+
+def changing_now(actor: Any) -> dict[str, Any]:
+    """Runs under way that the actor may see."""
+    builds = policy.visible(actor, Build.objects.filter(state__in=Build.STATES.active).select_related("project"))
+    deployments = policy.visible(
+        actor,
+        Deployment.objects.filter(state__in=Deployment.STATES.active).select_related(
+            "service__project", "service__machine", "version"
+        ),
+    )
+    return {"builds": builds.order_by("-id")[:FEW], "deployments": deployments.order_by("-id")[:FEW]}
+
+
+def board_of(request: HttpRequest, actor: Any) -> dict[str, Any]:
+    """One page of the matrix, by slug."""
+    projects = policy.visible(actor, Project.objects.filter(archived=False)).order_by("slug")
+    wanted = request.GET.get("q", "").strip()[:100]
+    if wanted:
+        projects = projects.filter(Q(slug__icontains=wanted) | Q(name__icontains=wanted))
+    start = request.GET.get("from", "")[:60]
+    shown = list((projects.filter(slug__gte=start) if start else projects)[: ROWS + 1])
+    more = shown[ROWS].slug if len(shown) > ROWS else ""
+    shown = shown[:ROWS]
+    machines = board.machines_for(shown)
+    query = request.GET.copy()
+    query["from"] = more
+    return {
+        "machines": machines,
+        "rows": board.matrix(shown, machines),
+        "q": wanted,
+        "next": f"?{query.urlencode()}" if more else None,
+        "first": request.path if start else None,
+    }
+
+
+class Home(Page):
+    permission = SIGNED_IN
+
+    def get(self, request: HttpRequest) -> HttpResponse:
+        context = {"needs": needs_me(self.actor), "now": changing_now(self.actor), **board_of(request, self.actor)}
+        part = request.GET.get("part")
+        template = "deployments/home_parts.html" if part == "live" else "deployments/home.html"
+        return render(request, template, context)
+
+
+class Search(Page):
+    """One field over projects, builds by number or commit, machines."""
+
+    permission = SIGNED_IN
+
+    def get(self, request: HttpRequest) -> HttpResponse:
+        text = request.GET.get("q", "").strip()[:100]
+        context: dict[str, Any] = {"q": text}
+        if text:
+            mine = policy.visible(self.actor, Project.objects.all())
+            exact = mine.filter(slug=text.lower()).first()
+            if exact is not None:
+                return redirect(reverse("project", args=[exact.slug]))
+            context["projects"] = mine.filter(Q(slug__icontains=text) | Q(name__icontains=text)).order_by("slug")[:20]
+            builds = policy.visible(self.actor, Build.objects.select_related("project"))
+            number = text.lstrip("#")
+            match = Q(commit_sha__startswith=text.lower()) | Q(commit_subject__icontains=text)
+            if number.isdecimal() and len(number) < 10:
+                match |= Q(number=int(number))
+            context["builds"] = builds.filter(match).order_by("-id")[:20]
+            versions = policy.visible(self.actor, Version.objects.select_related("project"))
+            context["versions"] = versions.filter(commit_sha__startswith=text.lower()).order_by("-id")[:20]
+            context["machines"] = Machine.objects.filter(name__icontains=text)[:20]
+        return render(request, "deployments/search.html", context)

@@ -1,0 +1,129 @@
+"""Pages of one project's board, of deployments, and of one deployment."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+
+from clusters.models import Machine
+from deployments import board, plans
+from deployments.addresses import address_of
+from deployments.api.views import DeploymentFilter, fetch_deployment, rows
+from deployments.models import Deployment
+from fangduoduo_release.common.models import Event
+from fangduoduo_release.common.paging import page_of
+from permissions import policy
+from permissions.enforce import OBJECT, SIGNED_IN, Page
+from projects.models import Project
+from projects.pages import fetch_project, project_context
+
+EVENTS = 300
+
+
+class ProjectBoard(Page):
+    permission = OBJECT
+
+    def get(self, request: HttpRequest, slug: str) -> HttpResponse:
+        project = fetch_project(self.actor, slug)
+        machines = board.machines_for([project])
+        row = board.matrix([project], machines)[0]
+        context = {
+            **project_context(self.actor, project, "board"),
+            "row": row,
+            "lanes": board.lanes(row),
+            "topics": " ".join(cell.service.topic for cell in row.cells if cell.service),
+            "has_version": project.versions.exists(),
+        }
+        part = request.GET.get("part") == "live"
+        return render(request, "deployments/board_part.html" if part else "deployments/board.html", context)
+
+
+class ProjectDeployments(Page):
+    permission = OBJECT
+
+    def get(self, request: HttpRequest, slug: str) -> HttpResponse:
+        project = fetch_project(self.actor, slug)
+        found = DeploymentFilter(request.GET, rows().filter(service__project=project)).qs
+        context = {**project_context(self.actor, project, "deployments"), "page": page_of(request, found)}
+        return render(request, "deployments/project_deployments.html", context)
+
+
+class Deployments(Page):
+    permission = SIGNED_IN
+
+    def get(self, request: HttpRequest) -> HttpResponse:
+        found = DeploymentFilter(request.GET, policy.visible(self.actor, rows())).qs
+        states = Deployment.STATES.choices
+        context = {"page": page_of(request, found), "states": states, "chosen": request.GET.getlist("state")}
+        return render(request, "deployments/deployments.html", context)
+
+
+class DeploymentPage(Page):
+    permission = OBJECT
+
+    def get(self, request: HttpRequest, pk: int) -> HttpResponse:
+        deployment = fetch_deployment(self.actor, pk)
+        part = request.GET.get("part") == "live"
+        template = "deployments/deployment_part.html" if part else "deployments/deployment.html"
+        return render(request, template, self.context(deployment))
+
+    def context(self, deployment: Deployment) -> dict[str, Any]:
+        service = deployment.service
+        project: Project = service.project
+        events = list(Event.objects.filter(topic=deployment.topic).order_by("seq")[:EVENTS])
+        held = policy.permissions_on(self.actor, project)
+        latest = not service.deployments.filter(pk__gt=deployment.pk).exists()
+        return {
+            "deployment": deployment,
+            "service": service,
+            "project": project,
+            "machine": service.machine,
+            "events": events,
+            "instances": [
+                {
+                    "name": i.name,
+                    "state": i.state if not i.ready or i.state != "running" else "healthy",
+                    "version": _version_of(deployment, i.digest),
+                    "ready": i.ready,
+                    "restarts": i.restarts,
+                    "started_at": i.started_at,
+                    "node": i.address or i.node,
+                    "reason": i.reason,
+                    "old": bool(i.digest) and i.digest != deployment.pins.get("digest"),
+                }
+                for i in service.instances.all()
+            ],
+            "address": address_of(service),
+            "latest": latest,
+            "may_change": bool({"deploy_project", "deploy_test_project"} & held),
+            "can_roll_back": latest and deployment.is_final and bool(plans.rollback_targets(service)),
+        }
+
+
+def _version_of(deployment: Deployment, digest: str) -> int | None:
+    for version in (deployment.version, deployment.previous_version):
+        if version is not None and version.pin == digest:
+            return version.number
+    return None
+
+
+class Machines(Page):
+    """Every machine, what runs there of mine, and whether my projects may use it."""
+
+    permission = SIGNED_IN
+
+    def get(self, request: HttpRequest) -> HttpResponse:
+        machines = list(Machine.objects.select_related("cluster"))
+        projects = list(policy.visible(self.actor, Project.objects.filter(archived=False)).order_by("slug")[:500])
+        found: dict[int, list[Any]] = {m.pk: [] for m in machines}
+        for row in board.matrix(projects, machines):
+            for cell in row.cells:
+                if cell.granted or cell.service:
+                    found[cell.machine.pk].append({"project": row.project, "cell": cell})
+        return render(
+            request,
+            "deployments/machines.html",
+            {"machines": [(m, found[m.pk][:20], len(found[m.pk])) for m in machines]},
+        )

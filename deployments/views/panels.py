@@ -1,0 +1,134 @@
+"""The panels that slide in: one shows what a change would do and confirms it, whatever the change."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.urls import reverse
+
+from builds import versions as version_files
+from builds.models import Version
+from clusters.models import Machine
+from deployments import actions, plans
+from deployments.api.views import fetch_deployment
+from deployments.models import Deployment
+from fangduoduo_release.common.errors import AppError, Conflict, Denied, Invalid, NotFound
+from fangduoduo_release.common.sentence import S
+from permissions.enforce import OBJECT, Page
+from projects import grants
+from projects.models import Project
+from projects.pages import fetch_project
+
+CHOICES = 50
+
+
+class ChangePanel(Page):
+    """GET shows the panel for `?action=&machine=&version=&replicas=`; POST confirms and goes to the deployment."""
+
+    permission = OBJECT
+
+    def get(self, request: HttpRequest, slug: str) -> HttpResponse:
+        return self.show(request, fetch_project(self.actor, slug), request.GET)
+
+    def post(self, request: HttpRequest, slug: str) -> HttpResponse:
+        project = fetch_project(self.actor, slug)
+        asked = self.asked(project, request.POST)
+        try:
+            deployment = actions.start_deployment(
+                actor=self.actor, project=project, reason=request.POST.get("reason", ""), **asked
+            )
+        except (Conflict, Invalid, Denied) as error:
+            return self.show(request, project, request.POST, refused=error)
+        response = HttpResponse(status=204)
+        response["HX-Redirect"] = reverse("deployment", args=[deployment.pk])
+        return response
+
+    def asked(self, project: Project, given: Any) -> dict[str, Any]:
+        """The form's words as rows. Raises NotFound, Invalid."""
+        machine = Machine.objects.select_related("cluster").filter(name=given.get("machine", "")).first()
+        if machine is None:
+            granted = list(grants.granted_machines(project).select_related("cluster")[:1])
+            if not granted:
+                raise NotFound(S("This project may not use any machine yet; ops can grant one."))
+            machine = granted[0]
+        version = None
+        number = given.get("version", "")
+        if number:
+            if not number.isdecimal():
+                raise Invalid(S("A version is a number."))
+            version = project.versions.select_related("build__pipeline").filter(number=int(number)).first()
+            if version is None:
+                raise NotFound(S("There is no version #%(number)s in this project.", number=number))
+        replicas = given.get("replicas", "")
+        if replicas and not (replicas.isdecimal() and len(replicas) < 6):
+            raise Invalid(S("Replicas are a number from 0 to 100."))
+        return {
+            "machine": machine,
+            "action": given.get("action", "deploy"),
+            "version": version,
+            "replicas": int(replicas) if replicas else None,
+        }
+
+    def show(self, request: HttpRequest, project: Project, given: Any, refused: AppError | None = None) -> HttpResponse:
+        asked = self.asked(project, given)
+        machine, action = asked["machine"], asked["action"]
+        problem: AppError | None = refused
+        preview = None
+        service = actions.draft_service(project, machine)
+        if action == Deployment.Action.SCALE and asked["replicas"] is None:
+            asked["replicas"] = service.replicas
+        try:
+            actions.require_change(self.actor, project, machine, action)
+            preview = actions.preview_deployment(actor=self.actor, project=project, **asked)
+        except AppError as error:
+            problem = problem or error
+        context = {
+            "project": project,
+            "machine": machine,
+            "service": service,
+            "action": action,
+            "action_url": reverse("project-change", args=[project.slug]),
+            "production": machine.name if machine.is_production else "",
+            "preview": preview,
+            "problem": problem,
+            "denied": isinstance(problem, Denied),
+            "machines": self.machines(project),
+            "versions": self.versions(project, service, action),
+            "chosen": preview.choice.version if preview else asked["version"],
+            "replicas": preview.choice.replicas if preview else asked["replicas"],
+            "kept": bool(preview and preview.choice.version and version_files.is_there(preview.choice.version)),
+            "reason": given.get("reason", ""),
+        }
+        return render(request, "deployments/change_panel.html", context)
+
+    @staticmethod
+    def machines(project: Project) -> list[Machine]:
+        return list(grants.granted_machines(project))
+
+    @staticmethod
+    def versions(project: Project, service: Any, action: str) -> list[Version]:
+        if action == Deployment.Action.ROLLBACK:
+            return [target.version for target in plans.rollback_targets(service)[:CHOICES] if target.version]
+        if action == Deployment.Action.DEPLOY:
+            return list(project.versions.filter(removed_at=None).order_by("-number")[:CHOICES])
+        return []
+
+
+class DeploymentVerb(Page):
+    """Cancel, pause or resume from the deployment's page."""
+
+    permission = OBJECT
+
+    def post(self, request: HttpRequest, pk: int, verb: str) -> HttpResponse:
+        deployment = fetch_deployment(self.actor, pk)
+        if verb == "cancel":
+            actions.cancel_deployment(actor=self.actor, deployment=deployment)
+        elif verb in {"pause", "resume"}:
+            actions.pause_deployment(actor=self.actor, deployment=deployment, paused=verb == "pause")
+        else:
+            raise NotFound(S("There is nothing here, or you may not see it."))
+        response = HttpResponse(status=204)
+        response["HX-Redirect"] = reverse("deployment", args=[deployment.pk])
+        return response

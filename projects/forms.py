@@ -1,0 +1,156 @@
+"""Forms of the project pages. They only read what was typed; the rules live in the actions."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from typing import Any
+
+from django import forms
+from django.core.exceptions import ValidationError
+from django.utils.translation import gettext_lazy as _
+
+from permissions.roles import Role
+from projects.models import Project
+
+
+class ProjectForm(forms.Form):
+    """The wizard: a name, then either a starter or the address of an existing repository."""
+
+    slug = forms.CharField(
+        label=_("Short name"), max_length=60, help_text=_("Part of every address: a–z, 0–9 and hyphens.")
+    )
+    name = forms.CharField(label=_("Name"), max_length=100, required=False)
+    description = forms.CharField(label=_("What it does"), max_length=500, required=False)
+    origin = forms.ChoiceField(
+        label=_("Where its code lives"),
+        widget=forms.RadioSelect,
+        choices=[
+            ("starter", _("A new repository here, from a starter")),
+            ("bound", _("A repository that exists already")),
+        ],
+        initial="starter",
+    )
+    starter = forms.ChoiceField(label=_("Starter"), required=False, widget=forms.RadioSelect)
+    repository = forms.CharField(
+        label=_("Address of the repository"), max_length=500, required=False, help_text=_("https://… or ssh://…")
+    )
+
+    def __init__(self, *args: Any, starters: list[tuple[str, str]], **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        field = self.fields["starter"]
+        assert isinstance(field, forms.ChoiceField)
+        field.choices = starters
+        if starters:
+            field.initial = next((name for name, _label in starters if name != "blank"), starters[0][0])
+
+    def clean(self) -> dict[str, Any]:
+        data: dict[str, Any] = super().clean() or {}
+        if data.get("origin") == "bound" and not data.get("repository", "").strip():
+            self.add_error("repository", _("Give the address of the repository."))
+        return data
+
+
+class SettingsForm(forms.ModelForm):  # type: ignore[type-arg]
+    class Meta:
+        model = Project
+        fields = ["name", "description", "default_branch", "pipeline_origin"]
+
+
+class SpecForm(forms.Form):
+    """The everyday part of a spec as fields; the rest keeps what it was."""
+
+    command = forms.CharField(
+        label=_("Command"),
+        max_length=4000,
+        help_text=_("The program and its arguments; ${PORT} is the port to listen on."),
+    )
+    replicas = forms.IntegerField(label=_("Replicas"), min_value=0, max_value=100)
+    port = forms.IntegerField(label=_("Port"), min_value=1, max_value=65535)
+    health_path = forms.CharField(
+        label=_("Health check path"),
+        max_length=300,
+        required=False,
+        help_text=_("Ready when it answers 200; empty: when the port opens."),
+    )
+    env = forms.CharField(
+        label=_("Environment"), required=False, widget=forms.Textarea(attrs={"rows": 5, "spellcheck": "false"}),
+        help_text=_("One NAME=value on each line."),
+    )  # fmt: skip
+    secrets = forms.CharField(
+        label=_("New secrets"), required=False, widget=forms.Textarea(attrs={"rows": 3, "spellcheck": "false"}),
+        help_text=_("One NAME=value on each line; stored encrypted, never shown again. NAME= removes one."),
+    )  # fmt: skip
+    memory = forms.CharField(
+        label=_("Memory limit"), max_length=20, required=False, help_text=_("For example 256Mi; empty: none.")
+    )
+    drain_s = forms.FloatField(label=_("Seconds to finish requests"), min_value=0, max_value=3600)
+    start_deadline_s = forms.FloatField(label=_("Seconds to become ready"), min_value=1, max_value=3600)
+
+    @classmethod
+    def initial_from(cls, spec: dict[str, Any]) -> dict[str, Any]:
+        readiness = (spec.get("health_check") or {}).get("readiness") or {}
+        return {
+            "command": shlex.join(spec.get("command", [])),
+            "replicas": spec.get("replicas", 1),
+            "port": spec.get("port", 8080),
+            "health_path": (readiness.get("http") or {}).get("path", ""),
+            "env": "\n".join(f"{name}={value}" for name, value in (spec.get("env") or {}).items()),
+            "memory": (spec.get("resources") or {}).get("memory", ""),
+            "drain_s": spec.get("drain_s", 10),
+            "start_deadline_s": spec.get("start_deadline_s", 60),
+        }
+
+    def clean_command(self) -> list[str]:
+        try:
+            return shlex.split(self.cleaned_data["command"])
+        except ValueError as error:
+            raise ValidationError(_("A quotation mark is not closed.")) from error
+
+    def clean_env(self) -> dict[str, str]:
+        return _pairs(self.cleaned_data["env"])
+
+    def clean_secrets(self) -> dict[str, str]:
+        return _pairs(self.cleaned_data["secrets"])
+
+    def merged(self, before: dict[str, Any]) -> dict[str, Any]:
+        """The spec as it was, with what the form changed."""
+        data = self.cleaned_data
+        spec: dict[str, Any] = json.loads(json.dumps(before))
+        spec.update(
+            {name: data[name] for name in ("command", "replicas", "port", "env", "drain_s", "start_deadline_s")}
+        )
+        health = dict(spec.get("health_check") or {})
+        if data["health_path"]:
+            kept = dict(health.get("readiness") or {"period_s": 2, "timeout_s": 2})
+            kept.pop("tcp", None)
+            kept.pop("exec", None)
+            health["readiness"] = {**kept, "http": {"path": data["health_path"]}}
+        elif "http" in (health.get("readiness") or {}):
+            health.pop("readiness")
+        spec["health_check"] = health
+        resources = dict(spec.get("resources") or {})
+        resources.pop("memory", None)
+        if data["memory"]:
+            resources["memory"] = data["memory"]
+        spec["resources"] = resources
+        if data["secrets"]:
+            spec["secrets"] = {name: value or None for name, value in data["secrets"].items()}
+        return spec
+
+
+def _pairs(text: str) -> dict[str, str]:
+    found = {}
+    for line in text.splitlines():
+        if not line.strip():
+            continue
+        name, equals, value = line.partition("=")
+        if not equals or not name.strip():
+            raise ValidationError(_("“%(line)s” is not NAME=value."), params={"line": line.strip()[:60]})
+        found[name.strip()] = value.strip()
+    return found
+
+
+class MemberForm(forms.Form):
+    user = forms.CharField(label=_("User name"), max_length=150)
+    role = forms.ChoiceField(label=_("Role"), choices=Role.choices)
