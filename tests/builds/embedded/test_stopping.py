@@ -243,7 +243,7 @@ ESCAPE = "sh '''(env -i setsid sh -c 'echo $$ > stray; exec sleep 300' &) ; whil
 
 
 def test_in_a_process_of_its_own_nothing_escapes_not_even_without_environment(ground: Ground, tmp_path: Path) -> None:
-    agent, root, key = start_agent(ground, tmp_path, pipeline("stage('A') { steps { " + ESCAPE + " } }"))
+    agent, root, _ = start_agent(ground, tmp_path, pipeline("stage('A') { steps { " + ESCAPE + " } }"))
     assert agent.communicate(timeout=30)[0].strip() == "succeeded"
     stray = int((root / "ws" / "stray").read_text())
     assert not alive(stray)

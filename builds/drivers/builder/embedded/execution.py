@@ -140,7 +140,7 @@ class Execution:
 
     def _outcome(self, build: Build, error: BaseException | None) -> Outcome:
         result = build.result.current
-        sentence = build.result.sentence
+        sentence = build.writer.masked_sentence(build.result.sentence)
         if error is not None:
             said = build.writer.masked_sentence(sentence_of(error))
             worse = result_of(error)

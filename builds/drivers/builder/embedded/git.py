@@ -36,6 +36,7 @@ ENVIRONMENT = {
 _URL = re.compile(r"(?:https?|ssh|git)://[^\s\0]+|[\w.-]+@[\w.-]+:[^\s\0]+")
 _COMMIT = re.compile(r"[0-9a-fA-F]{40}(?:[0-9a-fA-F]{24})?")
 _MAX_CHANGES = 500
+_CHECKOUT = ("checkout", "--quiet", "--force", "--detach")
 
 
 @dataclass(slots=True)
@@ -72,7 +73,10 @@ class Git:
             raise StepFailed(S("Git is not installed on this host."))
         self._prepare(folder, wanted.url)
         commit = self._fetch(folder, wanted)
-        done = self._git(folder, wanted, "checkout", "--quiet", "--force", "--detach", commit)
+        done = self._git(folder, wanted, *_CHECKOUT, commit)
+        if done.code and wanted.commit:
+            self._seek(folder, wanted)
+            done = self._git(folder, wanted, *_CHECKOUT, commit)
         if done.code:
             raise _failed(done, wanted)
         return commit
@@ -95,8 +99,8 @@ class Git:
             done = self._run([*SAFE, "init", "--quiet", "."], folder, ENVIRONMENT)
             if done.code:
                 raise _failed(done, Checkout(url))
-        for arguments in (("remote", "remove", "origin"), ("remote", "add", "origin", url)):
-            self._run([*SAFE, *arguments], folder, ENVIRONMENT)
+        if self._run([*SAFE, "remote", "add", "origin", url], folder, ENVIRONMENT).code:
+            self._run([*SAFE, "remote", "set-url", "origin", url], folder, ENVIRONMENT)
         if url.startswith("/"):
             # Borrow the objects of a local repository instead of copying them: instant, and nothing is written there.
             objects = Path(url) / "objects" if (Path(url) / "objects").is_dir() else Path(url) / ".git" / "objects"
@@ -111,7 +115,7 @@ class Git:
         if fetched.code:
             raise _failed(fetched, wanted)
         if wanted.commit:
-            return self._pinned(folder, wanted)
+            return wanted.commit
         refs = [f"refs/remotes/origin/{wanted.ref}", f"refs/tags/{wanted.ref}", wanted.ref] if wanted.ref else []
         for ref in refs or ["refs/remotes/origin/main", "refs/remotes/origin/master"]:
             found = self._git(
@@ -124,14 +128,14 @@ class Git:
             raise StepFailed(S("The repository is empty: push a first commit to it."))
         raise StepFailed(S("The repository has no branch or tag “%(ref)s”.", ref=wanted.ref or "main"))
 
-    def _pinned(self, folder: Path, wanted: Checkout) -> str:
+    def _seek(self, folder: Path, wanted: Checkout) -> None:
+        """Get a commit that is on no branch or tag (any more), by its name; StepFailed when there is none."""
         check = ("cat-file", "-e", f"{wanted.commit}^{{commit}}")
         if self._git(folder, wanted, *check).code == 0:
-            return wanted.commit
-        # Not on a branch or tag any more (force-pushed away, or a change for review): ask for it by name.
+            return
         self._git(folder, wanted, "fetch", "--quiet", "--no-recurse-submodules", "origin", wanted.commit)
         if self._git(folder, wanted, *check).code == 0:
-            return wanted.commit
+            return
         any_ref = self._git(folder, wanted, "for-each-ref", "--count=1", "--format=%(refname)")
         if not any_ref.out.strip():
             raise StepFailed(S("The repository is empty: push a first commit to it."))

@@ -5,10 +5,10 @@ The caller gives argv, environment and where bytes go; a scope says when to stop
 
 from __future__ import annotations
 
-import ctypes
+import errno
 import os
-import resource
 import selectors
+import shutil
 import signal
 import subprocess
 import threading
@@ -16,6 +16,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 from ..base import Limits
@@ -25,9 +26,16 @@ from .orphans import kill_matching
 GRACE_SECONDS = 3.0
 _CHUNK = 64 * 1024
 _PIPE_SIZE = 256 * 1024
-_PR_SET_PDEATHSIG = 1
-# PyDLL, not CDLL: the call must not let go of the interpreter lock between fork and exec.
-_prctl = ctypes.PyDLL(None).prctl
+# Sets the limits, then becomes the program. A limit above the one we have ourselves is left as it is.
+_WRAPPER = """\
+ulimit -c 0
+[ "$1" = - ] || ulimit -n "$1" 2>/dev/null
+[ "$2" = - ] || ulimit -f "$2" 2>/dev/null
+[ "$3" = - ] || ulimit -d "$3" 2>/dev/null
+[ "$4" = - ] || ulimit -u "$4" 2>/dev/null || ulimit -p "$4" 2>/dev/null
+shift 4
+exec "$@"
+"""
 Take = Callable[[bytes], None]
 
 
@@ -114,6 +122,7 @@ def run(
     Whatever ends this early (an interrupt, an error of `out`) ends the whole group first, then is raised.
     Raises OSError when the program cannot be started."""
     scope.check(consumed)
+    _check_program(program)
     process = _start(program, merged=error is None)
     takes: dict[int, Take] = {}
     for stream, take in ((process.stdout, out), (process.stderr, error)):
@@ -137,20 +146,17 @@ def run(
     return process.returncode if process.returncode >= 0 else 128 - process.returncode
 
 
+def _check_program(program: Program) -> None:
+    """FileNotFoundError for what cannot be started, which the wrapper would only say in the log."""
+    path = program.environment.get("PATH", os.defpath)
+    if shutil.which(program.argv[0], path=path) is None:
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), program.argv[0])
+
+
 def _start(program: Program, *, merged: bool) -> subprocess.Popen[bytes]:
-    parent = os.getpid()
-    limits = _limits(program.limits)
-
-    def prepare() -> None:
-        # Between fork and exec: only plain system calls.
-        _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
-        if os.getppid() != parent:
-            os._exit(127)
-        for kind, value in limits:
-            resource.setrlimit(kind, (value, value))
-
+    # No preexec_fn: code between fork and exec of a process with threads may hang for ever.
     return subprocess.Popen(
-        list(program.argv),
+        [*_dies_with_us(), "/bin/sh", "-c", _WRAPPER, "sh", *_limits(program.limits), *program.argv],
         cwd=program.cwd,
         env=dict(program.environment),
         stdin=subprocess.DEVNULL,
@@ -158,28 +164,32 @@ def _start(program: Program, *, merged: bool) -> subprocess.Popen[bytes]:
         stderr=subprocess.STDOUT if merged else subprocess.PIPE,
         bufsize=0,
         start_new_session=True,
-        preexec_fn=prepare,
         pipesize=_PIPE_SIZE,
         umask=0o022,
     )
 
 
-def _limits(limits: Limits) -> list[tuple[int, int]]:
-    mib = 1024 * 1024
-    wanted = [
-        (resource.RLIMIT_CORE, 0),
-        (resource.RLIMIT_NOFILE, limits.open_files),
-        (resource.RLIMIT_NPROC, limits.processes),
-        (resource.RLIMIT_FSIZE, limits.file_size_mib * mib),
-        # Data, not address space: runtimes such as Java and Node.js reserve far more addresses than they use.
-        (resource.RLIMIT_DATA, limits.memory_mib * mib),
-    ]
-    capped = []
-    for kind, value in wanted:
-        hard = resource.getrlimit(kind)[1]
-        if kind == resource.RLIMIT_CORE or value > 0:
-            capped.append((kind, value if hard == resource.RLIM_INFINITY else min(value, hard)))
-    return capped
+@lru_cache(maxsize=1)
+def _dies_with_us() -> tuple[str, ...]:
+    """The prefix that has the kernel kill the program when our thread dies; empty where `setpriv` cannot do that."""
+    tool = shutil.which("setpriv", path="/usr/bin:/bin:/usr/sbin:/sbin:/usr/local/bin")
+    if tool is None:
+        return ()
+    prefix = (tool, "--pdeathsig", "KILL")
+    try:
+        done = subprocess.run([*prefix, "/bin/true"], capture_output=True, timeout=10, check=False)
+    except (OSError, subprocess.TimeoutExpired):
+        return ()
+    return prefix if done.returncode == 0 else ()
+
+
+def _limits(limits: Limits) -> tuple[str, str, str, str]:
+    """Arguments of the wrapper: open files, file size in blocks of 512 bytes, data in KiB, processes; "-" for none.
+
+    Data, not address space: runtimes such as Java and Node.js reserve far more addresses than they use."""
+    values = (limits.open_files, limits.file_size_mib * 2048, limits.memory_mib * 1024, limits.processes)
+    files, size, data, processes = (str(value) if value > 0 else "-" for value in values)
+    return files, size, data, processes
 
 
 def _pump(process: subprocess.Popen[bytes], takes: dict[int, Take], scope: Scope, consumed: Consumed) -> None:

@@ -22,7 +22,8 @@ def parameter(kind: str, values: Mapping[str, Any]) -> InputParameter:
     """An input parameter from the evaluated arguments of its declaration."""
     choices = values.get("choices") or ()
     listed = choices.split("\n") if isinstance(choices, str) else [text_of(c) for c in choices]
-    default = values.get("defaultValue", values.get("defaultPasswordValue", ""))
+    # The default of a password is no text to show around.
+    default = "" if kind == "password" else values.get("defaultValue", "")
     if kind == "choice":
         default = listed[0] if listed else ""
     return InputParameter(
