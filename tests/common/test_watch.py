@@ -1,0 +1,198 @@
+"""Duties are done by one process at a time, move when it dies, and a bad duty harms neither itself nor the others."""
+
+from __future__ import annotations
+
+import json
+import signal
+import time
+
+import pytest
+
+from fangduoduo_release.common import leases
+from fangduoduo_release.common.watch import Duty, tenure
+from tests.waiting import until
+
+from .workshop.shop import Shop
+
+
+def duties(**every: float) -> str:
+    made = [
+        {"name": name, "path": f"tests.common.workshop.duties.{name}", "every_s": every_s, "group": "builders"}
+        for name, every_s in every.items()
+    ]
+    for duty in made:
+        if duty["name"] in {"long", "stuck"}:
+            duty["limit_s"] = 0.5
+    return json.dumps(made)
+
+
+def holders(name: str) -> list[object]:
+    from fangduoduo_release.common.models import Lease
+
+    return list(Lease.objects.filter(name=name).values_list("owner", "fence", "until"))
+
+
+def beat_of(name: str) -> dict[str, object]:
+    from fangduoduo_release.common.models import Beat
+
+    beat = Beat.objects.filter(name=name).first()
+    return beat.info if beat else {}
+
+
+def beats(kind: str) -> int:
+    from fangduoduo_release.common.models import Beat
+
+    return Beat.objects.filter(kind=kind).count()
+
+
+# -- leases, without processes ------------------------------------------------------------------------------------
+
+
+def life_of_a_lease(name: str) -> list[object]:
+    from fangduoduo_release.common import runs
+    from fangduoduo_release.common.models import Lease
+
+    first = leases.hold(name, "a", 10)
+    again = leases.hold(name, "a", 10)
+    refused = leases.hold(name, "b", 10)
+    free_while_held = leases.free([name])
+    Lease.objects.filter(name=name).update(until=runs.in_seconds(-0.01))
+    kept_too_late = leases.keep([name], "a", 10)
+    free_when_lapsed = leases.free([name, name + "-new"])
+    moved = leases.hold(name, "b", 10)
+    leases.let_go(name, "a")  # not its own any more
+    still = leases.hold(name, "a", 10)
+    leases.let_go(name, "b")
+    back = leases.hold(name, "a", 10)
+    return [
+        first,
+        again,
+        refused,
+        free_while_held == set(),
+        kept_too_late,
+        sorted(free_when_lapsed),
+        moved,
+        still,
+        back,
+    ]
+
+
+def test_a_lease_has_one_holder_and_a_fence_per_change_of_hands(shop: Shop) -> None:
+    name = "lease-life"
+    assert shop.call(life_of_a_lease, name) == [1, 1, None, True, {}, [name, f"{name}-new"], 2, None, 3]
+
+
+def race(name: str, owner: str) -> int:
+    return sum(leases.hold(f"{name}{number}", owner, 30) is not None for number in range(10))
+
+
+def test_of_eight_contenders_one_gets_each_lease(shop: Shop) -> None:
+    assert sum(shop.together(race, [["race", f"p{number}"] for number in range(8)])) == 10
+
+
+def test_outside_the_watch_a_duty_may_be_called_too() -> None:
+    assert not tenure().lost.is_set()
+    assert Duty("x", "a.b", 5, "sources").limit_s == 60
+
+
+# -- real processes ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.slow
+def test_one_of_two_does_a_duty_and_the_other_takes_over_within_15_s(own_shop: Shop) -> None:
+    first = own_shop.start("watch", SHOP_DUTIES=duties(tick=0.5))
+    until(lambda: len(own_shop.lines("ticks")) >= 3, 15)
+    second = own_shop.start("watch", SHOP_DUTIES=duties(tick=0.5))
+    until(lambda: own_shop.call(beats, "watch") == 2, 15)
+    begun = len(own_shop.lines("ticks"))
+    until(lambda: len(own_shop.lines("ticks")) >= begun + 4, 10)
+    assert {line[1] for line in own_shop.lines("ticks")} == {str(first.pid)}
+    first.kill()
+    died = time.monotonic()
+    until(lambda: own_shop.lines("ticks")[-1][1] == str(second.pid), 15, what="the other one's tick")
+    assert time.monotonic() - died <= 15
+    fences = [int(line[2]) for line in own_shop.lines("ticks")]
+    assert sorted(set(fences)) == [1, 2]
+    assert fences == sorted(fences)
+
+
+@pytest.mark.slow
+def test_a_clean_stop_gives_duties_back_at_once(sqlite_shop: Shop) -> None:
+    first = sqlite_shop.start("watch", SHOP_DUTIES=duties(tick=0.3))
+    until(lambda: sqlite_shop.lines("ticks"), 15)
+    first.terminate()
+    assert first.wait(8) == 0
+    assert sqlite_shop.call(beats, "watch") == 0
+    ((owner, _fence, free_from),) = sqlite_shop.call(holders, "duty:tick")
+    assert (owner, free_from) == ("", None)
+    assert "Traceback" not in sqlite_shop.log(first)
+
+
+@pytest.mark.slow
+def test_a_failing_duty_is_told_and_backs_off_while_others_go_on(sqlite_shop: Shop) -> None:
+    watch = sqlite_shop.start("watch", SHOP_DUTIES=duties(broken=0.2, tick=0.3, missing=0.2))
+    until(lambda: len(sqlite_shop.lines("broken")) >= 4, 15)
+    until(lambda: len(sqlite_shop.lines("ticks")) >= 8, 15)
+    tries = [float(line[0]) for line in sqlite_shop.lines("broken")]
+    assert tries[3] - tries[2] > 2 * (tries[1] - tries[0])
+    told = until(lambda: sqlite_shop.call(beat_of, "duty:broken"), 5)
+    assert told["error"] == "ValueError: this duty cannot"
+    assert told["failures"] >= 2
+    assert "missing" in until(lambda: sqlite_shop.call(beat_of, "duty:missing"), 5)["error"]
+    watch.send_signal(signal.SIGINT)
+    assert watch.wait(8) == 0
+
+
+@pytest.mark.slow
+def test_a_duty_over_its_time_is_told_and_stopped_by_a_stop(sqlite_shop: Shop) -> None:
+    watch = sqlite_shop.start("watch", SHOP_DUTIES=duties(long=60))
+    until(lambda: sqlite_shop.call(beat_of, "duty:long").get("late"), 10, what="a beat that says it is late")
+    assert "takes longer than 0.5 s" in sqlite_shop.log(watch)
+    watch.terminate()
+    assert watch.wait(8) == 0
+    assert sqlite_shop.lines("long")[-1][2] == "end"
+
+
+@pytest.mark.slow
+def test_a_stuck_duty_ends_the_process_so_that_it_can_be_started_again(sqlite_shop: Shop) -> None:
+    watch = sqlite_shop.start("watch", SHOP_DUTIES=duties(stuck=60))
+    assert watch.wait(25) == 75
+    assert "is stuck" in sqlite_shop.log(watch)
+
+
+@pytest.mark.slow
+def test_the_distance_between_calls_outlives_the_process(sqlite_shop: Shop) -> None:
+    """A duty of every hour is not done anew at each start."""
+    for _ in range(2):
+        watch = sqlite_shop.start("watch", SHOP_DUTIES=duties(tick=3600, long=3600))
+        until(lambda: sqlite_shop.call(beats, "watch") == 1, 15)
+        until(lambda: sqlite_shop.lines("ticks"), 10)
+        watch.terminate()
+        assert watch.wait(8) == 0
+    assert len(sqlite_shop.lines("ticks")) == 1
+
+
+@pytest.mark.slow
+def test_only_the_groups_asked_for(sqlite_shop: Shop) -> None:
+    watch = sqlite_shop.start("watch", "--only", "sources", SHOP_DUTIES=duties(tick=0.2))
+    until(lambda: sqlite_shop.call(beats, "watch") == 1, 15)
+    assert sqlite_shop.call(holders, "duty:tick") == []
+    watch.terminate()
+    assert watch.wait(8) == 0
+    wrong = sqlite_shop.start("watch", "--only", "nonsense")
+    assert wrong.wait(15) == 1
+    assert "unknown group: nonsense" in sqlite_shop.log(wrong)
+
+
+@pytest.mark.slow
+def test_duties_go_on_after_the_database_was_away(shop_on_server: Shop) -> None:
+    from .workshop.shop import cut_off, let_in
+
+    watch = shop_on_server.start("watch", SHOP_DUTIES=duties(tick=0.5))
+    until(lambda: len(shop_on_server.lines("ticks")) >= 2, 15)
+    cut_off(shop_on_server)
+    until(lambda: "cannot reach its database" in shop_on_server.log(watch), 10)
+    let_in(shop_on_server)
+    seen = len(shop_on_server.lines("ticks"))
+    until(lambda: len(shop_on_server.lines("ticks")) > seen + 2, 20)
+    assert watch.poll() is None
