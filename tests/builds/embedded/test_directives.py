@@ -408,3 +408,41 @@ def test_many_branches_at_once_keep_their_lines_whole(ground: Ground) -> None:
         numbers = [line for line in ran.sink.lines if line.startswith(f"[{name}] ") and line.split("] ")[1].isdigit()]
         assert numbers == [f"[{name}] {i}" for i in range(1, 301)]
     assert threading.active_count() <= before
+
+
+def test_scripts_make_stages_branches_and_nodes_of_their_own(ground: Ground) -> None:
+    ran = ground.steps(
+        "script { def names = ['x', 'y']\n def lanes = [:]\n"
+        "for (n in names) { def name = n\n lanes[name] = { stage(\"in ${name}\") { sh \"echo '>${name}'\" } } }\n"
+        "parallel lanes\n"
+        "node('any') { sh 'echo \">$(basename $PWD)\"' }\n"
+        "try { parallel(failFast: true, bad: { sh 'sleep 0.1; exit 3' }, slow: { sleep 60 }) } catch (e) { echo \">${e.message}\" } }"
+    )
+    assert sorted(ran.said()[:2]) == ["x", "y"]
+    assert ran.said()[2:] == ["ws@2", "script returned exit code 3"]
+    assert ran.states == {"S": "succeeded", "S/in x": "succeeded", "S/in y": "succeeded"}
+    assert ran.state == "succeeded"
+
+
+def test_a_failing_stage_of_a_script_fails_the_stage_around_it(ground: Ground) -> None:
+    ran = ground.steps("script { stage('inner') { unstable 'x' }\n stage('bad') { sh 'false' } }")
+    assert ran.states == {"S": "failed", "S/inner": "unstable", "S/bad": "failed"}
+
+
+def test_a_matrix_too_large_fails_its_stage_with_a_sentence(ground: Ground) -> None:
+    many = ", ".join(f"'{i}'" for i in range(40))
+    ran = ground.run(
+        pipeline(
+            f"stage('M') {{ matrix {{ axes {{ axis {{ name 'A'; values {many} }} axis {{ name 'B'; values {many} }} }}"
+            " stages { stage('t') { steps { echo 'x' } } } } }"
+        )
+    )
+    assert ran.states["M"] == "failed"
+    assert "1600 cells" in ran.sentence
+
+
+def test_options_and_tools_that_mean_nothing_here_are_noted(ground: Ground) -> None:
+    ran = ground.run(pipeline("stage('S') { options { lock('x') } tools { maven 'M3' } steps { echo '>ran' } }"))
+    assert "The option lock has no effect here." in ran.text
+    assert "installs no tools: “maven”" in ran.text
+    assert ran.said() == ["ran"]

@@ -18,7 +18,7 @@ from builds.jenkinsfile.model import Step
 from builds.jenkinsfile.steps import not_runnable
 from fangduoduo_release.common.sentence import S, Sentence
 
-from .control import Consumed, Interrupt, NoAgent, Result, Scope, StepFailed
+from .control import Consumed, NoAgent, Result, Scope, StepFailed
 from .logwriter import Channel, Label, disk_sentence
 from .orphans import BUILD_KEY
 from .runtime import Build, merged
@@ -265,7 +265,3 @@ def sentence_of(error: BaseException) -> Sentence:
     if isinstance(sentence, Sentence):
         return sentence
     return S("The builder met an error of its own: %(error)s.", error=f"{type(error).__name__}: {error}"[:300])
-
-
-def fail_fast_interrupt(name: str) -> Interrupt:
-    return Interrupt(S("Stopped because “%(name)s” failed.", name=name), Result.ABORTED, fail_fast=True)

@@ -94,7 +94,7 @@ class Execution:
             branch.interpreter.define(pipeline.before)
         build.parameters.update(typed_values(branch, pipeline.parameters, self._spec.parameters))
         build.make_environment()
-        report = StageReport(build.writer)
+        report = build.report = StageReport(build.writer)
         walk = StageWalk(pipeline, report, branch)
         options.note_ignored(branch, pipeline.options)
         error = _Root(branch, pipeline, walk, report).run()
@@ -191,7 +191,7 @@ class _Root:
         self._post_done = False
         with environment_block(branch, pipeline.environment):
             for tool in pipeline.tools:
-                branch.log(f"tools: {tool.kind} is taken from the PATH of this host")
+                branch.log(f"{options.no_tools(tool.kind)}")
             error = self._post(self._walk.sequence(branch, pipeline.stages, ()))
         if error is not None:
             raise error
@@ -204,10 +204,9 @@ class _Root:
             with branch.within(stage=record):
                 self._walk.check_out(branch)
         except Exception as failed:
-            aborted = result_of(failed) == Result.ABORTED
-            self._report.end(record, "cancelled" if aborted else "failed", sentence_of(failed))
+            self._report.end_with(record, failed)
             raise
-        self._report.end(record, "succeeded", None)
+        self._report.end_with(record, None)
 
     def _post(self, error: Exception | None) -> Exception | None:
         branch, post = self._branch, self._pipeline.post
@@ -221,10 +220,7 @@ class _Root:
             with branch.within(stage=record):
                 failed = run_post(branch, post, None, stage=False)
         except Fatal as fatal:
-            self._report.end(record, "cancelled", fatal.sentence)
+            self._report.end_with(record, fatal)
             raise
-        if failed is not None:
-            self._report.end(record, "failed", sentence_of(failed))
-        else:
-            self._report.end(record, "unstable" if record.warning == Result.UNSTABLE else "succeeded", None)
+        self._report.end_with(record, failed)
         return error or failed

@@ -7,6 +7,7 @@ from functools import partial
 from typing import Any
 
 from builds.jenkinsfile.model import Option
+from fangduoduo_release.common.sentence import S, Sentence
 
 from .context import Branch, StepCall
 from .steps.flow import retry, timeout, timestamps
@@ -44,6 +45,10 @@ def note_ignored(branch: Branch, options: Sequence[Option]) -> None:
     for option in options:
         if option.name not in _WRAPPERS and option.name not in _SILENT:
             branch.log(f"The option {option.name} has no effect here.")
+
+
+def no_tools(kind: str) -> Sentence:
+    return S("The embedded builder installs no tools: “%(kind)s” is what this host has.", kind=kind)
 
 
 def wrapped(branch: Branch, options: Sequence[Option], body: Callable[[], Any]) -> Any:

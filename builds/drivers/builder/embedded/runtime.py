@@ -55,6 +55,7 @@ class Build:
         self.overrides: dict[str, str] = {}  # what scripts set by `env.NAME = value`
         self.base: dict[str, str] = {}
         self.pipeline: Pipeline | None = None
+        self.report: Any = None  # the StageReport, set by the walk
         self.changes_source: Any = None  # set by the walk: () -> tuple[Change, ...]
         self._changes: tuple[Change, ...] | None = None
         self._steps = itertools.count(1)

@@ -9,10 +9,19 @@ from typing import Literal
 from fangduoduo_release.common.sentence import Sentence
 
 from ..base import StageState, StageUpdate
-from .context import StageRecord
+from .context import StageRecord, sentence_of
+from .control import Result, result_of
 from .logwriter import LogWriter
 
 Kind = Literal["stage", "parallel", "matrix", "cell", "post", "checkout"]
+
+_MARKED: dict[Result, StageState] = {
+    Result.SUCCESS: "succeeded",
+    Result.UNSTABLE: "unstable",
+    Result.FAILURE: "failed",
+    Result.NOT_BUILT: "skipped",
+    Result.ABORTED: "cancelled",
+}
 
 
 def stage_id(path: tuple[str, ...]) -> str:
@@ -34,6 +43,13 @@ class StageReport:
         record = StageRecord(update.id, path)
         record.paused = lambda paused: self._pause(update.id, paused)
         return record
+
+    def end_with(self, record: StageRecord, error: BaseException | None) -> None:
+        """The state that follows from an error, or without one from what the steps marked the stage with."""
+        if error is None:
+            self.end(record, _MARKED[record.warning], record.sentence)
+        else:
+            self.end(record, "cancelled" if result_of(error) == Result.ABORTED else "failed", sentence_of(error))
 
     def end(self, record: StageRecord, state: StageState, sentence: Sentence | None) -> None:
         """Told even when the log is dead: a closed stage is better than one that seems to run for ever."""

@@ -5,26 +5,24 @@ An error of a stage is returned, not raised, so that its siblings can be skipped
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from math import prod
 
-from builds.jenkinsfile.model import Pipeline, Stage
+from builds.jenkinsfile.model import MAX_CELLS, Matrix, Pipeline, Stage
 from fangduoduo_release.common.sentence import S, Sentence
 
-from ..base import StageState
 from . import options
 from .agents import check_out_into, on_agent
-from .context import Branch, StageRecord, fail_fast_interrupt, sentence_of
-from .control import Fatal, Interrupted, Result, Scope, result_of
+from .context import Branch, sentence_of
+from .control import Fatal, Interrupted, Result, StepFailed, result_of
 from .environment import environment_block
+from .lanes import Lane, side_by_side, stopped_by_sibling
 from .post import run_post
 from .stage_report import Kind, StageReport
 from .steps.people import ask, parameter, split_names
 from .when import holds
 
-_MAX_THREADS = 64
 _BY_WHEN = S("Skipped because its “when” does not hold.")
 _AFTER_FAILURE = S("Skipped because an earlier stage failed.")
 _AFTER_STOP = S("Skipped because the build was stopped.")
@@ -93,10 +91,11 @@ class StageWalk:
         layer = branch.with_environment({"STAGE_NAME": stage.name, **(lane.environment or {})})
         with branch.within(stage=record, environment=layer):
             branch.log(f"Stage: {stage.name}")
+            options.note_ignored(branch, stage.options)
             try:
                 ran = bool(options.wrapped(branch, stage.options, lambda: self._directives(branch, stage, path)))
             except Fatal as fatal:
-                self._report.end(record, "failed" if fatal.result == Result.FAILURE else "cancelled", fatal.sentence)
+                self._report.end_with(record, fatal)
                 raise
             except Exception as failed:  # noqa: BLE001 - whatever fails in a stage fails that stage, with its post
                 error = failed
@@ -107,7 +106,7 @@ class StageWalk:
                 branch.log(f"Stage {stage.name}: {_BY_WHEN}")
                 self._skip_inside(branch, stage, path)
                 return None
-            self._end(record, error)
+            self._report.end_with(record, error)
         if parent is not None and record.warning > Result.SUCCESS:
             parent.warn(record.warning, record.sentence)
         return error
@@ -144,7 +143,7 @@ class StageWalk:
                 return False
             with environment_block(branch, stage.environment):
                 for tool in stage.tools:
-                    branch.log(f"tools: {tool.kind} is taken from the PATH of this host")
+                    branch.log(f"{options.no_tools(tool.kind)}")
                 error = run_post(branch, stage.post, self._contents(branch, stage, path), stage=True)
                 if error is not None:
                     raise error
@@ -178,6 +177,7 @@ class StageWalk:
                 lanes = [_Lane(inner.name, inner) for inner in stage.parallel]
                 return self._side_by_side(branch, lanes, path, fail_fast=stage.fail_fast)
             if stage.matrix is not None:
+                _check_size(stage.matrix)
                 return self._side_by_side(branch, _cells(stage), path, fail_fast=stage.fail_fast)
             if stage.stages:
                 return self.sequence(branch, stage.stages, path)
@@ -193,59 +193,27 @@ class StageWalk:
     def _side_by_side(
         self, branch: Branch, lanes: Sequence[_Lane], path: tuple[str, ...], *, fail_fast: bool
     ) -> Exception | None:
-        """All lanes at once, each in its thread and scope; the error that was first."""
-        fail_fast = fail_fast or self._always_fail_fast
-        forks = [branch.fork(lane.name, Scope(branch.context.scope)) for lane in lanes]
-        errors: list[Exception] = []
-        lock = threading.Lock()
+        def runner(lane: _Lane) -> Lane:
+            return lambda fork: self.stage(fork, lane, path)
 
-        def run(index: int) -> None:
-            try:
-                error = self.stage(forks[index], lanes[index], path)
-            except Fatal as fatal:
-                error = fatal
-            if error is None:
-                return
-            with lock:
-                errors.append(error)
-            if fail_fast and not _stopped_by_sibling(error):
-                interrupt = fail_fast_interrupt(lanes[index].name)
-                for other, fork in enumerate(forks):
-                    if other != index:
-                        fork.context.scope.interrupt(interrupt)
-
-        with ThreadPoolExecutor(max_workers=min(_MAX_THREADS, max(1, len(lanes)))) as pool:
-            for done in [pool.submit(run, index) for index in range(len(lanes))]:
-                done.result()
-        for fork in forks:
-            branch.join(fork)
-        fatal = next((e for e in errors if isinstance(e, Fatal)), None)
-        if fatal is not None:
-            raise fatal
-        return next((e for e in errors if not _stopped_by_sibling(e)), errors[0] if errors else None)
+        named = [(lane.name, runner(lane)) for lane in lanes]
+        return side_by_side(branch, named, fail_fast=fail_fast or self._always_fail_fast)
 
     def _count(self, branch: Branch, error: Exception) -> None:
-        if not _stopped_by_sibling(error):
+        if not stopped_by_sibling(error):
             branch.build.result.worsen(result_of(error), branch.build.writer.masked_sentence(sentence_of(error)))
 
-    def _end(self, record: StageRecord, error: Exception | None) -> None:
-        state: StageState
-        if error is not None:
-            state = "cancelled" if result_of(error) == Result.ABORTED else "failed"
-            self._report.end(record, state, sentence_of(error))
-            return
-        states: dict[Result, StageState] = {
-            Result.SUCCESS: "succeeded",
-            Result.UNSTABLE: "unstable",
-            Result.FAILURE: "failed",
-            Result.NOT_BUILT: "skipped",
-            Result.ABORTED: "cancelled",
-        }
-        self._report.end(record, states[record.warning], record.sentence)
 
-
-def _stopped_by_sibling(error: Exception) -> bool:
-    return isinstance(error, Interrupted) and error.interrupt.fail_fast
+def _check_size(matrix: Matrix) -> None:
+    count = prod(len(axis.values) for axis in matrix.axes)
+    if count > MAX_CELLS:
+        raise StepFailed(
+            S(
+                "This matrix has %(count)s cells; the embedded builder runs at most %(limit)s.",
+                count=min(count, 10**9),
+                limit=MAX_CELLS,
+            )
+        )
 
 
 def _kind(stage: Stage, kind: Kind) -> Kind:
@@ -256,7 +224,7 @@ def _kind(stage: Stage, kind: Kind) -> Kind:
 
 def _cells(stage: Stage) -> list[_Lane]:
     matrix = stage.matrix
-    if matrix is None:
+    if matrix is None or prod(len(a.values) for a in matrix.axes) > MAX_CELLS:
         return []
     lanes = []
     for values in matrix.cells():

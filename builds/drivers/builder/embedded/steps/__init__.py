@@ -8,10 +8,19 @@ from __future__ import annotations
 from types import MappingProxyType
 
 from ..context import RunStep
-from . import credentials, files, flow, people, reports, scm, shell
+from . import branches, credentials, files, flow, people, reports, scm, shell
 
 ALL_STEPS: MappingProxyType[str, RunStep] = MappingProxyType(
-    {**shell.STEPS, **files.STEPS, **flow.STEPS, **people.STEPS, **scm.STEPS, **credentials.STEPS, **reports.STEPS}
+    {
+        **branches.STEPS,
+        **shell.STEPS,
+        **files.STEPS,
+        **flow.STEPS,
+        **people.STEPS,
+        **scm.STEPS,
+        **credentials.STEPS,
+        **reports.STEPS,
+    }
 )
 
 __all__ = ["ALL_STEPS"]
