@@ -25,17 +25,21 @@ from .git_remote import parse_url
 PORTAL = Person("fangduoduo_release", "portal@localhost")
 
 # Written into every repository that lives here, for people who look; the serving side sets the binding ones again.
-_REPOSITORY_CONFIG: tuple[tuple[str, str], ...] = (
-    ("http.receivepack", "true"),
-    ("http.uploadpack", "true"),
-    ("receive.fsckObjects", "true"),
-    ("receive.denyNonFastForwards", "false"),
-    ("receive.denyDeletes", "false"),
-    ("receive.autogc", "false"),
-    ("core.logAllRefUpdates", "always"),
-    ("core.hooksPath", "/dev/null"),
-    ("gc.auto", "0"),
-)
+_REPOSITORY_CONFIG = """\
+[http]
+	receivepack = true
+	uploadpack = true
+[receive]
+	fsckObjects = true
+	denyNonFastForwards = false
+	denyDeletes = false
+	autogc = false
+[core]
+	logAllRefUpdates = always
+	hooksPath = /dev/null
+[gc]
+	auto = 0
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,8 +90,8 @@ class GitSource:
         try:
             made = building / "repository.git"
             self.git.run("init", "--quiet", "--bare", "--initial-branch=main", "--template=", "--", str(made))
-            for key, value in _REPOSITORY_CONFIG:
-                self.git.run("config", "--local", "--", key, value, repository=made)
+            with (made / "config").open("a", encoding="ascii") as config:
+                config.write(_REPOSITORY_CONFIG)
             sha = ""
             if starter:
                 files = git_starters.folder(self.config.starters, starter)

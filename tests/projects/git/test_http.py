@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import subprocess
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -24,6 +25,13 @@ def slug(server: Server, request: pytest.FixtureRequest) -> str:
     name = request.node.name.partition("[")[0].removeprefix("test_").replace("_", "-")[:60].strip("-")
     server.create(name)
     return name
+
+
+@pytest.fixture(scope="module")
+def http() -> Iterator[httpx.Client]:
+    """A client that is no git; one for all, as each reads every certificate of the system."""
+    with httpx.Client(auth=("dev", PEOPLE["dev"])) as client:
+        yield client
 
 
 def tips(server: Server, slug: str) -> dict[str, str]:
@@ -162,23 +170,24 @@ def test_what_one_may_see_but_not_push_is_refused_with_its_reason(server: Server
         ("POST", "/git/{slug}.git/git-receive-pack", 415),
     ],
 )
-def test_only_the_three_smart_endpoints_exist(server: Server, method: str, path: str, status: int) -> None:
+def test_only_the_three_smart_endpoints_exist(
+    server: Server, http: httpx.Client, method: str, path: str, status: int
+) -> None:
     if not server.source.exists(Repository("doors")):
         server.create("doors")
     host = f"http://127.0.0.1:{server.port}"
-    answer = httpx.request(method, host + path.format(slug="doors"), auth=("dev", PEOPLE["dev"]))
+    answer = http.request(method, host + path.format(slug="doors"))
     assert answer.status_code == status
     assert answer.headers["content-type"].startswith("text/plain")
 
 
-def test_a_gzipped_request_is_understood(server: Server, slug: str) -> None:
+def test_a_gzipped_request_is_understood(server: Server, http: httpx.Client, slug: str) -> None:
     body = b"0014command=ls-refs\n0001" + b"0009peel\n" + b"0000"
     answers = [
-        httpx.post(
+        http.post(
             f"{server.url(slug, who='')}/git-upload-pack",
             content=content,
             headers={"content-type": "application/x-git-upload-pack-request", "git-protocol": "version=2", **headers},
-            auth=("dev", PEOPLE["dev"]),
         )
         for content, headers in ((body, {}), (gzip.compress(body), {"content-encoding": "gzip"}))
     ]

@@ -28,6 +28,14 @@ def work(source: GitSource, tmp_path: Path) -> Path:
     return tmp_path / "work"
 
 
+@pytest.fixture(scope="module")
+def begun(tmp_path_factory: pytest.TempPathFactory) -> GitSource:
+    """A source with the repository `shop` for tests that only look."""
+    made = new_source(tmp_path_factory.mktemp("begun"))
+    made.create_repository(SHOP, starter="blank")
+    return made
+
+
 def push(work: Path, *what: str) -> None:
     git("push", "--quiet", "--force", "origin", *(what or ("HEAD",)), cwd=work)
 
@@ -142,11 +150,11 @@ def test_a_bad_slug_never_reaches_the_disk(source: GitSource, slug: str) -> None
         "`id` ",
     ],
 )  # fmt: skip
-def test_a_bad_ref_is_refused_before_git_sees_it(source: GitSource, work: Path, ref: str) -> None:
+def test_a_bad_ref_is_refused_before_git_sees_it(begun: GitSource, ref: str) -> None:
     for call in (
-        lambda: source.resolve(SHOP, ref),
-        lambda: source.log(SHOP, ref),
-        lambda: source.list_files(SHOP, ref),
+        lambda: begun.resolve(SHOP, ref),
+        lambda: begun.log(SHOP, ref),
+        lambda: begun.list_files(SHOP, ref),
     ):
         with pytest.raises(Invalid) as refused:
             call()
@@ -156,9 +164,9 @@ def test_a_bad_ref_is_refused_before_git_sees_it(source: GitSource, work: Path, 
 @pytest.mark.parametrize(
     "ref", ["absent", "refs/heads/absent", "deadbeef", "d" * 40, "$(id);", "main;id", "refs/heads"]
 )
-def test_an_unknown_ref_is_not_found(source: GitSource, work: Path, ref: str) -> None:
+def test_an_unknown_ref_is_not_found(begun: GitSource, ref: str) -> None:
     with pytest.raises(NotFound) as refused:
-        source.resolve(SHOP, ref)
+        begun.resolve(SHOP, ref)
     assert refused.value.code == "unknown_ref"
     assert ref in str(refused.value)
 
@@ -166,9 +174,9 @@ def test_an_unknown_ref_is_not_found(source: GitSource, work: Path, ref: str) ->
 @pytest.mark.parametrize(
     "path", ["", "/etc/passwd", "../x", "a/../b", "./a", "a//b", "a/", "a\0b", "a\nb", "\udc80", "x" * 5000]
 )
-def test_a_bad_path_is_refused(source: GitSource, work: Path, path: str) -> None:
+def test_a_bad_path_is_refused(begun: GitSource, path: str) -> None:
     with pytest.raises(Invalid) as refused:
-        source.read_file(SHOP, "main", path)
+        begun.read_file(SHOP, "main", path)
     assert refused.value.code == "bad_path"
 
 
