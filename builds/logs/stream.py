@@ -23,12 +23,12 @@ PATH = re.compile(r"/ws/builds/([0-9]{1,18})/log/")
 WINDOW = 256 * 1024
 FRAME = 64 * 1024
 PATIENCE_S = 30.0  # without an acknowledgement while bytes wait
-PARTING_S = 10.0  # for the last acknowledgement
+PARTING_S = 5.0  # for the last acknowledgement
 STATUS_S = 0.2
 KEEPALIVE_S = 20.0
 MARKS_A_FRAME = 500
 MESSAGE_MAX = 1000
-DONE, BAD_REQUEST, TOO_BIG, TOO_SLOW = 1000, 4400, 1009, 4408
+DONE, BAD_REQUEST, TOO_BIG, TOO_SLOW = 1000, 4400, 4413, 4408  # daphne sends 1000 and 3000 to 4999 only
 
 Receive = Callable[[], Awaitable[dict[str, Any]]]
 Send = Callable[[dict[str, Any]], Awaitable[None]]

@@ -1,6 +1,6 @@
 """May this caller listen: asked at connect and every few seconds while the socket is open.
 
-Close codes: 4401 not signed in, 4404 absent or not to be seen, 4403 not allowed any more, 1013 cannot be asked now.
+Close codes: 4401 not signed in, 4404 absent or not to be seen, 4403 not allowed any more, 4503 cannot be asked now (daphne sends no 1013).
 The object and the check are named in settings (SOCKET_TOPICS, SOCKET_GUARD): this room imports no app.
 """
 
@@ -24,7 +24,7 @@ from .pool import DatabasePool
 logger = logging.getLogger(__name__)
 RECHECK_S = 10.0
 BLIND_S = 60.0  # so long a socket stays open while nobody can be asked
-NOT_SIGNED_IN, NOT_ANY_MORE, UNSEEN, TRY_LATER = 4401, 4403, 4404, 1013
+NOT_SIGNED_IN, NOT_ANY_MORE, UNSEEN, TRY_LATER = 4401, 4403, 4404, 4503
 
 Check = Callable[[Any], object]
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import random
-from collections.abc import Callable, Iterator
 
 import pytest
 from django.core.files.storage import default_storage
@@ -42,17 +41,6 @@ def guest(project: Project) -> User:
     return User.objects.create_user("guest", password="a-long-password")
 
 
-@pytest.fixture(autouse=True)
-def _fresh_caches() -> Iterator[None]:
-    """Row ids begin anew with every test's tables; what a process remembers by id must not."""
-    from builds.logs import blocks, marks
-
-    yield
-    blocks.cache.__init__()
-    blocks._indexes.clear()
-    marks._tables.clear()
-
-
 def typical(count: int, seed: int = 1) -> list[bytes]:
     """Lines as compilers, test runners and downloads write them."""
     luck = random.Random(seed)
@@ -64,7 +52,9 @@ def typical(count: int, seed: int = 1) -> list[bytes]:
             case 0:
                 made.append(f"tests/{part}/test_{other}.py::test_case_{number % 400} PASSED [{number % 101:3d}%]")
             case 1:
-                made.append(f"[INFO] Downloaded https://repo.example.org/org/{part}/{other}/1.{number % 30}.jar (12 kB)")
+                made.append(
+                    f"[INFO] Downloaded https://repo.example.org/org/{part}/{other}/1.{number % 30}.jar (12 kB)"
+                )
             case 2:
                 made.append(f"gcc -O2 -Wall -Iinclude -c src/{part}_{number % 90}.c -o build/{part}_{number % 90}.o")
             case _:
@@ -84,6 +74,3 @@ def whole(build_id: int) -> bytes:
 
 def sha(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
-
-
-Lines = Callable[[int], list[bytes]]

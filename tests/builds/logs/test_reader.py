@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from builds.logs import blocks, marks, reader, search, seal
+from builds.logs import blocks, marks, reader, seal, search
 from builds.logs.store import LogWriter
 from builds.models import Build
 
