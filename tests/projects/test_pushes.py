@@ -1,0 +1,147 @@
+"""A push is noticed once, whoever saw it and however often; nothing is missed."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from builds.intake import PushIntake
+from builds.models import Build
+from fangduoduo_release.common import engines
+from fangduoduo_release.common.models import InboxItem
+from projects import pushes
+from projects.drivers.source.base import ZERO, PushEvent
+from projects.models import BranchTip, Project
+from projects.sources import source_of
+from tests import world
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def project() -> Project:
+    return world.project(starter="python-http")
+
+
+@pytest.fixture
+def clone(project: Project, tmp_path: Path) -> Path:
+    source, repository = source_of(project)
+    run("git", "clone", "-q", str(source.path(repository)), str(tmp_path / "work"), cwd=tmp_path)
+    return tmp_path / "work"
+
+
+def run(*argv: str, cwd: Path) -> str:
+    env = {
+        "GIT_AUTHOR_NAME": "Ann",
+        "GIT_AUTHOR_EMAIL": "a@x",
+        "GIT_COMMITTER_NAME": "Ann",
+        "GIT_COMMITTER_EMAIL": "a@x",
+    }
+    import os
+
+    done = subprocess.run(argv, cwd=cwd, check=True, capture_output=True, text=True, env={**os.environ, **env})
+    return done.stdout.strip()
+
+
+def commit(clone: Path, text: str) -> str:
+    (clone / "NOTES").write_text(text)
+    run("git", "add", "NOTES", cwd=clone)
+    run("git", "commit", "-qm", text, cwd=clone)
+    run("git", "push", "-q", "--force", "origin", "HEAD", cwd=clone)
+    return run("git", "rev-parse", "HEAD", cwd=clone)
+
+
+def take_in() -> int:
+    """Let the intake engine work on everything that waits."""
+    return sum(
+        engines.drive(PushIntake(), pk) for pk in InboxItem.objects.filter(state="new").values_list("pk", flat=True)
+    )
+
+
+def test_a_thousand_equal_notices_make_one_build(project: Project, clone: Path) -> None:
+    old = run("git", "rev-parse", "HEAD", cwd=clone)
+    event = PushEvent("refs/heads/main", old, commit(clone, "one"), actor=project.created_by.username)
+    for _ in range(1000):
+        pushes.notice(project, event)
+    take_in()
+    build = Build.objects.get()
+    assert (build.commit_sha, build.commit_subject, build.trigger) == (event.new, "one", "push")
+    assert build.started_by == project.created_by
+
+
+def test_a_push_nobody_told_us_of_is_found_by_comparing_tips(project: Project, clone: Path) -> None:
+    sha = commit(clone, "silent")
+    assert pushes.compare(project) == 1
+    assert pushes.compare(project) == 0
+    take_in()
+    assert Build.objects.get().commit_sha == sha
+
+
+def test_told_and_compared_is_still_one_build(project: Project, clone: Path) -> None:
+    old = run("git", "rev-parse", "HEAD", cwd=clone)
+    pushes.notice(project, PushEvent("refs/heads/main", old, commit(clone, "both")))
+    assert pushes.compare(project) == 0
+    take_in()
+    assert Build.objects.count() == 1
+
+
+def test_going_back_and_forth_builds_each_move(project: Project, clone: Path) -> None:
+    first = run("git", "rev-parse", "HEAD", cwd=clone)
+    second = commit(clone, "two")
+    pushes.notice(project, PushEvent("refs/heads/main", first, second))
+    run("git", "push", "-q", "--force", "origin", f"{first}:refs/heads/main", cwd=clone)
+    pushes.notice(project, PushEvent("refs/heads/main", second, first, forced=True))
+    run("git", "push", "-q", "origin", f"{second}:refs/heads/main", cwd=clone)
+    pushes.notice(project, PushEvent("refs/heads/main", first, second))
+    take_in()
+    assert list(Build.objects.order_by("id").values_list("commit_sha", flat=True)) == [second, first, second]
+
+
+def test_notices_out_of_order_build_both_and_never_move_the_tip_back(project: Project, clone: Path) -> None:
+    first = run("git", "rev-parse", "HEAD", cwd=clone)
+    second, third = commit(clone, "two"), commit(clone, "three")
+    pushes.notice(project, PushEvent("refs/heads/main", second, third))
+    pushes.notice(project, PushEvent("refs/heads/main", first, second))
+    take_in()
+    assert set(Build.objects.values_list("commit_sha", flat=True)) == {second, third}
+    assert BranchTip.objects.get(project=project, ref="refs/heads/main").sha == third
+    assert pushes.compare(project) == 0
+
+
+def test_a_deleted_branch_builds_nothing_and_may_come_back(project: Project, clone: Path) -> None:
+    run("git", "push", "-q", "origin", "HEAD:refs/heads/topic", cwd=clone)
+    sha = run("git", "rev-parse", "HEAD", cwd=clone)
+    assert pushes.compare(project) == 1
+    run("git", "push", "-q", "origin", ":refs/heads/topic", cwd=clone)
+    pushes.notice(project, PushEvent("refs/heads/topic", sha, ZERO))
+    run("git", "push", "-q", "origin", "HEAD:refs/heads/topic", cwd=clone)
+    assert pushes.compare(project) == 1
+    take_in()
+    assert Build.objects.filter(ref="refs/heads/topic").count() == 2
+
+
+def test_tags_build_and_other_refs_do_not(project: Project, clone: Path) -> None:
+    sha = run("git", "rev-parse", "HEAD", cwd=clone)
+    for ref in ("refs/tags/v1", "refs/notes/x", "refs/changes/01/1/1"):
+        pushes.notice(project, PushEvent(ref, ZERO, sha))
+    take_in()
+    assert [b.ref for b in Build.objects.all()] == ["refs/tags/v1"]
+    assert not InboxItem.objects.filter(state="new").exists()
+
+
+def test_an_archived_project_builds_nothing(project: Project, clone: Path) -> None:
+    Project.objects.update(archived=True)
+    commit(clone, "late")
+    pushes.compare(project)
+    take_in()
+    assert not Build.objects.exists()
+
+
+def test_a_commit_that_is_gone_ends_the_item_with_its_reason(project: Project) -> None:
+    pushes.notice(project, PushEvent("refs/heads/main", BranchTip.objects.get(project=project).sha, "1" * 40))
+    take_in()
+    item = InboxItem.objects.get()
+    assert item.state == "done"
+    assert item.error

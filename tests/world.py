@@ -1,0 +1,134 @@
+"""Rows for tests, made through the portal's own actions wherever one exists."""
+
+from __future__ import annotations
+
+import io
+import itertools
+import tarfile
+from typing import Any
+
+from django.contrib.auth.models import Group, Permission
+from django.core.files.base import ContentFile
+from django.core.files.storage import default_storage
+from django.utils import timezone
+
+from builds import versions
+from builds.models import Build, PipelineRevision, Version
+from clusters.models import Cluster, Machine
+from fangduoduo_release.common.actor import SYSTEM
+from permissions.models import User
+from projects.actions import create_project, grant_machine, set_member
+from projects.models import Project
+
+_numbers = itertools.count(1)
+SERVER = """
+import os, http.server
+class H(http.server.BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    def do_GET(self):
+        body = b"%s"
+        self.send_response(200); self.send_header("Content-Length", str(len(body))); self.end_headers(); self.wfile.write(body)
+    def log_message(self, *a): pass
+http.server.ThreadingHTTPServer(("127.0.0.1", int(os.environ["PORT"])), H).serve_forever()
+"""
+
+
+def person(name: str = "", password: str | None = None, **facts: Any) -> User:
+    """A user; without a password unless one is given (hashing is slow on purpose; tests sign in by force)."""
+    return User.objects.create_user(name or f"person{next(_numbers)}", password=password, **facts)
+
+
+def ops(name: str = "olga") -> User:
+    """Somebody from ops."""
+    group, _ = Group.objects.get_or_create(name="ops")
+    group.permissions.add(Permission.objects.get(codename="ops", content_type__app_label="permissions"))
+    user = person(name, is_staff=True)
+    user.groups.add(group)
+    return User.objects.get(pk=user.pk)
+
+
+def project(owner: User | None = None, slug: str = "", starter: str = "blank", **more: Any) -> Project:
+    """A project with its real repository."""
+    owner = owner or person()
+    return create_project(actor=owner, slug=slug or f"app{next(_numbers)}", starter=starter, **more)
+
+
+def member(of: Project, role: str, name: str = "") -> User:
+    """A new person with that role on the project."""
+    user = person(name)
+    set_member(actor=SYSTEM, project=of, user=user, role=role)
+    return User.objects.get(pk=user.pk)
+
+
+def machine(name: str = "", environment: str = "test") -> Machine:
+    """A machine on this host."""
+    cluster, _ = Cluster.objects.get_or_create(name="local", defaults={"kind": "local"})
+    return Machine.objects.create(name=name or f"machine{next(_numbers)}", cluster=cluster, environment=environment)
+
+
+def granted(to: Project, name: str = "", environment: str = "test") -> Machine:
+    """A machine the project may use."""
+    found = machine(name, environment)
+    grant_machine(actor=SYSTEM, project=to, machine=found)
+    return found
+
+
+def build(of: Project, state: str = "succeeded", **facts: Any) -> Build:
+    """A build that has ended already (or is in `state`), without having run."""
+    Project.objects.filter(pk=of.pk).update(last_build_number=of.last_build_number + 1)
+    of.refresh_from_db()
+    now = timezone.now()
+    defaults: dict[str, Any] = {
+        "project": of,
+        "number": of.last_build_number,
+        "trigger": "manual",
+        "ref": "refs/heads/main",
+        "commit_sha": f"{next(_numbers):040x}",
+        "commit_subject": "Change something",
+        "commit_author": "Ann",
+        "state": state,
+        "started_at": now,
+        "finished_at": now if state in Build.STATES.final else None,
+    }
+    return Build.objects.create(**{**defaults, **facts})
+
+
+def archive(files: dict[str, bytes]) -> tuple[str, int]:
+    """Store a tar.gz of these files; (sha256, size)."""
+    import hashlib
+
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w:gz") as tar:
+        for name, data in files.items():
+            info = tarfile.TarInfo(name)
+            info.size, info.mode = len(data), 0o755
+            tar.addfile(info, io.BytesIO(data))
+    data = out.getvalue()
+    sha256 = hashlib.sha256(data).hexdigest()
+    if not default_storage.exists(versions.archive_name(sha256)):
+        default_storage.save(versions.archive_name(sha256), ContentFile(data))
+    return sha256, len(data)
+
+
+def version(of: Project, says: str = "", **facts: Any) -> Version:
+    """A deployable version: a tiny web server that answers `says`."""
+    made = build(of)
+    sha256, size = archive({"server.py": (SERVER % (says or f"version {made.number}")).encode()})
+    defaults: dict[str, Any] = {
+        "project": of,
+        "build": made,
+        "number": made.number,
+        "commit_sha": made.commit_sha,
+        "commit_subject": made.commit_subject,
+        "ref": made.ref,
+        "archive_sha256": sha256,
+        "archive_size": size,
+    }
+    return Version.objects.create(**{**defaults, **facts})
+
+
+def pipeline(of: Project, text: str) -> PipelineRevision:
+    """A pipeline kept in the portal."""
+    from builds.actions import save_pipeline
+
+    return save_pipeline(actor=SYSTEM, project=of, text=text)
