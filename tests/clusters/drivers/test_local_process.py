@@ -119,7 +119,7 @@ def test_the_logs_of_the_run_before_and_of_the_instance_before(quiet_place: Plac
     place.runtime.exec(place.service, one.name, ["sh", "-c", "echo v2 > VERSION"])
     with pytest.raises(OSError):
         place.ask("/crash", first_port)
-    until(lambda: place.instances().settled and place.instances().instances[0].restarts == 1)
+    until(lambda: (seen := place.instances()).settled and seen.instances[0].restarts == 1)
     previous = place.runtime.logs(place.service, LogQuery(previous=True))
     assert [line.data for line in previous.lines if line.stream == "stdout"] == [
         f"serving one on {first_port}".encode()

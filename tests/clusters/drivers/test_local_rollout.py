@@ -82,12 +82,13 @@ def test_an_instance_that_dies_under_load_costs_at_most_the_requests_in_its_hand
         os.kill(victim.pid, signal.SIGKILL)
         until(lambda: [i.restarts for i in place.instances().instances if i.name == victim.name] == [1])
         assert place.settle(wanted).settled
-    assert len(load.failures) <= 4, "one per client"
+    assert len(load.failures) <= 8, "what it had accepted, and what was on the way to it"
+    assert load.answers["one"] > 8 * len(load.failures)
 
 
 FAILURES = {
     "missing_command": (("no-such-program",), "could not be started"),
-    "not_ready": (("python3", "-S", "server.py"), "did not become ready within 1 seconds: HTTP 500"),
+    "not_ready": (("python3", "-S", "server.py"), "did not become ready within 2.5 seconds: HTTP 500"),
     "no_port": (("sleep", "60"), "did not listen on its port"),
     "crash_loop": (("sh", "-c", "kill -9 $$"), "last by signal 9"),
 }
@@ -99,7 +100,7 @@ def test_a_first_version_that_does_not_come_up_says_why_and_leaves_nothing(quiet
     command, words = FAILURES[code]
     if code == "not_ready":
         command = ("sh", "-c", "touch sick; exec python3 -S server.py")
-    deadline = 20.0 if code == "crash_loop" else 1.0
+    deadline = {"crash_loop": 20.0, "not_ready": 2.5}.get(code, 1.0)
     wanted = place.want(place.version("one"), command=command, start_deadline_s=deadline, replicas=1)
     seen = place.settle(wanted)
     assert seen.failure is not None
