@@ -14,7 +14,7 @@ Must not know what it runs or why, nor import anything beyond the standard libra
 """
 
 # Lean on purpose: pathlib is not free; and the path must be set before the siblings can come.
-# ruff: noqa: PTH100, PTH105, PTH118, PTH120, PTH123
+# ruff: noqa: PTH100, PTH118, PTH120
 
 from __future__ import annotations
 
@@ -31,6 +31,7 @@ sys.path.append(os.path.abspath(os.path.join(os.path.dirname(__file__), "..", ".
 from clusters.drivers.process import procfs, shim_child
 from clusters.drivers.process.shim_log import LogFiles, Stream
 from clusters.drivers.process.shim_probe import Attempt, Check
+from clusters.drivers.process.shim_status import StatusFile, fresh_status
 
 CALM_S = 30.0
 ALIVE_IS_READY_S = 0.5
@@ -56,27 +57,12 @@ class Shim:
         self.owns_port = False
         self.ending_because = ""
         self.wake_read, self.wake_write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
-        me = os.getpid()
-        self.status: dict = {
-            "shim": me, "shim_ticks": procfs.start_ticks(me), "state": "starting", "pid": 0, "ticks": 0, "ready": False,
-            "ever_ready": False, "started_at": 0.0, "restarts": 0, "exit_code": None, "exit_signal": None,
-            "reason": "", "detail": "", "run": self.logs.position(), "previous_run": None,
-        }  # fmt: skip
-        self.told: dict = {}
+        self.status_file = StatusFile(os.path.join(directory, "status.json"))
+        self.status: dict = fresh_status(self.logs.position())
 
     def tell(self, **changes: object) -> None:
-        """Change the status; the file is replaced when anything differs from what was told last."""
         self.status.update(changes)
-        if self.status == self.told:
-            return
-        path = os.path.join(self.directory, "status.json")
-        try:
-            with open(path + ".new", "w", encoding="utf-8") as file:
-                json.dump(self.status, file)
-            os.replace(path + ".new", path)
-        except OSError:
-            return
-        self.told = dict(self.status)
+        self.status_file.write(self.status)
 
     # --- one run of the process -------------------------------------------------------------------------------
 
