@@ -16,7 +16,7 @@ from fangduoduo_release.common.sentence import S
 from .groovy import nodes as n
 from .groovy.evaluate import exists_here, only_in_jenkins
 from .groovy.execute import not_understood
-from .model import MAX_CELLS, Agent, Option, Pipeline, PostCondition, Stage, Step
+from .model import MAX_CELLS, Agent, Option, Pipeline, Stage, Step
 from .reading import Reader
 from .steps import RUNNABLE_STEPS, VALUE_STEPS, not_runnable
 
@@ -33,9 +33,10 @@ class _Notes:
     def __init__(self, reader: Reader, pipeline: Pipeline) -> None:
         self.reader = reader
         self.pipeline = pipeline
-        self.names = {"it", *_declared(_nodes([pipeline]))}
+        self.nodes = list(_nodes(pipeline))
+        self.names = {"it", *_declared(self.nodes)}
         self.types: set[n.Position] = set()
-        self.methods = {item.name for item in _nodes([pipeline]) if isinstance(item, n.MethodDefinition)}
+        self.methods = {item.name for item in self.nodes if isinstance(item, n.MethodDefinition)}
 
     def all(self) -> None:
         pipeline = self.pipeline
@@ -44,7 +45,7 @@ class _Notes:
         for library in pipeline.libraries:
             self.reader.note(library.position, NO_LIBRARIES)
         self._agent(pipeline.agent)
-        for item in _nodes([pipeline]):
+        for item in self.nodes:
             self._one(item)
             if len(self.reader.warnings) >= _MOST_WARNINGS:
                 return
@@ -123,39 +124,29 @@ class _Notes:
 NO_LIBRARIES = S("Shared libraries cannot be loaded by the embedded builder; their steps will fail there.")
 
 
-def _fields_of(item: Any) -> tuple[str, ...]:
-    kind: Any = type(item)
-    return _field_names(kind)
+_FLAT = frozenset({"str", "bool", "Position", "n.Position", "tuple[str, ...]"})
+# Values of Jenkins' own, not looked into.
+_FOREIGN = {Option: frozenset({"args", "named"}), Pipeline: frozenset({"triggers", "parameters"})}
 
 
 @cache
-def _field_names(kind: Any) -> tuple[str, ...]:
-    return tuple(item.name for item in fields(kind))
+def _inner(kind: Any) -> tuple[str, ...]:
+    """The fields of a class that may hold further nodes, last first."""
+    foreign = _FOREIGN.get(kind, frozenset())
+    return tuple(item.name for item in reversed(fields(kind)) if item.type not in _FLAT and item.name not in foreign)
 
 
-def _nodes(roots: Iterable[Any]) -> Iterator[Any]:
-    """All parts of a model and its Groovy, outer before inner. Options, triggers and parameters are values of
-    Jenkins' own and not looked into."""
-    pending: list[Any] = list(roots)
+def _nodes(root: Any) -> Iterator[Any]:
+    """All parts of a model and its Groovy, outer before inner, in the order of the text."""
+    pending: list[Any] = [root]
     while pending:
         item = pending.pop()
-        if isinstance(item, tuple):
-            pending.extend(reversed(item))
-        elif isinstance(item, n.Node | n.Parameter | Pipeline | Stage | PostCondition) or _is_model(item):
-            if isinstance(item, Option):
-                continue
+        if type(item) is tuple:
+            pending.extend(item[::-1])
+        elif item is not None and hasattr(item, "__dataclass_fields__"):
             yield item
-            pending.extend(
-                value
-                for name in reversed(_fields_of(item))
-                if not isinstance(value := getattr(item, name), str | int | n.Position)
-                and value is not None
-                and name not in ("triggers", "parameters" if isinstance(item, Pipeline) else "")
-            )
-
-
-def _is_model(item: Any) -> bool:
-    return type(item).__module__.endswith("jenkinsfile.model")
+            kind: Any = type(item)
+            pending.extend([getattr(item, name) for name in _inner(kind)])
 
 
 def _declared(items: Iterable[Any]) -> Iterator[str]:

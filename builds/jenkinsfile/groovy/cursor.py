@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-
 from fangduoduo_release.common.sentence import S, Sentence
 
 from .nodes import Position
@@ -63,14 +60,11 @@ class Cursor:
     def unexpected(self) -> SyntaxProblem:
         return SyntaxProblem(S("unexpected token: %(token)s", token=describe(self.token)), self.token.position)
 
-    @contextmanager
-    def deeper(self) -> Iterator[None]:
-        """Counts one level of nesting; too many are a SyntaxProblem."""
+    def deeper(self) -> None:
+        """Counts one level of nesting, until `depth` is put back; too many are a SyntaxProblem."""
         self.depth += 1
         if self.depth > MAX_DEPTH:
             raise self.too_deep()
-        yield
-        self.depth -= 1
 
     def too_deep(self, position: Position | None = None, sentence: Sentence = TOO_DEEP) -> SyntaxProblem:
         return SyntaxProblem(sentence, position or self.token.position, final=True)

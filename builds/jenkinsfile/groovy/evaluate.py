@@ -14,7 +14,7 @@ from fangduoduo_release.common.sentence import S, Sentence
 
 from . import nodes as n
 from .errors import GroovyError, NotRunnable, java_names, missing_property
-from .execute import JumpSignal, ReturnSignal, StatementRunner, method_key
+from .execute import JumpSignal, ReturnSignal, StatementRunner, elements, method_key
 from .methods import STATICS, call_method, convert, item_of, property_of, set_property, slice_of
 from .methods_collections import key_of
 from .operators import apply, negate
@@ -195,7 +195,7 @@ class Interpreter(StatementRunner):
         if target is None and expression.safe:
             return None
         if expression.spread:
-            return [None if item is None else self._read(item, name) for item in target or []]
+            return [None if item is None else self._read(item, name) for item in elements(target)]
         return self._read(target, name, expression.position)
 
     def _read(self, target: Any, name: str, position: n.Position | None = None) -> Any:
@@ -242,7 +242,7 @@ class Interpreter(StatementRunner):
         if named:
             args = [named, *args]
         if expression.spread:
-            return [None if item is None else self._method(item, name, args, expression) for item in value or []]
+            return [None if item is None else self._method(item, name, args, expression) for item in elements(value)]
         return self._method(value, name, args, expression)
 
     def _arguments(self, expression: n.Call) -> tuple[list[Any], dict[str, Any]]:

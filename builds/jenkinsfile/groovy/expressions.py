@@ -37,8 +37,10 @@ class ExpressionParser(Cursor):
 
     def expression(self, *, command: bool = False) -> n.Expression:
         """One expression; with `command` also `name argument, argument`."""
-        with self.deeper():
-            return self._binary(1, command)
+        self.deeper()
+        found = self._binary(1, command)
+        self.depth -= 1
+        return found
 
     def _binary(self, minimum: int, command: bool) -> n.Expression:
         left = self._operand(command)
@@ -69,17 +71,22 @@ class ExpressionParser(Cursor):
         raise self.too_deep()
 
     def _right(self, power: int) -> n.Expression:
-        with self.deeper():
-            return self._binary(power + 1, False)
+        self.deeper()
+        right = self._binary(power + 1, False)
+        self.depth -= 1
+        return right
 
     def _conditional(self, condition: n.Expression) -> n.Expression:
         token = self.take()
-        with self.deeper():
-            if token.text == "?:":
-                return n.Elvis(token.position, condition, self._binary(2, False))
+        self.deeper()
+        if token.text == "?:":
+            found: n.Expression = n.Elvis(token.position, condition, self._binary(2, False))
+        else:
             then = self._binary(2, False)
             self.expect(":")
-            return n.Ternary(token.position, condition, then, self._binary(2, False))
+            found = n.Ternary(token.position, condition, then, self._binary(2, False))
+        self.depth -= 1
+        return found
 
     def _check_target(self, target: n.Expression) -> None:
         if isinstance(target, n.Variable | n.Property | n.Index):
@@ -109,8 +116,9 @@ class ExpressionParser(Cursor):
         token = self.token
         if token.text in _PREFIX:
             self.take()
-            with self.deeper():
-                operand = self._operand(False)
+            self.deeper()
+            operand = self._operand(False)
+            self.depth -= 1
             if token.text == "-" and isinstance(operand, n.Literal) and type(operand.value) in (int, Decimal):
                 return n.Literal(token.position, -operand.value)  # type: ignore[operator]
             return n.Unary(token.position, token.text, operand)
@@ -118,8 +126,10 @@ class ExpressionParser(Cursor):
             self.take()
             type_name = self.type_text(end - 1)
             self.expect(")")
-            with self.deeper():
-                return n.Cast(token.position, type_name, self._operand(False))
+            self.deeper()
+            value = self._operand(False)
+            self.depth -= 1
+            return n.Cast(token.position, type_name, value)
         operand = self._postfix(self._primary(), command)
         if command and isinstance(operand, n.Variable | n.Property) and self._starts_argument():
             return self._commands(operand)
@@ -291,8 +301,9 @@ class ExpressionParser(Cursor):
 
     def _commands(self, operand: n.Expression) -> n.Expression:
         for _ in range(MAX_CHAIN):
-            with self.deeper():
-                args, named = self.arguments(None)
+            self.deeper()
+            args, named = self.arguments(None)
+            self.depth -= 1
             call = _call(operand, args, named)
             token = self.token
             if token.kind != NAME or token.line_break:
@@ -346,13 +357,14 @@ class ExpressionParser(Cursor):
         return n.New(start.position, name, args, named)
 
     def _closure(self, opener: Token) -> n.Expression:
-        with self.deeper():
-            parameters = self.parameters("->") if self._has_arrow() else None
-            if parameters is not None:
-                self.expect("->")
-            body = self.statements("}")
-            self.expect("}")
-            return n.Closure(opener.position, parameters, body)
+        self.deeper()
+        parameters = self.parameters("->") if self._has_arrow() else None
+        if parameters is not None:
+            self.expect("->")
+        body = self.statements("}")
+        self.expect("}")
+        self.depth -= 1
+        return n.Closure(opener.position, parameters, body)
 
     def _has_arrow(self) -> bool:
         level = 0

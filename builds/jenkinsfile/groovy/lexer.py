@@ -30,6 +30,8 @@ _OPERATOR = re.compile(
     r">>>=|<=>|===|!==|==~|\*\*=|>>=|<<=|>>>|\.\.\.|\.\.<|\?\.|\*\.|\.&|\.@|\?:|->|\+\+|--|&&|\|\||==|!=|=~|<=|>="
     r"|<<|>>|\*\*|\+=|-=|\*=|/=|%=|&=|\|=|\^=|\?=|\.\.|::|\*:|[-+*/%=<>!~?:;,.&|^@(){}\[\]]"
 )
+_ONE_LINE_SLASHY = re.compile(r"/(?:[^/\\\r\n]|\\.)+/[ \t]*(?:[\r\n;,})]|$)")
+_STOPS = {'"': re.compile(r'[\\\r\n$"]'), "'": re.compile(r"[\\\r\n']")}
 _ESCAPES = {
     "n": "\n", "t": "\t", "r": "\r", "b": "\b", "f": "\f", "\\": "\\", "'": "'", '"': '"', "$": "$",
 }  # fmt: skip
@@ -83,7 +85,8 @@ class Lexer:
             kind, value = self._next(out[-1] if out else None, line_break=line_break, space=space)
             if kind == OPERATOR:
                 self._track(str(value), start, brackets)
-            out.append(Token(kind, value, self.position(start), start, self.at, line_break, space))
+            text_value = "" if kind in (NUMBER, STRING) else str(value)
+            out.append(Token(kind, value, self.position(start), start, self.at, line_break, space, text_value))
 
     def _skip_space(self) -> tuple[bool, bool]:
         """Skips white space and comments; tells whether a line ended on the way and whether there was any."""
@@ -171,7 +174,7 @@ class Lexer:
         # `echo /x/`: a name, a space, a slash glued to what follows and closed on the same line.
         if previous is None or previous.kind != NAME or not space or self.text[self.at + 1 : self.at + 2] in " \t=":
             return False
-        return re.compile(r"/(?:[^/\\\r\n]|\\.)+/\s*(?:[\r\n;,})]|$)").match(self.text, self.at) is not None
+        return _ONE_LINE_SLASHY.match(self.text, self.at) is not None
 
     def _string(self, start: int) -> tuple[object, ...]:
         quote = self.text[start]
@@ -180,7 +183,7 @@ class Lexer:
         parts: list[object] = []
         plain: list[str] = []
         text, size = self.text, len(self.text)
-        stop = re.compile(r"[\\\r\n$" + quote + "]" if quote == '"' else r"[\\\r\n']")
+        stop = _STOPS[quote]
         while True:
             match = stop.search(text, self.at)
             if match is None:
@@ -298,9 +301,9 @@ class Lexer:
         at = start
         for index, name in enumerate(path.split(".")):
             if index:
-                out.append(Token(OPERATOR, ".", self.position(at - 1), at - 1, at))
+                out.append(Token(OPERATOR, ".", self.position(at - 1), at - 1, at, text="."))
             kind = KEYWORD if name in KEYWORDS else NAME
-            out.append(Token(kind, name, self.position(at), at, at + len(name)))
+            out.append(Token(kind, name, self.position(at), at, at + len(name), text=name))
             at += len(name) + 1
         out.append(Token(END, "", self.position(at - 1), at - 1, at - 1, True, True))
         return out

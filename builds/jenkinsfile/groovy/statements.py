@@ -6,6 +6,7 @@ statement is kept as an `OpaqueStatement` (it cannot run here); if it does not, 
 
 from __future__ import annotations
 
+import time
 from functools import cache
 
 import tree_sitter
@@ -20,6 +21,8 @@ from .tokens import END, KEYWORD, MODIFIERS, NAME, STRING, SyntaxProblem, Token
 
 # Words that only go on with a statement.
 _FOLLOWERS = frozenset({"else", "catch", "finally", "case", "extends", "implements", "throws", "instanceof"})
+# Seconds that a second opinion may take; ours costs milliseconds.
+_PATIENCE = 0.25
 _TYPES = frozenset({"class", "interface", "enum", "trait"})
 
 
@@ -40,7 +43,16 @@ def _grammar() -> tree_sitter.Language:
 
 
 def _in_order(text: str) -> bool:
-    tree = tree_sitter.Parser(_grammar()).parse(text.encode("utf-8", "replace"))
+    """Whether tree-sitter's grammar finds no error; no when it takes too long to tell (it recovers at great cost)."""
+    source = text.encode("utf-8", "replace")
+    deadline = time.monotonic() + _PATIENCE
+    try:
+        tree = tree_sitter.Parser(_grammar()).parse(
+            lambda offset, _point: source[offset : offset + 65536],
+            progress_callback=lambda _offset, _error: time.monotonic() > deadline,
+        )
+    except ValueError:  # what it raises when the callback stops it
+        return False
     return not tree.root_node.has_error
 
 
@@ -71,8 +83,9 @@ class StatementParser(ExpressionParser):
     def _one(self, out: list[n.Statement]) -> None:
         start, depth, known = self.index, self.depth, len(out)
         try:
-            with self.deeper():
-                self._statement(out)
+            self.deeper()
+            self._statement(out)
+            self.depth -= 1
             self._end_statement()
         except SyntaxProblem as problem:
             if problem.final or not self.tolerant:
@@ -261,8 +274,9 @@ class StatementParser(ExpressionParser):
         if self.accept(";"):
             return ()
         out: list[n.Statement] = []
-        with self.deeper():
-            self._statement(out)
+        self.deeper()
+        self._statement(out)
+        self.depth -= 1
         return tuple(out)
 
     def _condition(self) -> n.Expression:

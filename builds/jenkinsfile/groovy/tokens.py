@@ -29,7 +29,8 @@ KEYWORDS = PRIMITIVES | MODIFIERS | {
 class Token:
     """`line_break` and `space` tell what stood before it; inside ( ) and [ ] a line break is only space.
 
-    `value` is the text, the number, or for a STRING the parts: str and lists of tokens.
+    `value` is the text, the number, or for a STRING the parts: str and lists of tokens. `text` is what names, keywords
+    and operators are compared with; empty for anything else.
     """
 
     kind: str
@@ -39,11 +40,7 @@ class Token:
     end: int
     line_break: bool = False
     space: bool = False
-
-    @property
-    def text(self) -> str:
-        """What names, keywords and operators are compared with; empty for anything else."""
-        return self.value if self.kind in (NAME, KEYWORD, OPERATOR) and isinstance(self.value, str) else ""
+    text: str = ""
 
 
 class SyntaxProblem(Exception):
