@@ -32,8 +32,8 @@ PR_SET_PDEATHSIG = 1
 CONFIGURATION_REFUSED = 78  # EX_CONFIG: starting again would not help
 STEADY_S = 30.0  # who lived so long starts with a fresh patience
 BACKOFF_S = (0.2, 1.0, 2.0, 4.0, 8.0, 15.0)
-GRACE_S = {"web": 2.0, "worker": 4.0, "watch": 4.0}
-HOOK_S = 4.0  # stopping the deployed services
+GRACE_S = {"web": 2.0, "worker": 3.5, "watch": 3.5}
+STOP_S = 9.5  # everything together; what the children leave of it is for stopping the deployed services
 LONGEST_LINE = 8192
 COLOURS = {"web": "36", "worker": "33", "watch": "35", "portal": "32"}
 LIBC = ctypes.CDLL(None, use_errno=True)
@@ -92,9 +92,9 @@ class Supervisor:
         self._next_look = 0.0
 
     def commands(self) -> dict[str, list[str]]:
-        daphne = ["-m", "daphne", "-v", "0", "-b", "127.0.0.1", "-p", str(self.port), "--no-server-name"]
+        daphne = ["-m", "projects.git_http.daphne_server", "-v", "0", "-b", "127.0.0.1", "-p", str(self.port)]
         return {
-            "web": [sys.executable, *daphne, "fangduoduo_release.asgi:application"],
+            "web": [sys.executable, *daphne, "--no-server-name", "fangduoduo_release.asgi:application"],
             "worker": [sys.executable, "manage.py", "worker"],
             "watch": [sys.executable, "manage.py", "watch"],
         }
@@ -236,7 +236,7 @@ class Supervisor:
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=1.0)
         try:
             connection.request("GET", "/healthz")
-            return connection.getresponse().status < 500
+            return connection.getresponse().status == 200
         except (OSError, http.client.HTTPException):
             return False
         finally:
@@ -255,11 +255,11 @@ class Supervisor:
     def _stop_all(self) -> None:
         """Web first (nothing new comes in), then worker and watch, then the services they would start again."""
         self.terminal.line("portal", "Stopping; Ctrl-C again to stop at once.")
-        already = self.asked
+        already, began = self.asked, time.monotonic()
         for roles in (("web",), ("worker", "watch")):
             self._stop([child for child in self.children if child.role in roles], already)
         if self.hook and self.asked == already and not self.code:
-            self._stop_services(already)
+            self._stop_services(already, began + STOP_S)
         (self.var / "run" / "portal.json").unlink(missing_ok=True)
         self.terminal.line("portal", "Stopped." if self.asked == already else "Stopped at once; services may go on.")
 
@@ -286,10 +286,9 @@ class Supervisor:
             else:
                 child.process.send_signal(number)
 
-    def _stop_services(self, already: int) -> None:
+    def _stop_services(self, already: int, deadline: float) -> None:
         command = [sys.executable, "manage.py", "local_services", "stop"]
         hook = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.DEVNULL, start_new_session=True)
-        deadline = time.monotonic() + HOOK_S
         while hook.poll() is None:
             if time.monotonic() > deadline or self.asked > already:
                 os.killpg(hook.pid, signal.SIGKILL)

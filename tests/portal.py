@@ -21,7 +21,7 @@ import sys
 import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, Self
+from typing import IO, Any, Self
 
 import httpx
 import psutil
@@ -31,9 +31,13 @@ from .waiting import until
 ROOT = Path(__file__).resolve().parent.parent
 START_S = 90.0
 STOP_S = 20.0
+INSTANCES = 80  # ports for instances of deployed services, old and new
 CACHE = Path(tempfile.gettempdir()) / f"fdd-portal-{os.getuid()}-{hashlib.sha256(bytes(ROOT)).hexdigest()[:8]}"
 PRIVATE = ("DATABASE_URL", "REDIS_URL", "SECRET_KEY", "FIELD_ENCRYPTION_KEYS", "AUDIT_HMAC_KEY", "PUBLIC_URL")
+PORTS = Path(tempfile.gettempdir()) / f"fdd-ports-{os.getuid()}"
+FIRST_PORT, LAST_PORT = 23_000, 32_000
 _given_ports: set[int] = set()
+_held_ranges: list[IO[str]] = []
 
 
 def free_port() -> int:
@@ -48,19 +52,20 @@ def free_port() -> int:
 
 
 def free_range(count: int) -> int:
-    """The first of `count` free ports in a row, outside the kernel's own range: for the services' stable ports."""
-    start = 20_000 + (os.getpid() * 97) % 8_000
-    for first in range(start, 31_000 - count, count):
+    """The first of `count` free ports in a row, outside the kernel's own range; kept from others until we end."""
+    PORTS.mkdir(mode=0o700, parents=True, exist_ok=True)
+    for first in range(FIRST_PORT, LAST_PORT - count, count):
+        lock = (PORTS / f"{first}-{count}").open("a")
         with contextlib.ExitStack() as held:
             try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 for port in range(first, first + count):
-                    probe = held.enter_context(socket.socket())
-                    probe.bind(("127.0.0.1", port))
+                    held.enter_context(socket.socket()).bind(("127.0.0.1", port))
             except OSError:
+                lock.close()
                 continue
-            if first not in _given_ports:
-                _given_ports.add(first)
-                return first
+        _held_ranges.append(lock)
+        return first
     raise RuntimeError(f"no {count} free ports in a row")
 
 
@@ -74,7 +79,8 @@ class Portal:
         self.demo = demo
         self.output = var.parent / f"{var.name}.out"
         self.process: subprocess.Popen[bytes] | None = None
-        first = free_range(ports)
+        first = free_range(ports + 1 + INSTANCES)
+        beyond = first + ports
         outside = {name: value for name, value in os.environ.items() if name not in PRIVATE}
         self.env = {
             **outside,
@@ -82,7 +88,10 @@ class Portal:
             "FDD_VAR": str(var),
             "PORT": str(self.port),
             "FDD_PORT_FIRST": str(first),
-            "FDD_PORT_LAST": str(first + ports - 1),
+            "FDD_PORT_LAST": str(beyond - 1),
+            "FDD_TRAEFIK_API_PORT": str(beyond),
+            "FDD_INSTANCE_PORT_FIRST": str(beyond + 1),
+            "FDD_INSTANCE_PORT_LAST": str(beyond + INSTANCES),
             "NO_COLOR": "1",
             "LOG_LEVEL": "INFO",
             **(env or {}),

@@ -109,7 +109,7 @@ def test_an_empty_secret_key_is_seen_although_django_raises(settings: Any) -> No
 @pytest.mark.parametrize(
     "command",
     [
-        ["-m", "daphne", "-p", "0", "fangduoduo_release.asgi:application"],
+        ["-m", "projects.git_http.daphne_server", "-p", "0", "fangduoduo_release.asgi:application"],
         ["-m", "uvicorn", "--port", "0", "fangduoduo_release.asgi:application"],
         ["manage.py", "worker"],
         ["manage.py", "watch"],

@@ -28,25 +28,30 @@ def serve(portal: Portal, **env: str) -> subprocess.CompletedProcess[str]:
     )  # fmt: skip
 
 
-def test_it_says_when_it_is_ready_and_stops_within_ten_seconds(portals: Portals) -> None:
+def test_it_says_when_it_is_ready_and_leaves_nothing_behind(portals: Portals) -> None:
     portal = portals(demo=False).start()
     until(lambda: f"is ready at {portal.url}" in portal.log(), what="the welcome")
     assert "web" in portal.roles()
     mine = [pid for role in portal.roles() for pid in portal.tree(role)]
-    began = time.monotonic()
     assert portal.stop() == 0
-    assert time.monotonic() - began <= 10
     wait_gone(mine)
     assert portal.processes() == []
     assert portal.log().rstrip().endswith("Stopped.")
 
 
-def test_a_second_start_is_ready_within_ten_seconds(portals: Portals) -> None:
-    portal = portals(demo=False).start()
+def test_a_second_start_goes_on_with_the_same_data_and_prepares_nothing_twice(portals: Portals) -> None:
+    portal = portals().start()
+    people = portal.credentials()
+    assert all(password in portal.log() for password in people["users"].values())
     portal.stop()
-    began = time.monotonic()
+    first = len(portal.log())
     portal.start()
-    assert time.monotonic() - began <= 10
+    until(lambda: "is ready" in portal.log()[first:], what="the second welcome")
+    assert portal.credentials() == people
+    second = portal.log()[first:]
+    assert "Bringing the database up to date" not in second
+    assert "Collecting static files" not in second
+    assert not any(password in second for password in people["users"].values()), "passwords are shown once"
 
 
 def test_whoever_dies_is_started_again_and_it_says_so(portals: Portals) -> None:
@@ -60,7 +65,7 @@ def test_whoever_dies_is_started_again_and_it_says_so(portals: Portals) -> None:
 
 def answers(portal: Portal) -> bool:
     try:
-        return portal.get("/healthz").status_code < 500
+        return portal.get("/healthz").status_code == 200
     except httpx.TransportError:
         return False
 
@@ -102,7 +107,7 @@ def test_a_child_that_does_not_listen_is_killed_in_time(portals: Portals) -> Non
     psutil.Process(portal.pid("web")).suspend()
     began = time.monotonic()
     portal.stop()
-    assert time.monotonic() - began <= 10
+    assert time.monotonic() - began <= 15  # ten, and something for a busy machine
 
 
 def test_one_portal_per_data_folder(portals: Portals) -> None:
