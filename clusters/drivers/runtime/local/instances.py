@@ -81,10 +81,12 @@ class LocalInstance:
 
     @property
     def state(self) -> str:
+        if self.drain is not None and "stop" in self.drain:
+            return "stopping"
         if not self.alive:
             return "dead"
         if self.drain is not None:
-            return "stopping" if self.drain.get("stop") else "draining"
+            return "draining"
         status = self.status
         if status is None:
             return "starting"
