@@ -62,7 +62,9 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class BuildSpec:
-    """Everything a build needs. `repository` is a local bare repository's path or a URL (http, https, ssh, git)."""
+    """Everything a build needs. `repository` is a local bare repository's path or a URL (http, https, ssh, git).
+
+    The build lives in `workspace_root/<key>`, made fresh and removed when it ends (unless `keep_workspace`)."""
 
     key: str
     project: str
@@ -89,13 +91,15 @@ class BuildSpec:
     portal_url: str = ""
     node_name: str = "built-in"
     executor_number: int = 0
+    keep_workspace: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class StageUpdate:
     """The newest whole truth about one stage (idempotent by `id`; parents come first).
 
-    `path` is the chain of names from the top as in the pipeline's stage tree; `id` is the same as one string."""
+    `path` is the chain of names from the top as in the pipeline's stage tree; `id` is the same as one string of at
+    most 80 characters."""
 
     id: str
     parent: str | None
@@ -175,7 +179,8 @@ class Outcome:
 
 class Sink(Protocol):
     """Where an executor reports. Called from several threads, one call at a time. May block (that is backpressure);
-    an OSError (ENOSPC above all) or LogFull ends the build as failed with that reason."""
+    an OSError (ENOSPC above all) or LogFull ends the build as failed with that reason; any other exception (the run is
+    somebody else's now) stops everything at once and is raised again by `run`."""
 
     def log(self, data: bytes, *, stage: str | None, step: int | None) -> None:
         """Whole lines of valid UTF-8 ending in a newline, masked and sanitised, in order."""
@@ -203,7 +208,8 @@ class StopSignal:
     (a second cancel stops that too). `drop` is a lost lease: everything is killed at once and nothing more is run."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        # Re-entrant: a signal handler of the main thread may call in here while that thread is in here.
+        self._lock = threading.RLock()
         self._listeners: list[Callable[[], None]] = []
         self.cancelled = 0
         self.dropped = False
@@ -237,7 +243,8 @@ class StopSignal:
 class RunningBuild(Protocol):
     """What the agent holds while a build runs on this host."""
 
-    def run(self) -> Outcome: ...
+    def run(self) -> Outcome:
+        """Raises only what the sink raised beside OSError and LogFull."""
 
     def cancel(self, sentence: Sentence | None = None) -> None: ...
 

@@ -220,18 +220,19 @@ class Ground:
             "commit": self.commit,
             "workspace_root": root / "work",
             "artifacts_dir": root / "artifacts",
+            "keep_workspace": True,
         }
         return BuildSpec(**{**values, **changes})
 
     def start(self, text: str, sink: Recorder | None = None, **changes: Any) -> Running:
         spec = self.spec(text, **changes)
         sink, stop = sink or Recorder(), StopSignal()
-        return Running(Execution(spec, sink, stop), sink, stop, spec.workspace_root, spec.key)
+        return Running(Execution(spec, sink, stop), sink, stop, spec.workspace_root / spec.key, spec.key)
 
     def run(self, text: str, sink: Recorder | None = None, **changes: Any) -> Ran:
         spec = self.spec(text, **changes)
         sink = sink or Recorder()
-        return Ran(Execution(spec, sink).run(), sink, spec.workspace_root)
+        return Ran(Execution(spec, sink).run(), sink, spec.workspace_root / spec.key)
 
     def steps(self, steps: str, sink: Recorder | None = None, **changes: Any) -> Ran:
         """One stage `S` with these steps, without a checkout."""

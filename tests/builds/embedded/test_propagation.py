@@ -192,3 +192,11 @@ def test_stage_updates_come_parents_first_with_times_and_end_once(ground: Ground
     assert inner.started_at
     assert inner.finished_at
     assert inner.started_at <= inner.finished_at
+
+
+def test_the_id_of_a_stage_is_short_and_its_own_however_long_the_names(ground: Ground) -> None:
+    long = "x" * 70
+    ran = ground.run(pipeline(f"stage('A{long}') {{ stages {{ stage('B{long}1') {{ steps {{ echo 'b' }} }} stage('B{long}2') {{ steps {{ echo 'b' }} }} }} }}"))
+    assert len(ran.states) == 3
+    assert max(map(len, ran.states)) <= 80
+    assert {u.parent for u in ran.sink.updates} == {None, f"A{long}"}

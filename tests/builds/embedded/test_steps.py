@@ -175,7 +175,7 @@ def test_artifacts_are_kept_with_their_hash_and_emptiness_is_judged(ground: Grou
         "archiveArtifacts artifacts: 'out/**', fingerprint: true"
     )
     assert [(a.path, a.size) for a in ran.sink.artifacts] == [("out/app.bin", 5)]
-    assert (ran.root.parent / "artifacts/out/app.bin").read_text() == "data\n"
+    assert (ran.root.parent.parent / "artifacts/out/app.bin").read_text() == "data\n"
     assert "out/passwd" in ran.text
     assert ground.steps("archiveArtifacts 'nothing/**'").sentence.startswith("No artifacts found")
     assert ground.steps("archiveArtifacts artifacts: 'nothing/**', allowEmptyArchive: true").state == "succeeded"

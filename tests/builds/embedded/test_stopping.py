@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import pickle
 import resource
 import shutil
 import signal
@@ -136,6 +137,47 @@ def test_a_sink_that_fails_ends_the_build_with_its_reason(ground: Ground, error:
     assert sink.states() == {"A": "failed"}
 
 
+class LostClaimError(Exception):
+    """As a sink raises it whose run belongs to somebody else by now."""
+
+
+def test_what_else_a_sink_raises_stops_everything_and_comes_out_of_run(ground: Ground) -> None:
+    from builds.drivers.builder.embedded import Execution
+
+    spec = ground.spec(pipeline("stage('A') { steps { sh 'seq 1 100000; sleep 300' } post { always { sh 'touch posted' } } }", POST))
+    with pytest.raises(LostClaimError):
+        Execution(spec, Recorder(failure=LostClaimError("fence"), fail_after=2000)).run()
+    assert build_pids(spec.key) == set()
+    assert not (spec.workspace_root / spec.key / "ws" / "posted").exists()
+
+
+def test_a_signal_handler_may_stop_the_build_at_any_moment(ground: Ground, tmp_path: Path) -> None:
+    spec = ground.spec(pipeline("stage('A') { steps { sh 'sleep 300' } }"))
+    file = tmp_path / "spec.pickle"
+    file.write_bytes(pickle.dumps(spec))
+    code = AGENT.format(root=str(Path.cwd()), spec=str(file)).replace(
+        "print(Execution(spec, Recorder()",
+        "import signal\nfrom builds.drivers.builder.base import StopSignal\nstop = StopSignal()\n"
+        "signal.signal(signal.SIGTERM, lambda *_: stop.drop())\nprint(Execution(spec, Recorder(), stop",
+    )
+    agent = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
+    until(lambda: len(build_pids(spec.key)) >= 2, 20)
+    for _ in range(5):
+        agent.send_signal(signal.SIGTERM)
+    assert agent.communicate(timeout=20)[0].strip() == "cancelled"
+    assert build_pids(spec.key) == set()
+
+
+def test_the_workspace_is_fresh_and_goes_with_the_build(ground: Ground) -> None:
+    from builds.drivers.builder.embedded import Execution
+
+    spec = ground.spec(pipeline("stage('A') { steps { sh 'test ! -e ../ws/old; mkdir -p ro/d; touch ro/d/f; chmod -R a-w ro' } }"), keep_workspace=False)
+    (spec.workspace_root / spec.key / "ws").mkdir(parents=True)
+    (spec.workspace_root / spec.key / "ws" / "old").write_text("of a killed agent")
+    assert Execution(spec, Recorder()).run().state == "succeeded"
+    assert list(spec.workspace_root.iterdir()) == []
+
+
 @pytest.fixture
 def tiny(tmp_path: Path) -> Iterator[Path]:
     """A file system of 2 MiB."""
@@ -230,13 +272,11 @@ print(Execution(spec, Recorder(), own_process=True).run().state, flush=True)
 
 
 def start_agent(ground: Ground, tmp_path: Path, text: str) -> tuple[subprocess.Popen[str], Path, str]:
-    import pickle
-
     spec = ground.spec(text)
     file = tmp_path / "spec.pickle"
     file.write_bytes(pickle.dumps(spec))
     code = AGENT.format(root=str(Path.cwd()), spec=str(file))
-    return subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True), spec.workspace_root, spec.key
+    return subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True), spec.workspace_root / spec.key, spec.key
 
 
 ESCAPE = "sh '''(env -i setsid sh -c 'echo $$ > stray; exec sleep 300' &) ; while ! test -s stray; do sleep 0.02; done'''"
@@ -256,6 +296,8 @@ def test_after_a_killed_agent_kill_build_leaves_nothing(ground: Ground, tmp_path
         ground, tmp_path, pipeline("stage('A') { steps { sh 'nohup sleep 300 & setsid sleep 300 & echo go > go; sleep 300' } }")
     )
     until(lambda: (root / "ws" / "go").exists(), 20)
+    # Both must be `sleep` by now: a shell still tracing its command would die of the broken pipe.
+    until(lambda: sum(Path(f"/proc/{pid}/comm").read_text() == "sleep\n" for pid in build_pids(key)) >= 3, 10)
     agent.send_signal(signal.SIGKILL)
     agent.communicate(timeout=10)
     until(lambda: len(build_pids(key)) >= 2, 5)

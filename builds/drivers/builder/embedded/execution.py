@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
 from builds.jenkinsfile import parse
@@ -30,6 +31,7 @@ from .stage_report import StageReport
 from .stage_run import StageWalk
 from .steps import ALL_STEPS
 from .steps.scm import git_of
+from .workspace import remove_tree
 
 _END_GRACE = 2.0
 CHECKOUT = "Declarative: Checkout SCM"
@@ -57,7 +59,7 @@ class Execution:
         return self._build is not None and self._build.inputs.answer(request_id, approve, values, who)
 
     def run(self) -> Outcome:
-        """Never raises for what a pipeline, a sink or the disk does; the outcome says it."""
+        """The outcome says what a pipeline, a full log or the disk did; raises only what else the sink raised."""
         if self._own_process:
             become_subreaper()
         try:
@@ -72,7 +74,10 @@ class Execution:
             error = failed
         finally:
             self._tidy(build)
-        return self._outcome(build, error)
+        outcome = self._outcome(build, error)
+        if build.writer.broken is not None:
+            raise build.writer.broken
+        return outcome
 
     def _stopped(self) -> None:
         build = self._build
@@ -136,7 +141,11 @@ class Execution:
         """Nothing of the build runs on, and no secret file stays."""
         kill_build(self._spec.key, grace=_END_GRACE, descendants_of=os.getpid() if self._own_process else None)
         build.leftovers.close()
-        shutil.rmtree(build.workspaces.private, ignore_errors=True)
+        if self._spec.keep_workspace:
+            shutil.rmtree(build.workspaces.private, ignore_errors=True)
+        else:
+            with suppress(OSError):
+                remove_tree(build.workspaces.root)
 
     def _outcome(self, build: Build, error: BaseException | None) -> Outcome:
         result = build.result.current

@@ -17,7 +17,7 @@ from typing import TypeVar
 from fangduoduo_release.common.sentence import S, Sentence
 
 from ..base import LogFull, Sink
-from .control import Fatal
+from .control import Fatal, Result
 from .mask import Masker, forms, mask_text
 from .sanitise import LineSplitter, Sanitiser, clean_text
 
@@ -54,6 +54,8 @@ class LogWriter:
         self._lock = threading.Lock()
         self._written = 0
         self._dead: Fatal | None = None
+        # What the sink raised that is neither a full log nor a full disk: not ours to judge.
+        self.broken: Exception | None = None
         self._patterns: frozenset[bytes] = frozenset()
         self._last: deque[bytes] = deque(maxlen=_EVIDENCE_LINES)
 
@@ -97,7 +99,7 @@ class LogWriter:
                 if self._limit and self._written > self._limit:
                     raise LogFull
                 self._sink.log(data, stage=label.stage, step=label.step)
-            except (LogFull, OSError) as error:
+            except Exception as error:
                 raise self._die(error) from error
 
     def call(self, report: Callable[[Sink], T]) -> T:
@@ -107,7 +109,7 @@ class LogWriter:
                 raise self._dead
             try:
                 return report(self._sink)
-            except (LogFull, OSError) as error:
+            except Exception as error:
                 raise self._die(error) from error
 
     def last_call(self, report: Callable[[Sink], None]) -> None:
@@ -115,11 +117,10 @@ class LogWriter:
         with self._lock:
             try:
                 report(self._sink)
-            except (LogFull, OSError):
-                return
+            except Exception as error:  # noqa: BLE001 - kept, and raised when the build has been tidied up
+                self._die(error)
 
     def _die(self, error: Exception) -> Fatal:
-        sentence = None
         if isinstance(error, LogFull):
             sentence = S("The log grew beyond %(mib)d MiB.", mib=self._limit // _MIB)
         elif isinstance(error, OSError):
@@ -127,7 +128,11 @@ class LogWriter:
                 sentence = S("The disk is full: the log of this build could not be written.")
             else:
                 sentence = S("The log of this build could not be written (%(reason)s).", reason=str(error.strerror))
-        self._dead = Fatal(sentence or S("The log of this build could not be written (%(reason)s).", reason="?"))
+        else:
+            self.broken = self.broken or error
+            sentence = S("The build was stopped, because what it does could no longer be stored.")
+        known = self._dead
+        self._dead = known or Fatal(sentence, Result.FAILURE if self.broken is None else Result.ABORTED)
         self._on_fatal(self._dead)
         return self._dead
 

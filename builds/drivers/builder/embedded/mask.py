@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import html
 import json
+import re
 from collections.abc import Iterable, Iterator
 from urllib.parse import quote, quote_plus
 
@@ -18,6 +19,8 @@ MASK = b"****"
 # Shorter values are not masked: hiding every “ab” would ruin the log and hide nothing.
 SHORTEST = 3
 _SHORTEST_ENCODED = 6
+_SHORTEST_PROBE = 6
+_ESCAPED = re.compile(rb"%[0-9A-Fa-f]{2}|&#?\w{1,8};|\\u[0-9A-Fa-f]{4}|\\.|[^A-Za-z0-9]")
 
 
 def forms(secret: str) -> set[bytes]:
@@ -81,7 +84,8 @@ class Masker:
     """Streaming: `feed` gives back what is safe to let go, `finish` the rest. Patterns may be added between feeds."""
 
     def __init__(self, secrets: Iterable[str] = ()) -> None:
-        self._patterns: tuple[bytes, ...] = ()
+        # Forms of one secret share a stretch of plain characters: one search for that rules all of them out.
+        self._groups: tuple[tuple[bytes, tuple[bytes, ...]], ...] = ()
         self._longest = 0
         self._tail = b""
         for secret in secrets:
@@ -91,11 +95,15 @@ class Masker:
         self.add_patterns(forms(secret))
 
     def add_patterns(self, patterns: Iterable[bytes]) -> None:
-        self._patterns = tuple({*self._patterns, *patterns})
-        self._longest = max(map(len, self._patterns), default=0)
+        groups: dict[bytes, list[bytes]] = {}
+        known = {*patterns, *(p for _, group in self._groups for p in group)}
+        for pattern in known:
+            groups.setdefault(_probe(pattern), []).append(pattern)
+        self._groups = tuple((probe, tuple(group)) for probe, group in groups.items())
+        self._longest = max(map(len, known), default=0)
 
     def feed(self, data: bytes) -> bytes:
-        if not self._patterns:
+        if not self._groups:
             return data
         data = self._tail + data if self._tail else data
         # No pattern holds a newline, so only the unfinished line can end within a secret.
@@ -112,11 +120,10 @@ class Masker:
     def _replace(self, data: bytes, cut: int) -> tuple[bytes, int]:
         """`data` up to about `cut` with secrets replaced, and how much of it that was."""
         spans: list[tuple[int, int]] = []
-        for pattern in self._patterns:
-            at = data.find(pattern)
-            while at >= 0:
-                spans.append((at, at + len(pattern)))
-                at = data.find(pattern, at + 1)
+        for probe, group in self._groups:
+            if probe in data:
+                for pattern in group:
+                    spans += _places(data, pattern)
         if not spans:
             return data[:cut], cut
         out: list[bytes] = []
@@ -134,6 +141,19 @@ class Masker:
             out.append(data[done:cut])
             done = cut
         return b"".join(out), done
+
+
+def _places(data: bytes, pattern: bytes) -> Iterator[tuple[int, int]]:
+    at = data.find(pattern)
+    while at >= 0:
+        yield at, at + len(pattern)
+        at = data.find(pattern, at + 1)
+
+
+def _probe(pattern: bytes) -> bytes:
+    """The longest stretch of `pattern` that escaping leaves alone; the pattern itself when that says too little."""
+    longest = max(_ESCAPED.split(pattern), key=len)
+    return longest if len(longest) >= _SHORTEST_PROBE else pattern
 
 
 def _joined(spans: list[tuple[int, int]]) -> Iterator[tuple[int, int]]:

@@ -45,7 +45,7 @@ class Build:
         self.writer.add_secrets(_secrets(spec))
         self.result = BuildResult(self._result_changed)
         self.inputs = Inputs(self.writer)
-        self.workspaces = Workspaces(spec.workspace_root)
+        self.workspaces = Workspaces(spec.workspace_root / spec.key)
         self.stashes = Stashes(self.workspaces.stashes, spec.limits)
         self.archiver = Archiver(spec.artifacts_dir, spec.limits)
         self.leftovers = Leftovers()

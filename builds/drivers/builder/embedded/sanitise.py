@@ -20,6 +20,8 @@ _SPECIAL = re.compile(
     "|\x1b[ -/]{0,4}[0-~]?"
     "|[\x00-\x08\x0b\x0c\x0e-\x1a\x1c-\x1f\x7f-\x9f\u2028\u2029]"
 )
+_COLOUR = re.compile("\x1b\\[[0-9;:]{0,64}m")
+_CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029]")
 _OPEN_ESCAPE = re.compile("\x1b[^\n\r]{0,8192}$|[\x9b\x9d\x90\x98\x9e\x9f][^\n\r]{0,8192}$")
 
 
@@ -63,8 +65,9 @@ class Sanitiser:
     def _slow(self, text: str) -> bytes:
         text = self._held.decode("ascii") + self._text + text
         self._held = b""
-        *lines, rest = text.split("\n")
-        out = [_clean_line(line) + "\n" for line in lines]
+        end = text.rfind("\n") + 1
+        lines, rest = text[:end], text[end:]
+        out = [_clean_lines(lines)]
         if lines:
             self._streaming = False
         rest = _keep_last_state(rest)
@@ -79,6 +82,15 @@ class Sanitiser:
         else:
             self._text = rest
         return "".join(out).encode("utf-8", "replace")
+
+
+def _clean_lines(lines: str) -> str:
+    """Whole lines; those with nothing but text and colours, which is nearly all, in a few fast passes."""
+    if not _CONTROL.search(lines):
+        return lines
+    if not _CONTROL.search(_COLOUR.sub("", lines)):
+        return lines
+    return "\n".join([_clean_line(line) for line in lines.split("\n")])
 
 
 def _keep_last_state(rest: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Literal
@@ -15,6 +16,7 @@ from .logwriter import LogWriter
 
 Kind = Literal["stage", "parallel", "matrix", "cell", "post", "checkout"]
 
+_ID_LENGTH = 80
 _MARKED: dict[Result, StageState] = {
     Result.SUCCESS: "succeeded",
     Result.UNSTABLE: "unstable",
@@ -25,8 +27,12 @@ _MARKED: dict[Result, StageState] = {
 
 
 def stage_id(path: tuple[str, ...]) -> str:
-    """The path as one string: names joined by `/`, what is special in a name written %XX."""
-    return "/".join(name.replace("%", "%25").replace("/", "%2F") for name in path)
+    """The path as one string: names joined by `/`, what is special in a name written %XX; a long one ends in a hash."""
+    text = "/".join(name.replace("%", "%25").replace("/", "%2F") for name in path)
+    if len(text) <= _ID_LENGTH:
+        return text
+    digest = hashlib.sha256(text.encode("utf-8", "replace")).hexdigest()[:12]
+    return f"{text[: _ID_LENGTH - 13]}~{digest}"
 
 
 class StageReport:

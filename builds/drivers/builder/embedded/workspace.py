@@ -25,10 +25,12 @@ from .control import StepFailed
 
 
 class Workspaces:
-    """Makes the folders at once; `take` lends a workspace. Everything is under `root`, which belongs to this build."""
+    """Makes the folders at once and afresh; `take` lends a workspace. All is under `root`, which is this build's own."""
 
     def __init__(self, root: Path) -> None:
         self.root = Path(os.path.realpath(root))
+        if self.root.is_dir():
+            empty(self.root)
         self.home = self.root / "home"
         self.tmp = self.root / "tmp"
         self.private = self.tmp / "private"
