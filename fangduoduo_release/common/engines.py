@@ -14,7 +14,8 @@ from functools import cache
 from typing import Any, Protocol
 
 from django.conf import settings
-from django.db import DatabaseError, InterfaceError
+from django.core.exceptions import ObjectDoesNotExist
+from django.db import DatabaseError, InterfaceError, OperationalError
 from django.utils.module_loading import import_string
 
 from . import runs
@@ -98,7 +99,8 @@ def _give_up(row: Any) -> None:
 
 
 def _work(engine: Engine, row: Any) -> None:
-    until = time.monotonic() + BUDGET_S
+    renewed = time.monotonic()
+    until = renewed + BUDGET_S
     while True:
         pokes = row.pokes  # one that comes during the step is answered by another step
         try:
@@ -109,7 +111,7 @@ def _work(engine: Engine, row: Any) -> None:
             trouble = runs.error_of(error.code, error.sentence, error.evidence)
             _let_go_after(row, trouble, delay_s=min(30.0, 2.0**patience), pokes=pokes, attempts=patience)
             return
-        except (runs.LostClaim, DatabaseError, InterfaceError):
+        except (runs.LostClaim, OperationalError, InterfaceError):
             raise  # the lease runs out by itself; the rows say where to go on
         except Exception as error:  # an engine's bug must not spin or vanish: it is counted, shown, and parked
             logger.exception("%s %s failed in its step", engine.kind, row.pk)
@@ -125,9 +127,24 @@ def _work(engine: Engine, row: Any) -> None:
                 ring(engine.kind, row.pk)
             return
         time.sleep(again.delay_s)
-        # A step that was made counts as progress now: the process may be killed before it lets go.
-        runs.write(row, attempts=0, lease_until=runs.in_seconds(settings.LEASE_S), **runs.relief(row))
+        renewed = _go_on(row, renewed)
+
+
+def _go_on(row: Any, renewed: float) -> float:
+    """Between two steps under one claim: what must be known if we are killed now, and the row as it is. LostClaim."""
+    fence, changes = row.fence, runs.relief(row)
+    if row.attempts:  # a step was made, and that is progress
+        changes["attempts"] = 0
+    if changes or time.monotonic() - renewed > settings.LEASE_S / 5:
+        renewed = time.monotonic()
+        runs.write(row, lease_until=runs.in_seconds(settings.LEASE_S), **changes)
+    try:
         row.refresh_from_db()
+    except ObjectDoesNotExist as error:
+        raise runs.LostClaim(str(row)) from error
+    if row.fence != fence:
+        raise runs.LostClaim(str(row))
+    return renewed
 
 
 def _let_go_after(row: Any, trouble: dict[str, Any], *, delay_s: float, pokes: int, attempts: int) -> None:

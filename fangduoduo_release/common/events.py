@@ -46,7 +46,7 @@ def publish(topic: str, seq: int) -> None:
 def record(owner: Any, kind: str, sentence: Sentence = NOTHING, **data: Any) -> Event:
     """Append an event to `owner.topic`; `owner` is a row with `topic` and `event_seq`. Call inside a transaction."""
     model: type[models.Model] = type(owner)
-    with transaction.atomic():
+    with transaction.atomic(savepoint=False):
         model._default_manager.filter(pk=owner.pk).update(event_seq=F("event_seq") + 1)
         owner.event_seq = model._default_manager.values_list("event_seq", flat=True).get(pk=owner.pk)
         event = Event.objects.create(

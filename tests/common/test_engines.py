@@ -168,3 +168,58 @@ def not_ours() -> list[object]:
 
 def test_a_needless_ring_does_nothing(shop: Shop) -> None:
     assert shop.call(not_ours) == [True, 3]
+
+
+def stolen_between_steps(how: str) -> list[object]:
+    """While a job is driven step by step, another process takes the row, or it is deleted."""
+    from fangduoduo_release.common.engines import Again, drive
+
+    from .workshop.engine import JobEngine
+    from .workshop.models import Job
+
+    steps_made: list[int] = []
+
+    class Thief(JobEngine):
+        def advance(self, row: Job) -> Again | None:
+            steps_made.append(row.fence)
+            if len(steps_made) == 2 and how == "taken":
+                Job.objects.filter(pk=row.pk).update(fence=row.fence + 1, lease_owner="thief", phase="theirs")
+            if len(steps_made) == 2 and how == "deleted":
+                Job.objects.filter(pk=row.pk).delete()
+            return Again(0)
+
+    pk = job("good")
+    drive(Thief(), pk)
+    row = Job.objects.filter(pk=pk).first()
+    return [len(steps_made), row and [row.lease_owner, row.phase]]
+
+
+@pytest.mark.parametrize(("how", "left"), [("taken", ["thief", "theirs"]), ("deleted", None)])
+def test_a_row_that_went_away_between_steps_is_dropped(shop: Shop, how: str, left: object) -> None:
+    assert shop.call(stolen_between_steps, how) == [2, left]
+
+
+def bad_data() -> list[object]:
+    """An engine's mistake in the database (not an outage) is shown like any other, at once."""
+    from django.db import IntegrityError
+
+    from fangduoduo_release.common.engines import Again, drive
+
+    from .workshop.engine import JobEngine
+    from .workshop.models import Job
+
+    other = Job.objects.create()
+
+    class Wrong(JobEngine):
+        def advance(self, row: Job) -> Again | None:
+            Job.objects.create(key=other.key)
+            raise AssertionError(IntegrityError)
+
+    pk = job("good")
+    drive(Wrong(), pk)
+    row = Job.objects.get(pk=pk)
+    return [row.error["code"], "IntegrityError" in row.error["evidence"], row.lease_until]
+
+
+def test_a_mistake_in_the_database_is_no_outage(shop: Shop) -> None:
+    assert shop.call(bad_data) == ["step_failed", True, None]
