@@ -110,12 +110,13 @@ class GitHttp:
         async def settle() -> None:
             await self._desk.finish(ticket)
 
+        whole = False
         try:
             with push_under_way(repository) as lock:
-                await self._stream(request, env, (lock,), settle, receive, send)
+                whole = await self._stream(request, env, (lock,), settle, receive, send)
         finally:
             await settle()
-            if not ticket.done:  # refused, broken off, or nothing to do: its half pack may lie there
+            if not whole:  # its half pack may lie there
                 await asyncio.to_thread(sweep, repository)
 
     async def _stream(
@@ -126,10 +127,12 @@ class GitHttp:
         before_end: Callable[[], Awaitable[None]],
         receive: Receive,
         send: Send,
-    ) -> None:
+    ) -> bool:
+        """Run one backend; whether it came to its own end."""
         backend = await Backend.start(self._program, env, request, self.limits, inherited)
         try:
             await backend.serve(receive, send, before_end)
+            return True
         except Refusal as refusal:
             if not backend.started:
                 raise
@@ -140,6 +143,7 @@ class GitHttp:
                 if not backend.started:
                     raise Refusal(408, "The request took too long.") from error
                 await break_off(receive, send, "The request took too long.", sending_pack=request.verb == PUSH)
+        return False
 
 
 async def _nothing() -> None:

@@ -33,8 +33,7 @@ BASE_CONFIG: tuple[tuple[str, str], ...] = (
     ("protocol.file.allow", "user"),
     ("advice.detachedHead", "false"),
 )
-_EVIDENCE = 2_000
-_STDERR = 64 * 1024
+_EVIDENCE, _STDERR = 2_000, 64 * 1024
 # A constant: the limit and the command arrive as arguments, never inside the text.
 _LIMITED = 'ulimit -f "$1" && shift && exec "$@"'
 _SIGXFSZ = int(signal.SIGXFSZ)

@@ -11,6 +11,7 @@ import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 import pytest
@@ -91,7 +92,7 @@ class Server:
         git("clone", "--quiet", *options, self.url(slug), str(into), cwd=into.parent)
         return into
 
-    def pushes(self, slug: str) -> list[dict[str, object]]:
+    def pushes(self, slug: str) -> list[dict[str, Any]]:
         """What `on_push` was told about one repository, in order."""
         log = self.root / "pushes.log"
         lines = log.read_text().splitlines() if log.exists() else []
@@ -171,7 +172,7 @@ def launch(tmp_path: Path) -> Iterator[Callable[..., Server]]:
     yield start
     for one in made:
         one.stop()
-        until(lambda one=one: not one.backends(), 10, what="no backend is left")
+    until(lambda: not any(one.backends() for one in made), 10, what="no backend is left")
 
 
 @pytest.fixture

@@ -95,7 +95,7 @@ def on_daphne(app: GitHttp, *, flow: bool) -> None:
         if server.listening_addresses:
             tell(server.listening_addresses[0][1])
         else:
-            reactor.callLater(0.01, ready)
+            reactor.callLater(0.01, ready)  # type: ignore[attr-defined,arg-type]
 
     server.ready_callable = ready
     server.run()
