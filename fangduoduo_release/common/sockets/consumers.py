@@ -98,7 +98,7 @@ class WakeConsumer(AsyncWebsocketConsumer):
         await self.close(await guard.watch())
 
     async def _join(self) -> None:
-        poller.listen(self.topic, self.offer)
+        await poller.listen(self.topic, self.offer)
         if settings.REDIS_URL:
             try:
                 await self.channel_layer.group_add(group_of(self.topic), self.channel_name)

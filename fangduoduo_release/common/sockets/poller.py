@@ -38,11 +38,15 @@ class EventPoller:
         self._listeners: dict[str, set[Listener]] = {}
         self._task: asyncio.Task[None] | None = None
         self._seen: deque[tuple[float, int]] = deque()
+        self._ready = asyncio.Event()
 
-    def listen(self, topic: str, listener: Listener) -> None:
+    async def listen(self, topic: str, listener: Listener) -> None:
+        """Return when everything that is committed from now on will be told."""
         self._listeners.setdefault(topic, set()).add(listener)
         if self._task is None or self._task.done():
+            self._ready = asyncio.Event()
             self._task = asyncio.get_running_loop().create_task(self._poll())
+        await self._ready.wait()
 
     def leave(self, topic: str, listener: Listener) -> None:
         listeners = self._listeners.get(topic, set())
@@ -63,6 +67,7 @@ class EventPoller:
                 await asyncio.sleep(AWAY_S)
                 continue
             self._remember(newest)
+            self._ready.set()
             for topic, seq in news.items():
                 for listener in list(self._listeners.get(topic, ())):
                     listener(seq)

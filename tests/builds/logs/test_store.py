@@ -129,10 +129,9 @@ def test_two_writers_never_mix(build: Build) -> None:
     old, new = LogWriter(build.pk), LogWriter(build.pk)
     new.append(b"new\n")
     new.flush()
+    old.append(b"old\n")
     with pytest.raises(LostClaim):
-        for _ in range(3):
-            old.append(b"old\n")
-            old.flush()
+        old.flush()
     new.close()
     assert everything(build) == b"new\n"
 
@@ -160,9 +159,10 @@ def test_a_lost_claim_stores_nothing_and_is_told(build: Build) -> None:
 
 def test_the_limit_ends_the_log_with_one_sentence(build: Build) -> None:
     writer = LogWriter(build.pk, limit=1024)
+    for number in range(100):
+        writer.append(b"line %3d\n" % number)
     with pytest.raises(LogFull, match="limit"):
-        for number in range(1000):
-            writer.append(b"line %d\n" % number)
+        writer.append(b"x" * 200)
     with pytest.raises(LogFull):
         writer.append(b"more\n")
     writer.finish()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import random
 import time
@@ -53,6 +54,14 @@ async def code_of(server: Server, where: str, user: User | None, **options: obje
     watcher = Watcher()
     await watcher.watch(await opened(server, where, user, **options))
     return watcher.code
+
+
+async def ended(socket: object, timeout: float) -> int:
+    """Read without a word until the server closes; its code."""
+    with contextlib.suppress(ConnectionClosed):
+        while True:
+            await asyncio.wait_for(socket.recv(), timeout)
+    return socket.close_code
 
 
 async def test_a_finished_log_arrives_whole_and_says_its_sum(server: Server, build: Build, dev: User) -> None:
@@ -195,19 +204,16 @@ async def test_what_a_viewer_sends_cannot_hurt(server: Server, build: Build, dev
     assert bytes(watcher.data) == data
     async with await opened(server, path(build), dev) as socket:
         await socket.send("x" * 5000)
-        with pytest.raises(ConnectionClosed):
-            while True:
-                await asyncio.wait_for(socket.recv(), 10)
-        assert socket.close_code == 4413
+        assert await ended(socket, 10) == 4413
 
 
 async def test_without_acknowledgements_only_the_window_is_sent(server: Server, build: Build, dev: User) -> None:
     await log_of(build, b"".join(typical(30_000)))
     got = 0
     async with await opened(server, path(build), dev) as socket:
-        with pytest.raises(TimeoutError):
+        with contextlib.suppress(TimeoutError):
             while True:
-                message = await asyncio.wait_for(socket.recv(), 1.5)
+                message = await asyncio.wait_for(socket.recv(), 3)
                 got += len(message) if isinstance(message, bytes) else 0
         assert got == WINDOW
         await socket.send(json.dumps({"ack": 1000}))
@@ -267,15 +273,10 @@ async def test_viewers_that_never_read_cost_no_memory_and_are_left(server: Serve
     sockets = [await opened(server, path(build), dev, max_queue=1) for _ in range(20)]
     await asyncio.sleep(3)  # the time in which a server without a window takes everything into memory
     assert server.memory() - before < 20 * 0.6 + 8
-    drained = Watcher(keep=False)
-    with pytest.raises(ConnectionClosed):
-        while True:
-            await asyncio.wait_for(sockets[0].recv(), 60)
-    assert sockets[0].close_code == 4408
+    assert await ended(sockets[0], 60) == 4408
     assert 25 < time.monotonic() - began < 60
     for socket in sockets:
         socket.transport.abort()
-    assert drained.offset == 0
 
 
 @pytest.mark.slow

@@ -1,0 +1,228 @@
+"""Wake-ups on real servers: soon, few, only for who may see, whatever the browser sends, with and without Redis."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from asgiref.sync import sync_to_async
+from django.contrib.sessions.models import Session
+from guardian.shortcuts import remove_perm
+from websockets.exceptions import ConnectionClosed, InvalidStatus
+
+from builds.models import Build
+from fangduoduo_release.common import events
+from permissions.models import User
+from tests.common.sockets import serving
+from tests.common.sockets.serving import Server, bearer, running
+from tests.portal import free_port
+from tests.require import need
+from tests.waiting import until
+
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(180)]
+# Fixtures on a shared database that is not flushed between tests.
+build, dev, guest, project = serving.build, serving.dev, serving.guest, serving.project
+server, open_database, _django_db_helper = serving.server, serving.open_database, serving._django_db_helper
+call = sync_to_async(thread_sensitive=False)
+record = call(events.record)
+
+
+def path(build: Build) -> str:
+    return f"/ws/builds/{build.pk}/"
+
+
+async def opened(server: Server, where: str, user: User | None, **options: object) -> object:
+    return await (await call(server.socket)(where, user, **options))
+
+
+async def code_of(socket: object, timeout: float = 20) -> int:
+    async def drain() -> None:
+        while True:
+            await socket.recv()
+
+    with pytest.raises(ConnectionClosed):
+        await asyncio.wait_for(drain(), timeout)
+    return socket.close_code
+
+
+async def heard(socket: object, seconds: float) -> list[dict[str, object]]:
+    """Everything said within that time."""
+    found = []
+    end = time.monotonic() + seconds
+    while (rest := end - time.monotonic()) > 0:
+        try:
+            found.append(json.loads(await asyncio.wait_for(socket.recv(), rest)))
+        except TimeoutError:
+            break
+    return found
+
+
+async def test_an_event_wakes_who_listens_to_its_topic_only(server: Server, build: Build, dev: User) -> None:
+    other = await Build.objects.acreate(project=build.project, number=2, trigger="manual", ref="r", commit_sha="b")
+    async with await opened(server, path(build), dev) as mine, await opened(server, path(other), dev) as others:
+        event = await record(build, "state")
+        assert json.loads(await asyncio.wait_for(mine.recv(), 5)) == {
+            "topic": f"builds/{build.pk}",
+            "seq": event.seq,
+        }
+        assert await heard(others, 1) == []
+
+
+async def test_an_event_right_after_the_handshake_is_not_missed(server: Server, build: Build, dev: User) -> None:
+    for _ in range(5):
+        async with await opened(server, path(build), dev) as socket:
+            event = await record(build, "state")
+            assert json.loads(await asyncio.wait_for(socket.recv(), 5))["seq"] == event.seq
+
+
+async def test_a_burst_is_told_in_a_few_words_and_its_end_is_told(server: Server, build: Build, dev: User) -> None:
+    async with await opened(server, path(build), dev) as socket:
+        listening = asyncio.ensure_future(heard(socket, 3))
+        for _ in range(60):
+            event = await record(build, "note")
+        told = await listening
+    assert told[-1]["seq"] == event.seq
+    assert [one["seq"] for one in told] == sorted({one["seq"] for one in told})
+    assert len(told) <= 13  # four a second at most
+
+
+async def test_who_is_let_in(server: Server, build: Build, dev: User, guest: User) -> None:
+    assert await code_of(await opened(server, path(build), None)) == 4401
+    assert await code_of(await opened(server, path(build), guest)) == 4404
+    assert await code_of(await opened(server, "/ws/builds/999999999/", dev)) == 4404
+    assert await code_of(await opened(server, "/ws/deployments/999999999/", dev)) == 4404
+    assert await code_of(await opened(server, "/ws/services/999999999/", dev)) == 4404
+    assert await code_of(await opened(server, "/ws/home/", None)) == 4401
+    headers = await call(bearer)(dev)
+    async with await opened(server, path(build), None, origin=None, additional_headers=headers) as socket:
+        assert await heard(socket, 0.5) == []
+    for origin in (None, "http://evil.example", "null"):
+        with pytest.raises(InvalidStatus):
+            await opened(server, path(build), dev, origin=origin)
+
+
+async def test_a_session_of_an_inactive_person_is_nobody(server: Server, build: Build, dev: User) -> None:
+    dev.is_active = False
+    await dev.asave()
+    assert await code_of(await opened(server, path(build), dev)) == 4401
+
+
+@pytest.mark.parametrize("rubbish", ["{", "null", "[" * 5000, '{"type": "wake", "seq": "x"}', b"\x00\xff", ""])
+async def test_what_a_browser_sends_is_ignored(server: Server, build: Build, dev: User, rubbish: str | bytes) -> None:
+    async with await opened(server, path(build), dev) as socket:
+        await socket.send(rubbish)
+        event = await record(build, "state")
+        assert json.loads(await asyncio.wait_for(socket.recv(), 5))["seq"] == event.seq
+
+
+async def test_home_wakes_for_anything_but_says_nothing_of_it(server: Server, build: Build, guest: User) -> None:
+    async with await opened(server, "/ws/home/", guest) as socket:
+        event = await record(build, "state")
+        assert json.loads(await asyncio.wait_for(socket.recv(), 5)) == {"topic": "home", "seq": event.pk}
+
+
+async def test_twenty_sockets_hear_what_happens(server: Server, build: Build, dev: User) -> None:
+    headers = await call(bearer)(dev)
+    sockets = [await opened(server, path(build), None, origin=None, additional_headers=headers) for _ in range(20)]
+    event = await record(build, "state")
+    told = await asyncio.gather(*(asyncio.wait_for(socket.recv(), 5) for socket in sockets))
+    assert {json.loads(one)["seq"] for one in told} == {event.seq}
+    for socket in sockets:
+        await socket.close()
+
+
+@pytest.mark.slow
+async def test_a_right_or_a_session_taken_away_ends_the_socket(server: Server, build: Build, dev: User) -> None:
+    by_right = await opened(server, path(build), dev)
+    by_session = await opened(server, "/ws/home/", dev)
+    await Session.objects.all().adelete()
+    assert await code_of(by_session, 15) == 4403
+    await call(remove_perm)("view_project", dev, build.project)
+    assert await code_of(by_right, 15) == 4403
+
+
+@pytest.mark.slow
+async def test_a_socket_without_news_stays_open(server: Server, build: Build, dev: User) -> None:
+    async with await opened(server, path(build), dev) as socket:
+        assert await heard(socket, 31) == []
+        event = await record(build, "state")
+        assert json.loads(await asyncio.wait_for(socket.recv(), 5))["seq"] == event.seq
+
+
+@pytest.fixture(scope="module")
+def redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
+    """The address of a Redis of our own, and its process."""
+    (program,) = need("redis-server")
+    folder: Path = tmp_path_factory.mktemp("redis")
+    port = free_port()
+    process = subprocess.Popen(
+        [program, "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--dir", str(folder)],
+        stdout=subprocess.DEVNULL,
+    )
+    yield f"redis://127.0.0.1:{port}/0", process
+    process.kill()
+    process.wait()
+
+
+@pytest.fixture(scope="module")
+def with_redis(redis: tuple[str, subprocess.Popen[bytes]], open_database: None) -> Iterator[Server]:
+    yield from running("daphne", REDIS_URL=redis[0])
+
+
+PUBLISH = """
+import sys, django; django.setup()
+from builds.models import Build
+from fangduoduo_release.common import events
+for _ in range(int(sys.argv[2])):
+    print(events.record(Build.objects.get(pk=sys.argv[1]), "state").seq, flush=True)
+"""
+
+
+def publish(build: Build, url: str, count: int = 1) -> int:
+    """Record events in another process that publishes them to Redis; the last sequence."""
+    import os
+    import sys
+
+    from django.conf import settings
+
+    env = {
+        **os.environ,
+        "FDD_VAR": str(settings.VAR),
+        "DATABASE_URL": serving.database_url(),
+        "REDIS_URL": url,
+        "DJANGO_SETTINGS_MODULE": "fangduoduo_release.settings",
+    }
+    done = subprocess.run(
+        [sys.executable, "-c", PUBLISH, str(build.pk), str(count)],
+        cwd=serving.ROOT, env=env, capture_output=True, text=True, timeout=60, check=True,
+    )  # fmt: skip
+    return int(done.stdout.split()[-1])
+
+
+@pytest.mark.slow
+async def test_redis_carries_wake_ups_also_to_a_socket_that_was_idle(
+    with_redis: Server, redis: tuple[str, subprocess.Popen[bytes]], build: Build, dev: User
+) -> None:
+    async with await opened(with_redis, path(build), dev) as socket:
+        seq = await call(publish)(build, redis[0])
+        assert json.loads(await asyncio.wait_for(socket.recv(), 5))["seq"] == seq
+        assert await heard(socket, 31) == []
+        seq = await call(publish)(build, redis[0], 30)
+        told = await heard(socket, 4)
+        assert told[-1]["seq"] == seq
+
+
+@pytest.mark.slow
+async def test_without_its_redis_a_socket_still_hears(
+    with_redis: Server, redis: tuple[str, subprocess.Popen[bytes]], build: Build, dev: User
+) -> None:
+    redis[1].kill()
+    until(lambda: redis[1].poll() is not None)
+    async with await opened(with_redis, path(build), dev) as socket:
+        event = await record(build, "state")
+        assert json.loads(await asyncio.wait_for(socket.recv(), 10))["seq"] == event.seq
