@@ -13,13 +13,11 @@ from typing import Any, Protocol
 from fangduoduo_release.common.sentence import S, Sentence
 
 from . import nodes as n
+from .compute import Computer
 from .errors import GroovyError, NotRunnable, java_names, missing_property
-from .execute import JumpSignal, ReturnSignal, StatementRunner, elements, method_key
+from .execute import JumpSignal, ReturnSignal, elements, method_key
 from .methods import STATICS, call_method, convert, item_of, property_of, set_property, slice_of
-from .methods_collections import key_of
-from .operators import apply, negate
-from .patterns import compiled
-from .values import Frame, Function, Native, Thrown, bounded, bounded_items, is_number, text_of, truth
+from .values import Frame, Function, Native, Thrown, text_of, truth
 
 _RESULTS = ("SUCCESS", "UNSTABLE", "FAILURE", "NOT_BUILT", "ABORTED")
 # Objects that Jenkins gives to scripts and that exist nowhere else.
@@ -78,7 +76,7 @@ class _Static:
     name: str
 
 
-class Interpreter(StatementRunner):
+class Interpreter(Computer):
     """`evaluate` an expression, `execute` statements; both raise NotRunnable, GroovyError or what a step raises.
 
     One interpreter serves one thread; several may share a Scope's binding.
@@ -92,22 +90,22 @@ class Interpreter(StatementRunner):
         self._level = 0
         self._values: Mapping[type[n.Expression], Callable[[Any], Any]] = {
             n.Literal: lambda e: e.value,
-            n.GString: lambda e: bounded("".join(p if isinstance(p, str) else text_of(self.value(p)) for p in e.parts)),
+            n.GString: self.interpolated,
             n.Variable: self._variable,
             n.Property: self._property,
             n.Index: self._index,
-            n.Call: self._call,
+            n.Call: lambda e: self.weigh(self._call(e)),
             n.New: self._new,
-            n.Unary: self._unary,
-            n.Postfix: lambda e: self._step_by(e.operand, e.operator, after=True),
-            n.Binary: self._binary,
+            n.Unary: self.unary_value,
+            n.Postfix: lambda e: self.step_by(e.operand, e.operator, after=True),
+            n.Binary: self.binary_value,
             n.Ternary: lambda e: self.value(e.then if truth(self.value(e.condition)) else e.otherwise),
-            n.Elvis: self._elvis,
-            n.Assign: self._assign,
+            n.Elvis: self.elvis_value,
+            n.Assign: self.assign_value,
             n.Cast: lambda e: convert(e.type_name, self.value(e.value)),
-            n.ListLiteral: lambda e: self._items(e.items),
-            n.MapLiteral: self._map,
-            n.Range: self._range,
+            n.ListLiteral: lambda e: self.items(e.items),
+            n.MapLiteral: self.map_value,
+            n.Range: self.range_value,
             n.Spread: lambda e: self.value(e.value),
             n.MethodPointer: self._pointer,
             n.Closure: lambda e: Function(e.parameters, e.body, self.frame),
@@ -143,7 +141,7 @@ class Interpreter(StatementRunner):
 
     def _enter(self, frame: Frame | None, work: Callable[[], Any]) -> Any:
         if self._level == 0:
-            self._turns = 0
+            self._turns = self._made = 0
         self._level += 1
         try:
             with self.in_frame(frame):
@@ -165,7 +163,7 @@ class Interpreter(StatementRunner):
 
     def _variable(self, expression: n.Variable) -> Any:
         name = expression.name
-        holder = self._holder(name)
+        holder = self.holder(name)
         if holder is not None:
             return holder[name]
         if name == "env":
@@ -184,10 +182,6 @@ class Interpreter(StatementRunner):
         if name in _JENKINS_ONLY or (name[0].isupper() and not name.isupper()):
             raise NotRunnable(only_in_jenkins(name), expression.position)
         raise missing_property(name)
-
-    def _holder(self, name: str) -> dict[str, Any] | None:
-        holder = self.frame.holder(name) if self.frame is not None else None
-        return self.binding if holder is None and name in self.binding else holder
 
     def _property(self, expression: n.Property) -> Any:
         target = self.value(expression.target)
@@ -217,7 +211,7 @@ class Interpreter(StatementRunner):
             if isinstance(only, n.Range) and isinstance(target, str | list | tuple):
                 return slice_of(target, self.value(only.low), self.value(only.high), only.inclusive)
             return item_of(target, self.value(only))
-        return item_of(target, self._items(expression.index))
+        return item_of(target, self.items(expression.index))
 
     def _pointer(self, expression: n.MethodPointer) -> Any:
         target = expression.target
@@ -250,10 +244,10 @@ class Interpreter(StatementRunner):
         for item in expression.named:
             key = item.name if isinstance(item.name, str) else text_of(self.value(item.name))
             named[key] = self.value(item.value)
-        return self._items(expression.args), named
+        return self.items(expression.args), named
 
     def _bare(self, name: str, args: list[Any], named: dict[str, Any], position: n.Position) -> Any:
-        holder = self._holder(name)
+        holder = self.holder(name)
         if holder is not None and isinstance(holder[name], Function | Native):
             return self.invoke(holder[name], *([named] if named else []), *args)
         method = self.binding.get(method_key(name))
@@ -298,12 +292,12 @@ class Interpreter(StatementRunner):
         if name.startswith("get") and not args and len(name) > 3:
             return self._read(self.scope.build, name[3].lower() + name[4:], position)
         if name.startswith("set") and len(args) == 1 and len(name) > 3:
-            return self._write(self.scope.build, name[3].lower() + name[4:], args[0], position)
+            return self.write(self.scope.build, name[3].lower() + name[4:], args[0], position)
         raise NotRunnable(only_in_jenkins(f"currentBuild.{name}()"), position)
 
     def _new(self, expression: n.New) -> Any:
         simple = expression.type_name.rpartition(".")[2]
-        args = self._items(expression.args)
+        args = self.items(expression.args)
         if expression.plain and (simple.endswith(("Exception", "Error")) or simple == "Throwable"):
             message = text_of(args[0]) if args and not isinstance(args[0], Thrown) else expression.type_name
             return Thrown(GroovyError(S("%(message)s", message=message), java_names(expression.type_name)))
@@ -313,81 +307,8 @@ class Interpreter(StatementRunner):
             return _COLLECTIONS[simple](*args)
         raise NotRunnable(only_in_jenkins(f"new {expression.type_name}"), expression.position)
 
-    # --- operators --------------------------------------------------------------------------------------------
-
-    def _binary(self, expression: n.Binary) -> Any:
-        # Long chains lean to the left: walked in a loop, so that their length costs no depth.
-        chain = [expression]
-        while isinstance(chain[-1].left, n.Binary):
-            chain.append(chain[-1].left)
-        value = self.value(chain[-1].left)
-        for node in reversed(chain):
-            value = self._apply(node, value)
-        return value
-
-    def _apply(self, node: n.Binary, left: Any) -> Any:
-        operator = node.operator
-        if operator == "&&":
-            return truth(left) and truth(self.value(node.right))
-        if operator == "||":
-            return truth(left) or truth(self.value(node.right))
-        if operator in ("as", "instanceof", "!instanceof"):
-            assert isinstance(node.right, n.Variable)
-            if operator == "as":
-                return convert(node.right.name, left)
-            return apply(operator, left, node.right.name)
-        return apply(operator, left, self.value(node.right))
-
-    def _unary(self, expression: n.Unary) -> Any:
-        if expression.operator in ("++", "--"):
-            return self._step_by(expression.operand, expression.operator, after=False)
-        value = self.value(expression.operand)
-        if expression.operator == "!":
-            return not truth(value)
-        if expression.operator == "~":
-            return compiled(text_of(value))
-        return negate(value) if expression.operator == "-" else value
-
-    def _step_by(self, target: n.Expression, operator: str, *, after: bool) -> Any:
-        before = self.value(target)
-        if not is_number(before):
-            raise GroovyError(S("Only numbers can be counted up or down."), java_names("MissingMethodException"))
-        now = apply("+", before, 1 if operator == "++" else -1)
-        self.assign(target, now)
-        return before if after else now
-
-    def _elvis(self, expression: n.Elvis) -> Any:
-        value = self.value(expression.value)
-        return value if truth(value) else self.value(expression.otherwise)
-
-    def _assign(self, expression: n.Assign) -> Any:
-        if expression.operator == "=":
-            value = self.value(expression.value)
-        elif expression.operator == "?=":
-            known = self.value(expression.target)
-            value = self.value(expression.value) if known is None else known
-        else:
-            before = self.value(expression.target)
-            value = apply(expression.operator[:-1], before, self.value(expression.value))
-        self.assign(expression.target, value)
-        return value
-
-    def assign(self, target: n.Expression, value: Any) -> None:
-        """Gives a variable, property or item its value."""
-        if isinstance(target, n.Variable):
-            holder = self._holder(target.name)
-            (self.binding if holder is None else holder)[target.name] = value
-        elif isinstance(target, n.Property):
-            name = target.name if isinstance(target.name, str) else text_of(self.value(target.name))
-            self._write(self.value(target.target), name, value, target.position)
-        elif isinstance(target, n.Index) and len(target.index) == 1:
-            self._put(self.value(target.target), self.value(target.index[0]), value)
-        elif isinstance(target, n.ListLiteral):
-            items = list(value) if isinstance(value, list | tuple) else []
-            for at, item in enumerate(target.items):
-                self.assign(item, items[at] if at < len(items) else None)
-
-    def _write(self, target: Any, name: str, value: Any, position: n.Position | None = None) -> None:
+    def write(self, target: Any, name: str, value: Any, position: n.Position | None = None) -> None:
+        """`target.name = value`, env and currentBuild among the targets."""
         if target is self.scope.build:
             try:
                 self.scope.build.write(name, value)
@@ -398,55 +319,18 @@ class Interpreter(StatementRunner):
         else:
             set_property(target, name, value)
 
+    def put(self, target: Any, index: Any, value: Any) -> None:
+        """`target[index] = value`, env among the targets."""
+        if target is self.scope.env:
+            self._write_env(text_of(index), value)
+        else:
+            super().put(target, index, value)
+
     def _write_env(self, name: str, value: Any) -> None:
         if value is None:
             self.scope.env.pop(name, None)
         else:
             self.scope.env[name] = text_of(value)
-
-    def _put(self, target: Any, index: Any, value: Any) -> None:
-        if target is self.scope.env:
-            self._write_env(text_of(index), value)
-        elif isinstance(target, list) and isinstance(index, int):
-            bounded_items(index + 1)
-            while len(target) <= index:
-                target.append(None)
-            target[index] = value
-        else:
-            set_property(target, key_of(index), value)
-
-    # --- collections ------------------------------------------------------------------------------------------
-
-    def _items(self, items: Sequence[n.Expression]) -> list[Any]:
-        out: list[Any] = []
-        for item in items:
-            if isinstance(item, n.Spread):
-                out.extend(self.value(item.value) or [])
-            else:
-                out.append(self.value(item))
-        return out
-
-    def _map(self, expression: n.MapLiteral) -> dict[Any, Any]:
-        out: dict[Any, Any] = {}
-        for key, value in expression.entries:
-            if isinstance(key, n.Spread):
-                out.update(self.value(key.value) or {})
-            else:
-                out[key_of(self.value(key))] = self.value(value)
-        return out
-
-    def _range(self, expression: n.Range) -> list[Any]:
-        low, high = self.value(expression.low), self.value(expression.high)
-        if isinstance(low, str) and isinstance(high, str) and len(low) == len(high) == 1:
-            return [chr(code) for code in self._counted(ord(low), ord(high), expression.inclusive)]
-        if not isinstance(low, int) or not isinstance(high, int):
-            raise GroovyError(S("A range needs two whole numbers."), java_names("java.lang.IllegalArgumentException"))
-        return self._counted(low, high, expression.inclusive)
-
-    def _counted(self, low: int, high: int, inclusive: bool) -> list[int]:
-        bounded_items(abs(high - low) + 1)
-        step = 1 if high >= low else -1
-        return list(range(low, high + step if inclusive else high, step))
 
 
 def exists_here(name: str) -> bool:

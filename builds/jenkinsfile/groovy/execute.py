@@ -16,6 +16,7 @@ from .values import Frame, Function, Thrown, same, text_of, truth
 
 MAX_ITERATIONS = 100_000
 MAX_CALLS = 40
+MAX_MADE = 256 * 1024 * 1024
 
 
 class ReturnSignal(Exception):
@@ -43,6 +44,7 @@ class StatementRunner:
     def __init__(self) -> None:
         self.frame = None
         self._turns = 0
+        self._made = 0
         self._calls = 0
         self._runners: Mapping[type[n.Statement], Callable[[Any], Any]] = {
             n.ExpressionStatement: lambda s: self.value(s.expression),
@@ -97,6 +99,16 @@ class StatementRunner:
         self._turns += 1
         if self._turns > MAX_ITERATIONS:
             raise NotRunnable(S("The script repeats more than %(limit)s times.", limit=MAX_ITERATIONS), position)
+
+    def weigh(self, value: Any) -> Any:
+        """`value`, counted against what one script may make in all: texts by length, lists by their items."""
+        if isinstance(value, str):
+            self._made += len(value)
+        elif isinstance(value, list):
+            self._made += 8 * len(value)
+        if self._made > MAX_MADE:
+            raise NotRunnable(S("The script makes more than %(limit)s MiB of texts and lists.", limit=MAX_MADE >> 20))
+        return value
 
     def invoke(self, function: Any, *args: Any) -> Any:
         """Calls a closure or method with its arguments."""

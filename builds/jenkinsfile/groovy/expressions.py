@@ -11,7 +11,8 @@ from decimal import Decimal
 from fangduoduo_release.common.sentence import S
 
 from . import nodes as n
-from .cursor import MAX_CHAIN, Cursor
+from .cursor import MAX_CHAIN
+from .literals import LiteralParser
 from .tokens import END, KEYWORD, NAME, NUMBER, OPERATOR, PRIMITIVES, STRING, SyntaxProblem, Token
 
 ASSIGNMENTS = frozenset({"=", "+=", "-=", "*=", "/=", "%=", "**=", "<<=", ">>=", ">>>=", "&=", "|=", "^=", "?="})
@@ -28,12 +29,8 @@ _PREFIX = frozenset({"-", "+", "!", "~", "++", "--"})
 _ARGUMENT_WORDS = frozenset({"true", "false", "null", "this", "super", "new"})
 
 
-class ExpressionParser(Cursor):
+class ExpressionParser(LiteralParser):
     """Reads expressions from tokens; raises SyntaxProblem."""
-
-    def statements(self, *closers: str) -> tuple[n.Statement, ...]:
-        """Statements up to a closer, which is not taken."""
-        raise NotImplementedError
 
     def expression(self, *, command: bool = False) -> n.Expression:
         """One expression; with `command` also `name argument, argument`."""
@@ -154,7 +151,7 @@ class ExpressionParser(Cursor):
     def _primary(self) -> n.Expression:
         token = self.take()
         if token.kind == STRING:
-            return self._string(token)
+            return self.string(token)
         if token.kind == NUMBER:
             return n.Literal(token.position, token.value)  # type: ignore[arg-type]
         if token.kind == NAME:
@@ -165,34 +162,19 @@ class ExpressionParser(Cursor):
             if token.text in ("this", "super") or token.text in PRIMITIVES:
                 return n.Variable(token.position, token.text)
             if token.text == "new":
-                return self._new(token)
+                return self.new(token)
         elif token.kind == OPERATOR:
             if token.text == "(":
                 inner = self.expression(command=True)
                 self.expect(")")
                 return inner
             if token.text == "[":
-                return self._list_or_map(token)
+                return self.list_or_map(token)
             if token.text == "{":
-                return self._closure(token)
+                return self.closure(token)
         if token.kind != END:
             self.index -= 1
         raise self.unexpected()
-
-    def _string(self, token: Token) -> n.Expression:
-        parts: list[str | n.Expression] = []
-        for part in token.value:  # type: ignore[attr-defined]
-            if isinstance(part, str):
-                parts.append(part)
-                continue
-            inner = type(self)(part, self.depth)
-            inner.accept("->")
-            parts.append(n.Literal(inner.token.position, None) if inner.token.kind == END else inner.expression())
-            if inner.token.kind != END:
-                raise inner.unexpected()
-        if all(isinstance(part, str) for part in parts):
-            return n.Literal(token.position, "".join(str(part) for part in parts))
-        return n.GString(token.position, tuple(parts))
 
     def _postfix(self, operand: n.Expression, command: bool) -> n.Expression:
         for _ in range(MAX_CHAIN):
@@ -201,7 +183,7 @@ class ExpressionParser(Cursor):
             if text in _DOTS:
                 operand = self._member(operand)
             elif text == "{" and self._takes_block(operand, token, command):
-                closure = self._closure(self.take())
+                closure = self.closure(self.take())
                 if isinstance(operand, n.Call):
                     operand = _with_argument(operand, closure)
                 else:
@@ -242,7 +224,7 @@ class ExpressionParser(Cursor):
         if token.kind in (NAME, KEYWORD):
             name = token.text
         elif token.kind == STRING:
-            string = self._string(token)
+            string = self.string(token)
             name = string.value if isinstance(string, n.Literal) and isinstance(string.value, str) else string
         else:
             if token.kind != END:
@@ -250,38 +232,7 @@ class ExpressionParser(Cursor):
             raise self.unexpected()
         return n.Property(token.position, operand, name, dot.text == "?.", dot.text == "*.")
 
-    # --- arguments --------------------------------------------------------------------------------------------
-
-    def arguments(self, closer: str | None) -> tuple[tuple[n.Expression, ...], tuple[n.NamedArgument, ...]]:
-        """Comma-separated arguments up to `closer` (not taken), or for None to the end of a command's arguments."""
-        args: list[n.Expression] = []
-        named: list[n.NamedArgument] = []
-        while closer is None or not self.at(closer):
-            self._argument(args, named)
-            if not self.accept(","):
-                break
-        return tuple(args), tuple(named)
-
-    def _argument(self, args: list[n.Expression], named: list[n.NamedArgument]) -> None:
-        token = self.token
-        if self.ahead().text == ":" and token.kind in (NAME, KEYWORD, STRING, NUMBER):
-            self.take()
-            self.take()
-            key: str | n.Expression = str(token.value)
-            if token.kind == STRING:
-                string = self._string(token)
-                key = string.value if isinstance(string, n.Literal) and isinstance(string.value, str) else string
-            named.append(n.NamedArgument(token.position, key, self.expression()))
-        elif token.text in ("*", "*:"):
-            self.take()
-            args.append(n.Spread(token.position, self.expression()))
-        else:
-            value = self.expression(command=False)
-            if self.at(":") and not self.token.line_break:
-                self.take()
-                named.append(n.NamedArgument(token.position, value, self.expression()))
-            else:
-                args.append(value)
+    # --- command arguments ----------------------------------------------------------------------------------------
 
     def _starts_argument(self) -> bool:
         token = self.token
@@ -315,95 +266,6 @@ class ExpressionParser(Cursor):
                 return self._postfix(operand, False)
         raise self.too_deep()
 
-    # --- literals ---------------------------------------------------------------------------------------------
-
-    def _list_or_map(self, opener: Token) -> n.Expression:
-        if self.at(":") and self.ahead().text == "]":
-            self.index += 2
-            return n.MapLiteral(opener.position, ())
-        args, named = self.arguments("]")
-        self.expect("]")
-        if not named:
-            return n.ListLiteral(opener.position, args)
-        entries: list[tuple[n.Expression, n.Expression]] = []
-        for item in named:
-            key = n.Literal(item.position, item.name) if isinstance(item.name, str) else item.name
-            entries.append((key, item.value))
-        entries.extend((item, item.value) for item in args if isinstance(item, n.Spread))
-        return n.MapLiteral(opener.position, tuple(entries))
-
-    def _new(self, start: Token) -> n.Expression:
-        end = self.type_end(self.index)
-        if end is None:
-            if self.token.kind != NAME:
-                raise self.unexpected()
-            end = self.index + 1
-            while self.tokens[end].text == "." and self.tokens[end + 1].kind == NAME:
-                end += 2
-        name = self.type_text(end)
-        if self.at("["):
-            self.index = self.closing(self.index) + 1
-            return n.New(start.position, name, plain=False)
-        args: tuple[n.Expression, ...] = ()
-        named: tuple[n.NamedArgument, ...] = ()
-        if self.accept("("):
-            args, named = self.arguments(")")
-            self.expect(")")
-        elif not name.endswith("]"):
-            raise self.unexpected()
-        if self.at("{") and not self.token.line_break:
-            self.index = self.closing(self.index) + 1
-            return n.New(start.position, name, args, named, plain=False)
-        return n.New(start.position, name, args, named)
-
-    def _closure(self, opener: Token) -> n.Expression:
-        self.deeper()
-        parameters = self.parameters("->") if self._has_arrow() else None
-        if parameters is not None:
-            self.expect("->")
-        body = self.statements("}")
-        self.expect("}")
-        self.depth -= 1
-        return n.Closure(opener.position, parameters, body)
-
-    def _has_arrow(self) -> bool:
-        level = 0
-        for at in range(self.index, len(self.tokens)):
-            token = self.tokens[at]
-            text = token.text
-            if text == "->" and level == 0:
-                return True
-            if text in ("(", "["):
-                level += 1
-            elif text in (")", "]"):
-                level -= 1
-            if text in ("{", "}", ";") or level < 0 or token.kind == END:
-                return False
-            if token.line_break and at > self.index and self.tokens[at - 1].text != ",":
-                return False
-        return False
-
-    def parameters(self, closer: str) -> tuple[n.Parameter, ...]:
-        """Parameters of a closure or method up to `closer`, which is not taken."""
-        out: list[n.Parameter] = []
-        while not self.at(closer):
-            while self.at("final", "def"):
-                self.take()
-            end = self.type_end(self.index)
-            if end is not None and (self.tokens[end].kind == NAME or self.tokens[end].text == "..."):
-                self.index = end
-            varargs = self.accept("...")
-            if self.token.kind != NAME:
-                raise self.unexpected()
-            name = self.take().text
-            default = self.expression() if self.accept("=") else None
-            out.append(n.Parameter(name, default, varargs))
-            if not self.accept(","):
-                break
-        if not self.at(closer):
-            raise self.unexpected()
-        return tuple(out)
-
 
 def _call(operand: n.Expression, args: tuple[n.Expression, ...], named: tuple[n.NamedArgument, ...]) -> n.Call:
     if isinstance(operand, n.Variable) and operand.name not in ("this", "super"):
@@ -415,6 +277,3 @@ def _call(operand: n.Expression, args: tuple[n.Expression, ...], named: tuple[n.
 
 def _with_argument(call: n.Call, closure: n.Expression) -> n.Call:
     return n.Call(call.position, call.target, call.name, (*call.args, closure), call.named, call.safe, call.spread)
-
-
-__all__ = ["ExpressionParser", "SyntaxProblem"]

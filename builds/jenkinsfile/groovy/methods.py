@@ -25,7 +25,7 @@ from .methods_text import (
     whole_number,
 )
 from .patterns import Matcher
-from .values import Function, Native, Thrown, bounded, is_number, kind_of, same, text_of, truth
+from .values import MAX_TEXT, Function, Native, Thrown, bounded, is_number, kind_of, same, text_of, too_long, truth
 
 Invoke = Callable[..., Any]
 
@@ -44,6 +44,7 @@ _DATE_PARTS = {"yyyy": "%Y", "yy": "%y", "MM": "%m", "dd": "%d", "HH": "%H", "mm
 def _formatted(pattern: str, *values: Any) -> str:
     """`String.format`: `%s`, `%d`, `%05d`, `%.2f`, `%x`, `%%` and `%n`."""
     given = iter(values)
+    size = 0
 
     def put(match: re.Match[str]) -> str:
         flags, width, precision, kind = match.groups()
@@ -53,7 +54,11 @@ def _formatted(pattern: str, *values: Any) -> str:
             raise wrong_value(S("“%(format)s” is too wide.", format=match.group()))
         value = next(given, None)
         if kind in "sS":
-            return ("%" + flags + width + (precision or "") + "s") % text_of(value)
+            nonlocal size
+            size += len(text_of(value))
+            if size > MAX_TEXT:
+                raise too_long()
+            return ("%" + flags.replace("0", "") + width + (precision or "") + "s") % text_of(value)
         if not is_number(value):
             raise wrong_value(S("“%(format)s” needs a number.", format=match.group()))
         number = Decimal(str(value)) if kind in "fe" else int(str(value).partition(".")[0])
@@ -82,7 +87,7 @@ STATICS: Mapping[str, Mapping[str, Callable[..., Any]]] = {
     "String": {
         "format": _formatted,
         "valueOf": text_of,
-        "join": lambda glue, items: text_of(glue).join(map(text_of, items)),
+        "join": lambda glue, items: LIST_METHODS["join"](items, glue),
     },
     "System": {"currentTimeMillis": lambda: int(datetime.now(UTC).timestamp() * 1000)},
     "Collections": {"emptyList": list, "emptyMap": dict},

@@ -49,15 +49,33 @@ def _tokenize(text: str, characters: Any = None) -> list[str]:
 def _replace_all(text: str, pattern: Any, by: Any, invoke: Invoke, count: int = 0) -> str:
     found = compiled(text_of(pattern))
     if isinstance(by, Function | Native):
+        size = 0
 
         def replaced(match: re.Match[str]) -> str:
-            return text_of(invoke(by, match.group(0), *match.groups()))
+            nonlocal size
+            made = text_of(invoke(by, match.group(0), *match.groups()))
+            size += len(made)
+            if size > MAX_TEXT:
+                raise too_long()
+            return made
 
         return bounded(found.sub(replaced, subject(text), count=count))
+    plain = text_of(by)
+    hits = sum(1 for _ in found.finditer(subject(text)))
+    if (min(hits, count) if count else hits) * len(plain) > MAX_TEXT:
+        raise too_long()
+    if "\\" not in plain and "$" not in plain:
+        return bounded(found.sub(lambda _match: plain, text, count=count))
     try:
-        return bounded(found.sub(replacement(text_of(by)), subject(text), count=count))
+        return bounded(found.sub(replacement(plain), text, count=count))
     except (re.error, IndexError):
         raise wrong_value(S("No such group in “%(text)s”", text=text_of(by))) from None
+
+
+def _replaced(text: str, old: str, new: str) -> str:
+    if (text.count(old) if old else len(text) + 1) * len(new) > MAX_TEXT:
+        raise too_long()
+    return bounded(text.replace(old, new))
 
 
 def _padded(text: str, size: int, filler: Any, side: str) -> str:
@@ -142,7 +160,7 @@ TEXT_METHODS: Mapping[str, Callable[..., Any]] = {
     "endsWith": lambda t, other: t.endswith(text_of(other)),
     "indexOf": lambda t, other, start=0: t.find(text_of(other), start),
     "lastIndexOf": lambda t, other: t.rfind(text_of(other)),
-    "replace": lambda t, old, new: bounded(t.replace(text_of(old), text_of(new))),
+    "replace": lambda t, old, new: _replaced(t, text_of(old), text_of(new)),
     "minus": lambda t, other: t.replace(text_of(other), "", 1),
     "plus": lambda t, other: bounded(t + text_of(other)),
     "concat": lambda t, other: bounded(t + text_of(other)),

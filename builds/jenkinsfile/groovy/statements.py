@@ -15,15 +15,14 @@ import tree_sitter_groovy
 from fangduoduo_release.common.sentence import S
 
 from . import nodes as n
-from .expressions import ExpressionParser
+from .declarations import TYPES, DeclarationParser
 from .lexer import Lexer
-from .tokens import END, KEYWORD, MODIFIERS, NAME, STRING, SyntaxProblem, Token
+from .tokens import END, KEYWORD, NAME, SyntaxProblem, Token
 
 # Words that only go on with a statement.
 _FOLLOWERS = frozenset({"else", "catch", "finally", "case", "extends", "implements", "throws", "instanceof"})
 # Seconds that a second opinion may take; ours costs milliseconds.
 _PATIENCE = 0.25
-_TYPES = frozenset({"class", "interface", "enum", "trait"})
 
 
 def parse_groovy(text: str) -> tuple[n.Statement, ...]:
@@ -56,7 +55,7 @@ def _in_order(text: str) -> bool:
     return not tree.root_node.has_error
 
 
-class StatementParser(ExpressionParser):
+class StatementParser(DeclarationParser):
     """Statements and all within them."""
 
     def __init__(self, tokens: list[Token], depth: int = 0, *, tolerant: bool = False) -> None:
@@ -120,7 +119,7 @@ class StatementParser(ExpressionParser):
     def _statement(self, out: list[n.Statement]) -> None:
         while self.at("@"):
             start = self.token
-            if self._annotation() == "Library":
+            if self.annotation() == "Library":
                 out.append(n.Import(start.position, "@Library"))
             if self.at("_") and not self.token.line_break:
                 self.take()
@@ -134,8 +133,8 @@ class StatementParser(ExpressionParser):
                 self.take()
                 out.append(handler(token))
                 return
-            if token.text in _TYPES:
-                out.append(self._type_definition())
+            if token.text in TYPES:
+                out.append(self.type_definition())
                 return
             if token.text == "static" and self.ahead().text == "{":
                 raise self.unexpected()
@@ -143,7 +142,7 @@ class StatementParser(ExpressionParser):
             self.index += 2
             self._statement(out)
             return
-        if not self._declaration(out):
+        if not self.declaration(out):
             out.append(self._expression_statement())
 
     def _expression_statement(self) -> n.Statement:
@@ -168,109 +167,11 @@ class StatementParser(ExpressionParser):
         value = self.expression(command=True)
         return n.ExpressionStatement(start.position, n.Assign(start.position, target, "=", value))
 
-    def _annotation(self) -> str:
-        self.expect("@")
-        if self.token.kind not in (NAME, KEYWORD):
-            raise self.unexpected()
-        if self.at("interface"):
-            raise self.unexpected()
-        name = self.take().text
-        while self.at(".") and self.ahead().kind == NAME:
-            self.index += 2
-        if self.at("(") and not self.token.line_break:
-            self.index = self.closing(self.index) + 1
-        return name
-
-    # --- declarations -----------------------------------------------------------------------------------------
-
-    def _declaration(self, out: list[n.Statement]) -> bool:
-        start = self.token
-        at = self.index
-        while self.tokens[at].kind == KEYWORD and self.tokens[at].text in MODIFIERS:
-            at += 1
-            if self.tokens[at].text == "@":
-                return False
-        modified = at > self.index
-        if modified and self.tokens[at].text in _TYPES:
-            self.index = at
-            out.append(self._type_definition())
-            return True
-        end = self.type_end(at)
-        if end is not None and self.tokens[end].kind in (NAME, STRING) and not self.tokens[end].line_break:
-            if self.tokens[end].kind == STRING and not modified:
-                return False
-            at = end
-        elif not modified:
-            return False
-        elif self.tokens[at].kind == NAME and self.tokens[at + 1].kind == NAME and not self.tokens[at + 1].line_break:
-            at += 1  # `def list items`: a lower-case type
-        self.index = at
-        if self.at("(") and modified:
-            out.append(self._declare_multiple(start))
-            return True
-        name = self.token
-        if name.kind not in (NAME, STRING):
-            raise self.unexpected()
-        self.take()
-        if self.at("(") and not self.token.line_break:
-            out.append(self._method(start, name))
-        else:
-            self._declare(out, start, name)
-        return True
-
-    def _declare(self, out: list[n.Statement], start: Token, name: Token) -> None:
-        while True:
-            if name.kind != NAME:
-                raise self.unexpected()
-            value = None
-            if self.at("=") and not self.token.line_break:
-                self.take()
-                value = self.expression(command=True)
-            out.append(n.Declare(start.position, (name.text,), value))
-            if not self.accept(","):
-                return
-            name = self.take()
-
-    def _declare_multiple(self, start: Token) -> n.Statement:
-        self.expect("(")
-        names = tuple(item.name for item in self.parameters(")"))
-        self.expect(")")
-        self.expect("=")
-        return n.Declare(start.position, names, self.expression(command=True), multiple=True)
-
-    def _method(self, start: Token, name: Token) -> n.Statement:
-        self.expect("(")
-        parameters = self.parameters(")")
-        self.expect(")")
-        if self.accept("throws"):
-            while self.token.kind == NAME or self.at(".", ","):
-                self.take()
-        if not self.at("{"):
-            raise self.unexpected()
-        title = name.text if name.kind == NAME else "".join(p for p in name.value if isinstance(p, str))  # type: ignore[attr-defined]
-        return n.MethodDefinition(start.position, title, parameters, self._block())
-
-    def _type_definition(self) -> n.Statement:
-        token = self.take()
-        name = self.take()
-        while not self.at("{"):
-            if self.token.kind == END:
-                raise self.unexpected()
-            self.take()
-        self.index = self.closing(self.index) + 1
-        return n.OpaqueStatement(token.position, f"{token.text} {name.text}")
-
     # --- by keyword: `_<word>_statement` is called with the word taken --------------------------------------------
-
-    def _block(self) -> tuple[n.Statement, ...]:
-        self.expect("{")
-        body = self.statements("}")
-        self.expect("}")
-        return body
 
     def _body(self) -> tuple[n.Statement, ...]:
         if self.at("{"):
-            return self._block()
+            return self.block()
         if self.accept(";"):
             return ()
         out: list[n.Statement] = []
@@ -304,7 +205,7 @@ class StatementParser(ExpressionParser):
             return n.ForIn(start.position, name, items, self._body())
         first: list[n.Statement] = []
         if not self.at(";"):
-            if not self._declaration(first):
+            if not self.declaration(first):
                 first.append(n.ExpressionStatement(self.token.position, self.expression()))
             while self.accept(","):
                 first.append(n.ExpressionStatement(self.token.position, self.expression()))
@@ -341,11 +242,11 @@ class StatementParser(ExpressionParser):
         return n.While(start.position, self._condition(), body, check_first=False)
 
     def _try_statement(self, start: Token) -> n.Statement:
-        body = self._block()
+        body = self.block()
         catches: list[n.Catch] = []
         while self.at("catch"):
             catches.append(self._catch())
-        last = self._block() if self.accept("finally") else None
+        last = self.block() if self.accept("finally") else None
         if not catches and last is None:
             raise self.unexpected()
         return n.Try(start.position, body, tuple(catches), last or ())
@@ -364,7 +265,7 @@ class StatementParser(ExpressionParser):
         if name.kind != NAME:
             raise self.unexpected()
         self.expect(")")
-        return n.Catch(start.position, tuple(types), name.text, self._block())
+        return n.Catch(start.position, tuple(types), name.text, self.block())
 
     def _switch_statement(self, start: Token) -> n.Statement:
         value = self._condition()

@@ -214,6 +214,11 @@ def test_wrong_code_throws_what_a_script_may_catch(text: str, name: str) -> None
 
 
 LIMITS = [
+    ("def s = 'x' * 3000000; (1..9999).collect { s + it }", "more than 256 MiB"),
+    ("(1..9999).collect { [0] * 99999 }", "more than 256 MiB"),
+    ("def s = 'x' * 3000000; String.format('%s%s', s, s)", "longer than 4096 KiB"),
+    ("('a' * 99999).replace('a', 'b' * 99999)", "longer than 4096 KiB"),
+    ("('a' * 99999).replaceAll('a') { 'b' * 99999 }", "longer than 4096 KiB"),
     ("while (true) { }", "repeats more than 100000 times"),
     ("for (;;) { }", "repeats more than 100000 times"),
     ("def f(n) { f(n + 1) }\nf(0)", "calls itself more than 40 times deep"),
