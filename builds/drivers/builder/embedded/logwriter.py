@@ -19,12 +19,13 @@ from fangduoduo_release.common.sentence import S, Sentence
 from ..base import LogFull, Sink
 from .control import Fatal, Result
 from .mask import Masker, forms, mask_text
-from .sanitise import LineSplitter, Sanitiser, clean_text
+from .sanitise import LineSplitter, Sanitiser, clean_text, to_bytes
 
 T = TypeVar("T")
 _MIB = 1024 * 1024
 _EVIDENCE_LINES = 20
 _EVIDENCE_LINE = 500
+_SENTENCE_PART = 2000
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +74,7 @@ class LogWriter:
     def masked_sentence(self, sentence: Sentence | None) -> Sentence | None:
         if sentence is None:
             return None
-        params = {k: self.masked(v) if isinstance(v, str) else v for k, v in sentence.params.items()}
+        params = {k: self.masked(v)[:_SENTENCE_PART] if isinstance(v, str) else v for k, v in sentence.params.items()}
         return Sentence(sentence.msgid, params)
 
     def evidence(self) -> str:
@@ -85,7 +86,7 @@ class LogWriter:
     def line(self, text: str, label: Label) -> None:
         """One line of ours, for lines that belong to no running stream."""
         channel = Channel(self, label)
-        channel.write(text.encode("utf-8", "surrogateescape") + b"\n")
+        channel.write(to_bytes(text) + b"\n")
         channel.finish()
 
     def put(self, data: bytes, label: Label) -> None:

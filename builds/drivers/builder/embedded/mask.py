@@ -32,23 +32,24 @@ def forms(secret: str) -> set[bytes]:
             continue
         if "\n" not in value:
             found.update(_texts(value))
-        found.update(_base64_cores(value.encode("utf-8", "surrogateescape")))
+        found.update(_base64_cores(value.encode("utf-8", "surrogatepass")))
     escaped = {json.dumps(secret)[1:-1], quote(secret, safe=""), quote_plus(secret)}
     found.update(e.encode() for e in escaped if len(secret) >= SHORTEST)
-    found.update(_wrapped_base64(secret.encode("utf-8", "surrogateescape")))
+    found.update(_wrapped_base64(secret.encode("utf-8", "surrogatepass")))
     return {f for f in found if len(f) >= SHORTEST and b"\n" not in f}
 
 
 def _texts(value: str) -> set[bytes]:
     texts = {value, clean_text(value), html.escape(value), html.escape(value, quote=False)}
     texts |= {json.dumps(value)[1:-1], json.dumps(value, ensure_ascii=False)[1:-1], value.replace("/", "\\/")}
+    texts.add(repr(value)[1:-1])
     quoted = {quote(value, safe=""), quote(value), quote_plus(value)}
     texts |= quoted | {_lower_hex(q) for q in quoted}
     if "'" in value:
         texts |= {value.replace("'", "'\\''"), value.replace("'", "'\"'\"'")}
     if any(c in value for c in '"$`\\'):
         texts.add("".join("\\" + c if c in '"$`\\' else c for c in value))
-    return {t.encode("utf-8", "surrogateescape") for t in texts if t}
+    return {t.encode("utf-8", "surrogatepass") for t in texts if t}
 
 
 def _lower_hex(quoted: str) -> str:
@@ -172,5 +173,5 @@ def mask_text(text: str, patterns: Iterable[bytes]) -> str:
     """One text at once (a sentence, an error, evidence)."""
     masker = Masker()
     masker.add_patterns(patterns)
-    data = text.encode("utf-8", "surrogateescape")
+    data = text.encode("utf-8", "surrogatepass")
     return (masker.feed(data) + masker.finish()).decode("utf-8", "replace")

@@ -110,7 +110,13 @@ def _clean_line(line: str) -> str:
 
 def clean_text(text: str) -> str:
     """The same rules for a text of ours that holds people's words (a name, a message): one string, lines kept."""
+    text = to_bytes(text).decode("utf-8", "replace")
     return "\n".join(_clean_line(line) for line in text.split("\n"))
+
+
+def to_bytes(text: str) -> bytes:
+    """Any text as bytes; what is no character (a lone surrogate) becomes bytes that are no UTF-8."""
+    return text.encode("utf-8", "surrogatepass")
 
 
 class LineSplitter:

@@ -13,6 +13,7 @@ from ..base import StageState, StageUpdate
 from .context import StageRecord, sentence_of
 from .control import Result, result_of
 from .logwriter import LogWriter
+from .sanitise import clean_text
 
 Kind = Literal["stage", "parallel", "matrix", "cell", "post", "checkout"]
 
@@ -74,6 +75,7 @@ class StageReport:
         self._writer.last_call(lambda sink: sink.stage(update))
 
     def _update(self, path: tuple[str, ...], kind: Kind, state: StageState) -> StageUpdate:
+        path = tuple(clean_text(name).replace("\n", " ") for name in path)
         return StageUpdate(
             id=stage_id(path),
             parent=stage_id(path[:-1]) if len(path) > 1 else None,

@@ -15,7 +15,7 @@ from ..values import flag_of
 
 def stage(branch: Branch, call: StepCall) -> Any:
     """A stage of the script's own, told of below the declarative stage it runs in."""
-    name = call.text("name", 0)
+    name = branch.build.writer.masked(call.text("name", 0))
     outer = branch.context.stage
     path = (*(outer.path if outer else ()), name)
     report = branch.build.report

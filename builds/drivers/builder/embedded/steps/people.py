@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -53,7 +54,7 @@ def ask(
         message=writer.masked(message),
         ok=writer.masked(ok),
         submitters=tuple(submitters),
-        parameters=tuple(parameters),
+        parameters=tuple(_shown(branch, p) for p in parameters),
         asked_at=datetime.now(UTC),
     )
     branch.log(f"Waiting for a person: {message}")
@@ -72,6 +73,17 @@ def ask(
     if submitter_parameter:
         return {**answer.values, submitter_parameter: answer.who}
     return answer.values
+
+
+def _shown(branch: Branch, asked: InputParameter) -> InputParameter:
+    clean = branch.build.writer.masked
+    return replace(
+        asked,
+        name=clean(asked.name),
+        default=clean(asked.default) if isinstance(asked.default, str) else asked.default,
+        choices=tuple(clean(c) for c in asked.choices),
+        description=clean(asked.description),
+    )
 
 
 def input_step(branch: Branch, call: StepCall) -> Any:

@@ -18,6 +18,7 @@ from ..context import Branch, StepCall
 from ..control import StepFailed
 from ..orphans import BUILD_KEY, STEP_KEY
 from ..process import Program, run
+from ..sanitise import to_bytes
 
 _STDOUT_LIMIT = 16 * 1024 * 1024
 _MIN_FREE = 64 * 1024
@@ -71,7 +72,13 @@ def _program(branch: Branch, folder: Path, argv: Sequence[str], extra: Mapping[s
 
 def _clean(environment: dict[str, str]) -> dict[str, str]:
     """Only what the kernel takes as an environment."""
-    return {k: v for k, v in environment.items() if k and "=" not in k and "\0" not in k and "\0" not in v}
+    good = {k: v for k, v in environment.items() if k and "=" not in k and "\0" not in k and "\0" not in v}
+    return {_text(k): _text(v) for k, v in good.items()}
+
+
+def _text(text: str) -> str:
+    """Without lone surrogates, which no byte string stands for."""
+    return text if text.isascii() else text.encode("utf-8", "replace").decode()
 
 
 def sh(branch: Branch, call: StepCall) -> Any:
@@ -92,7 +99,7 @@ def sh(branch: Branch, call: StepCall) -> Any:
         branch.log(f"# {label}")
     if "\0" in script:
         raise StepFailed(S("sh: the script holds a NUL byte."))
-    file = branch.build.workspaces.private_file("script.sh", script.encode("utf-8", "surrogateescape"))
+    file = branch.build.workspaces.private_file("script.sh", to_bytes(script))
     try:
         code, out = run_logged(branch, _argv(script, str(file)), capture=capture)
     except FileNotFoundError as error:
