@@ -1,6 +1,6 @@
-/* The sentences of the scripts, translated by the server and handed over in the page (#words). No sentence lives in a script. */
+/* The sentences of the scripts, translated by the server and handed over in the page (#page-words). No sentence lives in a script. */
 
-const element = document.getElementById("words");
+const element = document.getElementById("page-words");
 const words = element ? JSON.parse(element.textContent) : {};
 
 /** The sentence `key` in the reader's language with `%(name)s` filled from `values`. */

@@ -104,4 +104,5 @@ def open_page(server: Any, browser: Any) -> Iterator[Callable[..., Any]]:
     yield make
     for context in contexts:
         context.close()
-    assert not [c for c in complaints if "WebSocket" not in c and "status of 4" not in c], complaints
+    # A page that answers 4xx or 5xx on purpose is a complaint of the browser too; so is a refused socket.
+    assert not [c for c in complaints if not c.startswith(("WebSocket", "Failed to load resource"))]

@@ -25,7 +25,9 @@ class PageServer:
         self.live: set[Any] = set()
         listener = socket.create_server(("127.0.0.1", 0))
         self.address = f"http://127.0.0.1:{listener.getsockname()[1]}"
-        self.server = uvicorn.Server(uvicorn.Config(self.application, lifespan="off", log_level="error"))
+        self.server = uvicorn.Server(
+            uvicorn.Config(self.application, interface="asgi3", lifespan="off", log_level="error")
+        )
         self.thread = threading.Thread(target=self._run, args=(listener,), daemon=True)
 
     def start(self) -> PageServer:

@@ -84,7 +84,7 @@ def _url_or_none(name: str) -> str | None:
 @register.simple_tag
 def words() -> SafeString:
     """The browser's sentences as a JSON block (data, not script: allowed by the content security policy)."""
-    return json_script(page_words(), "words")
+    return json_script(page_words(), "page-words")
 
 
 # --- single values -----------------------------------------------------------------------------------------------
@@ -224,6 +224,12 @@ def say(sentence: Sentence | Mapping[str, Any] | str | None) -> str:
         return text % sentence.params
     except (KeyError, TypeError, ValueError):  # a stored sentence older than its parameters must not break the page
         return sentence.msgid
+
+
+@register.filter
+def sentence_of(event: Any) -> str:
+    """What an event row says, in the reader's language."""
+    return say(Sentence(event.text, event.data))
 
 
 @register.filter
