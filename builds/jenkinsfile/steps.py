@@ -16,7 +16,7 @@ RUNNABLE_STEPS = frozenset({
     "archiveArtifacts", "catchError", "checkout", "cleanWs", "deleteDir", "dir", "echo", "error", "fileExists", "git",
     "isUnix", "junit", "print", "println", "pwd", "readFile", "retry", "script", "sh", "sleep", "stash", "timeout",
     "timestamps", "unstable", "unstash", "warnError", "withCredentials", "withEnv", "writeFile",
-    "ansiColor", "archive", "input", "waitUntil", "ws",
+    "ansiColor", "node", "parallel", "stage", "archive", "input", "waitUntil", "ws",
 })  # fmt: skip
 # Calls that only make a value for a step around them: bindings, parameters of `input`, a repository.
 VALUE_STEPS = frozenset({

@@ -80,7 +80,10 @@ class DeclarationParser(ExpressionParser):
             out.append(n.Declare(start.position, (name.text,), value))
             if not self.accept(","):
                 return
-            name = self.take()
+            name = self.token
+            if name.kind != NAME:
+                raise self.unexpected()
+            self.take()
 
     def _declare_multiple(self, start: Token) -> n.Statement:
         self.expect("(")

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from . import nodes as n
 from .cursor import Cursor
-from .tokens import END, KEYWORD, NAME, NUMBER, STRING, Token
+from .tokens import END, KEYWORD, NAME, NUMBER, STRING, SyntaxProblem, Token
 
 
 class LiteralParser(Cursor):
@@ -30,7 +30,11 @@ class LiteralParser(Cursor):
                 continue
             inner = type(self)(part, self.depth)
             inner.accept("->")
-            parts.append(n.Literal(inner.token.position, None) if inner.token.kind == END else inner.expression())
+            try:
+                parts.append(n.Literal(inner.token.position, None) if inner.token.kind == END else inner.expression())
+            except SyntaxProblem as problem:
+                # tree-sitter does not look closely into strings: its opinion is not asked.
+                raise SyntaxProblem(problem.sentence, problem.position, final=True) from None
             if inner.token.kind != END:
                 raise inner.unexpected()
         if all(isinstance(part, str) for part in parts):

@@ -261,9 +261,10 @@ class StatementParser(DeclarationParser):
             types.append(self.type_text(end))
             if not self.accept("|"):
                 break
-        name = self.take()
+        name = self.token
         if name.kind != NAME:
             raise self.unexpected()
+        self.take()
         self.expect(")")
         return n.Catch(start.position, tuple(types), name.text, self.block())
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from builds.drivers.builder.embedded.steps import ALL_STEPS
 from builds.jenkinsfile import MAX_CELLS, RUNNABLE_STEPS, Pipeline, StageNode, parse, stage_tree, validate
 from builds.jenkinsfile.groovy import nodes as n
 from builds.jenkinsfile.model import POST_ORDER
-from builds.jenkinsfile.steps import not_runnable
+from builds.jenkinsfile.steps import VALUE_STEPS, not_runnable
 
 from .cases import wrapped
 
@@ -192,6 +193,10 @@ def test_every_condition_of_post_has_its_place_in_the_order() -> None:
     assert POST_ORDER[-1] == "cleanup"
     body = "".join(f"{name} {{ echo 'x' }}\n" for name in POST_ORDER)
     assert validate(wrapped("stage", f"steps {{ echo 'x' }}\npost {{ {body} }}\n")).valid
+
+
+def test_what_validate_calls_runnable_is_what_the_embedded_builder_runs() -> None:
+    assert set(ALL_STEPS) == RUNNABLE_STEPS | VALUE_STEPS
 
 
 def test_a_warning_is_the_sentence_of_the_failure() -> None:
