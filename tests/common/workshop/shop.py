@@ -83,6 +83,7 @@ class Shop:
         self.var = var
         self.backend = backend
         self.database = database
+        self.more: dict[str, str] = {}  # environment of everything that is started from now on
         self._server: subprocess.Popen[str] | None = None
         self.processes: list[subprocess.Popen[bytes]] = []
 
@@ -122,7 +123,7 @@ class Shop:
             self._server = subprocess.Popen(
                 [sys.executable, "-m", "tests.common.workshop.server"],
                 cwd=ROOT,
-                env=_environment(self.var, self.database),
+                env=_environment(self.var, self.database, **self.more),
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 text=True,
@@ -143,7 +144,7 @@ class Shop:
         process = subprocess.Popen(
             [sys.executable, "manage.py", *command],
             cwd=ROOT,
-            env=_environment(self.var, self.database, **{"FDD_PROCESS": command[0], **more}),
+            env=_environment(self.var, self.database, **{"FDD_PROCESS": command[0], **self.more, **more}),
             stdout=log,
             stderr=subprocess.STDOUT,
             start_new_session=True,
