@@ -36,3 +36,6 @@ STAGE_STATES = StateTable(
         State("skipped", _("skipped"), "grey", "player-skip-forward", final=True),
     ]
 )
+
+BUILD_CHOICES = BUILD_STATES.choices
+STAGE_CHOICES = STAGE_STATES.choices

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from django.urls import path
+from django.urls import include, path
 
 from builds.views import pages, pipelines
 
 urlpatterns = [
     path("builds/", pages.Builds.as_view(), name="builds"),
     path("builds/<int:pk>/", pages.BuildPage.as_view(), name="build"),
+    path("builds/<int:pk>/log/", include("builds.logs.urls")),
     path("builds/<int:pk>/tests/", pages.BuildTests.as_view(), name="build-tests"),
     path("builds/<int:pk>/inputs/<str:ident>/", pages.AnswerInput.as_view(), name="build-input"),
     path("builds/<int:pk>/files/<path:path>", pages.ArtifactFile.as_view(), name="artifact"),
     path("builds/<int:pk>/do/<str:verb>/", pages.BuildVerb.as_view(), name="build-verb"),
+    path("versions/<int:pk>/archive/", pages.ArchiveFile.as_view(), name="version-archive"),
     path("pipelines/judge/", pipelines.Judge.as_view(), name="pipeline-judge"),
     path("projects/<str:slug>/builds/", pages.ProjectBuilds.as_view(), name="project-builds"),
     path("projects/<str:slug>/builds/start/", pages.StartBuild.as_view(), name="project-start-build"),

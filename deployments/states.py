@@ -47,3 +47,5 @@ SERVICE_STATES = StateTable(
         State("unknown", _("unknown"), "grey", "help"),
     ]
 )
+
+DEPLOYMENT_CHOICES = DEPLOYMENT_STATES.choices

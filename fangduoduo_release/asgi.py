@@ -15,8 +15,19 @@ _wakeups = import_module("fangduoduo_release.common.sockets.routing").wakeups
 _stream = import_module("builds.logs.stream")
 _log_stream = _stream.LogStream()
 
-# Plain ASGI applications before Django, by the beginning of the path (git: "/git/").
-HTTP_ROOMS: dict[str, Any] = {}
+_access = import_module("projects.git_access")
+
+# Plain ASGI applications before Django, by the beginning of the path.
+HTTP_ROOMS: dict[str, Any] = {
+    "/git/": import_module("projects.git_http.app").GitHttp(
+        authenticate=_access.authenticate,
+        authorize=_access.authorize,
+        on_push=_access.on_push,
+        actor_key=_access.actor_key,
+        push_message=import_module("builds.push_messages").push_message,
+        spool=_access.SPOOL,
+    )
+}
 
 
 async def application(scope: dict[str, Any], receive: Any, send: Any) -> None:

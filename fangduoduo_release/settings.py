@@ -196,6 +196,7 @@ CHANNEL_LAYERS = {
 DUTIES = [  # what `manage.py watch` calls every now and then, on one process at a time
     Duty("sources.compare", "projects.watching.compare_tips", every_s=10, group="sources"),
     Duty("sources.spooled", "projects.git_access.take_spooled", every_s=10, group="sources"),
+    Duty("sources.tidy", "projects.watching.tidy_repositories", every_s=3600, group="sources", limit_s=120),
     Duty("services.look", "deployments.reconcile.look_after_services", every_s=2, group="clusters"),
     Duty("services.orphans", "deployments.reconcile.end_orphans", every_s=60, group="clusters"),
     Duty("builds.orphans", "builds.retention.end_orphans", every_s=60, group="builders"),
@@ -301,6 +302,12 @@ SPECTACULAR_SETTINGS = {
     "DESCRIPTION": "Push, build, version, deploy, roll back.",
     "VERSION": "1.0.0",
     "SERVE_INCLUDE_SCHEMA": False,
+    "ENUM_NAME_OVERRIDES": {
+        "BuildStateEnum": "builds.states.BUILD_CHOICES",
+        "StageStateEnum": "builds.states.STAGE_CHOICES",
+        "DeploymentStateEnum": "deployments.states.DEPLOYMENT_CHOICES",
+        "PipelineOriginEnum": "projects.models.Project.PipelineOrigin",
+    },
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "REDOC_DIST": "SIDECAR",

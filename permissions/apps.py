@@ -1,6 +1,8 @@
-"""Names the app for Django."""
+"""Names the app for Django, and its schema extension for the API's document."""
 
 from __future__ import annotations
+
+from importlib import import_module
 
 from django.apps import AppConfig
 
@@ -9,3 +11,6 @@ class PermissionsConfig(AppConfig):
     name = "permissions"
     label = "permissions"
     default_auto_field = "django.db.models.BigAutoField"
+
+    def ready(self) -> None:
+        import_module("permissions.api.schema")  # registers itself

@@ -17,9 +17,9 @@ from fangduoduo_release.common.models import Connection
 from fangduoduo_release.common.sentence import S
 from permissions import policy
 from permissions.roles import Role
-from projects import grants, specs
+from projects import grants, pushes, specs
 from projects.drivers.source.base import Person
-from projects.models import SLUG, BranchTip, MachineGrant, Project, SpecRevision
+from projects.models import SLUG, MachineGrant, Project, SpecRevision
 from projects.sources import source_of, source_of_kind
 
 logger = logging.getLogger(__name__)
@@ -70,7 +70,8 @@ def create_project(
         raise Conflict(S("There is already a project called “%(slug)s”.", slug=slug), code="slug_taken") from error
     if project.is_embedded:
         _create_repository(project, actor, starter or "blank")
-    remember_tips(project)
+    source, repository = source_of(project)
+    pushes.remember(project, source.poll(repository, None).tips)
     return project
 
 
@@ -102,14 +103,6 @@ def _create_repository(project: Project, actor: Any, starter: str) -> None:
     except AppError:
         project.delete()  # a project without its repository helps nobody, and its name would stay taken
         raise
-
-
-def remember_tips(project: Project) -> None:
-    """Take the branch tips as they are, so that only what moves from now on counts as a push."""
-    source, repository = source_of(project)
-    tips = source.poll(repository, None).tips
-    for ref, sha in tips.items():
-        BranchTip.objects.get_or_create(project=project, ref=ref, defaults={"sha": sha})
 
 
 def update_project(*, actor: Any, project: Project, **changes: Any) -> Project:

@@ -38,13 +38,18 @@ def project_context(actor: Any, project: Project, tab: str) -> dict[str, Any]:
         "settings": _("Settings"),
     }
     held = policy.permissions_on(actor, project)
+    address = clone_url(project)
+    may_deploy = "deploy_test_project" in held
     return {
         "project": project,
-        "clone_url": clone_url(project),
+        "clone_url": address,
+        "clone_command": f"git clone {address}",
+        "deploy_refusal": _("Deploying needs the role developer on this project."),
+        "owners": [] if may_deploy else policy.owners_of(project),
         "tab": tab,
         "tabs": [{"key": key, "label": labels[key], "url": reverse(name, args=[project.slug])} for key, name in TABS],
         "may_build": "build_project" in held,
-        "may_deploy": "deploy_test_project" in held,
+        "may_deploy": may_deploy,
         "may_change": "change_project" in held,
         "may_own": "own_project" in held,
     }

@@ -7,7 +7,7 @@ answered, and from then on the intake engine owns it.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from django.db import transaction
 
@@ -71,15 +71,32 @@ def notice_all(project: Project, events: Iterable[PushEvent]) -> int:
 
 
 def compare(project: Project) -> int:
-    """Compare the repository's tips with the last ones seen and take what was missed; returns how many."""
+    """Compare the repository's tips with the last ones seen and take what was missed; returns how many were new.
+
+    A project whose tips were never taken (a crash while it was made) takes them as they are: nothing counts as a push.
+    """
     source, repository = source_of(project)
+    found = 0
     try:
-        source.refresh(repository)
-        seen = dict(BranchTip.objects.filter(project=project).exclude(sha=ZERO).values_list("ref", "sha"))
-        poll = source.poll(repository, seen)
+        while True:
+            known = dict(BranchTip.objects.filter(project=project).values_list("ref", "sha"))
+            seen = {ref: sha for ref, sha in known.items() if sha != ZERO}
+            poll = source.poll(repository, seen if known else None)
+            if not known:
+                remember(project, poll.tips)
+            found += notice_all(project, poll.events)
+            if not poll.more:
+                break
     except AppError as error:
         Project.objects.filter(pk=project.pk).update(source_error=error.sentence.as_json())
         raise
     if project.source_error is not None:
         Project.objects.filter(pk=project.pk).update(source_error=None)
-    return notice_all(project, poll.events)
+    return found
+
+
+def remember(project: Project, tips: Mapping[str, str]) -> None:
+    """Take tips as they are, so that only what moves from now on counts as a push."""
+    BranchTip.objects.bulk_create(
+        [BranchTip(project=project, ref=ref, sha=sha) for ref, sha in tips.items()], ignore_conflicts=True
+    )

@@ -11,7 +11,9 @@ from django.db.models.functions import Now
 from fangduoduo_release.common.errors import AppError
 from fangduoduo_release.common.runs import in_seconds
 from projects import pushes
+from projects.drivers.source.git import GitSource
 from projects.models import Project
+from projects.sources import source_of
 
 logger = logging.getLogger(__name__)
 BOUND_EVERY_S = 30.0
@@ -34,3 +36,17 @@ def compare_tips() -> int:
         except AppError as error:
             logger.warning("cannot compare the tips of %s: %s", project.slug, error)
     return found
+
+
+def tidy_repositories() -> int:
+    """Clear leftovers and pack what was pushed, in the repositories that live here; returns how many."""
+    done = 0
+    until = time.monotonic() + BUDGET_S
+    for project in Project.objects.filter(repository="", source_kind="git").order_by("?")[:200]:
+        if time.monotonic() > until:
+            break
+        source, repository = source_of(project)
+        if isinstance(source, GitSource):
+            source.tidy(repository)
+            done += 1
+    return done

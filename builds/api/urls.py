@@ -5,10 +5,12 @@ from __future__ import annotations
 from django.urls import path
 
 from builds.api import pipelines, versions, views
+from builds.logs.api import BuildLogText
 
 urlpatterns = [
     path("builds/", views.Builds.as_view()),
     path("builds/<int:pk>/", views.BuildOne.as_view()),
+    path("builds/<int:pk>/log/", BuildLogText.as_view()),
     path("builds/<int:pk>/cancel/", views.BuildCancel.as_view()),
     path("builds/<int:pk>/retry/", views.BuildRetry.as_view()),
     path("builds/<int:pk>/inputs/<str:ident>/", views.BuildAnswer.as_view()),

@@ -171,6 +171,13 @@ class BuildPage(Page):
             "deployable": bool(version and versions.is_there(version)),
             "stages": nested(ordered(list(build.stages.all()))),
             "stage": stage,
+            "log": {
+                **{
+                    name: reverse(f"build-log-{name}", args=[build.pk])
+                    for name in ("lines", "find", "marks", "download")
+                },
+                "socket": f"/ws/builds/{build.pk}/log/",
+            },
             "usual_ms": usual_ms(build),
             "queue_ms": (build.started_at - build.created_at).total_seconds() * 1000 if build.started_at else None,
             "questions": build.inputs.filter(answer="") if build.state == "running" else [],
@@ -248,6 +255,20 @@ class ArtifactFile(Page):
         )  # fmt: skip
         response["X-Content-Type-Options"] = "nosniff"
         return response
+
+
+class ArchiveFile(Page):
+    """Download a version's archive."""
+
+    permission = OBJECT
+
+    def get(self, request: HttpRequest, pk: int) -> FileResponse:
+        version = policy.fetch(self.actor, version_rows(), pk=pk)
+        path = versions.archive_path(version)
+        if path is None:
+            raise NotFound(S("This version has no archive any more."))
+        name = f"{version.project.slug}-{version.number}.tar.gz"
+        return FileResponse(path.open("rb"), as_attachment=True, filename=name, content_type="application/gzip")
 
 
 def nested_nodes(nodes: list[dict[str, Any]]) -> list[dict[str, Any]]:
