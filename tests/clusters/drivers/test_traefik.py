@@ -144,6 +144,21 @@ def test_a_killed_proxy_comes_back_with_everything(proxy: TraefikTraffic, answer
     assert get(port) == (200, "old /")
 
 
+def test_a_reload_does_not_make_a_new_key(proxy: TraefikTraffic, answers: dict[str, Backend]) -> None:
+    """With a certificate in its store Traefik has none to make; ours is made once and its key is private."""
+    proxy.ensure()
+    key, certificate = proxy.root / "default.key", proxy.root / "default.crt"
+    before = (key.read_bytes(), certificate.read_bytes())
+    assert key.stat().st_mode & 0o777 == 0o600
+    proxy.stop()
+    proxy.ensure()
+    proxy.set_backends("one", proxy.config.port_low, "stable", [answers["old"]])
+    until(lambda: proxy.in_force("one"))
+    assert (key.read_bytes(), certificate.read_bytes()) == before
+    log = b"".join(path.read_bytes() for path in (proxy.root / "proxy" / "logs").glob("*.log"))
+    assert b"certificate" not in log.lower()
+
+
 def test_a_taken_port_is_named(proxy: TraefikTraffic) -> None:
     port = proxy.config.port_low + 1
     with socket.create_server(("127.0.0.1", port)), pytest.raises(Unavailable, match=f"cannot listen on port {port}"):

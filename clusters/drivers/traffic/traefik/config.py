@@ -67,11 +67,12 @@ def static(config: TraefikConfig, dynamic: Path) -> str:
     )
 
 
-def common() -> str:
+def common(certificate: Path, key: Path) -> str:
     """What all services share.
 
     A request whose connection to an instance fails is tried on others. Unused connections to instances close after a
-    moment: an instance without connections is an instance without requests, which is how draining knows its end.
+    moment: an instance without connections is an instance without requests, which is how draining knows its end. The
+    certificate is there to be had, see `certificate`.
     """
     return _text(
         {
@@ -83,7 +84,8 @@ def common() -> str:
                         "forwardingTimeouts": {"dialTimeout": "2s", "idleConnTimeout": "100ms"},
                     }
                 },
-            }
+            },
+            "tls": {"stores": {"default": {"defaultCertificate": {"certFile": str(certificate), "keyFile": str(key)}}}},
         }
     )
 

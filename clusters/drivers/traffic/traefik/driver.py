@@ -24,6 +24,7 @@ from fangduoduo_release.common.sentence import S
 
 from . import config as render
 from .api import TraefikApi
+from .certificate import ensure_certificate
 from .config import TraefikConfig
 
 START_S = 8.0
@@ -48,14 +49,14 @@ class TraefikTraffic:
         """Start Traefik or adopt the running one; restart it when its start configuration changed."""
         with self._locked("proxy.lock"):
             static, path = render.static(self.config, self.dynamic), self.root / "traefik.yml"
-            _write(self.dynamic / "common.yml", render.common())
+            _write(self.dynamic / "common.yml", render.common(*ensure_certificate(self.root)))
             if self.handle.alive():
                 if path.exists() and path.read_text() == static:
                     return self._wait_ready()
                 self._stop()
             self.handle.kill_leftovers()
             self._require_free_ports()
-            _write(path, static)
+            path.write_text(static)
             self.handle.finish(self.handle.begin(self._orders(path)))
             return self._wait_ready()
 
@@ -229,12 +230,15 @@ def _binary(config: TraefikConfig) -> str:
 
 
 def _write(path: Path, text: str) -> None:
-    """Replace the file in one move, if it says something else."""
+    """Replace the file in one move, if it says something else.
+
+    The new text is made one folder up: every file that appears in the watched folder costs Traefik a reload.
+    """
     try:
         if path.read_text() == text:
             return
     except FileNotFoundError:
         pass
-    new = path.with_name(f".{path.name}.{os.getpid()}.new")
+    new = path.parent.parent / f".{path.name}.{os.getpid()}.new"
     new.write_text(text)
     new.replace(path)
