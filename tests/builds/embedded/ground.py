@@ -163,7 +163,11 @@ class Ran:
 
     def said(self) -> list[str]:
         """The lines that begin with `>`, without that: what the pipelines of the tests say of themselves."""
-        return [line.partition(">")[2] for line in self.sink.lines if line.lstrip("[abcdefghijklmnopqrstuvwxyz] ")[:1] == ">"]
+        return [
+            line.partition(">")[2]
+            for line in self.sink.lines
+            if line.lstrip("[abcdefghijklmnopqrstuvwxyz] ")[:1] == ">"
+        ]
 
 
 @dataclass

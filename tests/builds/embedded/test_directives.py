@@ -26,7 +26,7 @@ CREDENTIALS = {
 def test_environment_values_name_each_other_in_any_order(ground: Ground) -> None:
     ran = ground.run(
         pipeline(
-            "stage('S') { environment { D = \"${C}-stage\"; PATH = \"/opt/x:${env.PATH}\" } steps { sh 'echo \">$A $B $C $D ${PATH%%:*}\"' } }",
+            'stage(\'S\') { environment { D = "${C}-stage"; PATH = "/opt/x:${env.PATH}" } steps { sh \'echo ">$A $B $C $D ${PATH%%:*}"\' } }',
             'environment { A = "${B}1"; B = \'b\'; C = "${env.A}/${BUILD_NUMBER}" + "!" }',
         )
     )
@@ -36,8 +36,8 @@ def test_environment_values_name_each_other_in_any_order(ground: Ground) -> None
 def test_credentials_in_the_environment_come_whole_and_split(ground: Ground) -> None:
     ran = ground.run(
         pipeline(
-            "stage('S') { steps { sh '''set +x\n[ \"$T\" = tok-SECRET-1234 ] && [ \"$L_USR\" = deployer ] && [ \"$L\" = \"$L_USR:$L_PSW\" ] && echo \">equal\"\n"
-            "echo \">$T\"; echo \">$L_PSW\"; echo \">$(stat -c %a $K)\"; grep -q secret-file $K && echo \">file\"; grep -q BEGIN $S && echo \">$S_USR\"''' } }",
+            'stage(\'S\') { steps { sh \'\'\'set +x\n[ "$T" = tok-SECRET-1234 ] && [ "$L_USR" = deployer ] && [ "$L" = "$L_USR:$L_PSW" ] && echo ">equal"\n'
+            'echo ">$T"; echo ">$L_PSW"; echo ">$(stat -c %a $K)"; grep -q secret-file $K && echo ">file"; grep -q BEGIN $S && echo ">$S_USR"\'\'\' } }',
             "environment { T = credentials('token'); L = credentials('login'); K = credentials('kube'); S = credentials('key') }",
         ),
         credentials=CREDENTIALS,
@@ -81,7 +81,7 @@ def test_secrets_never_leave_in_any_channel(ground: Ground) -> None:
             "stage('S') { environment { T = credentials('token') } steps {"
             " sh '''echo $T; printf %s user:$T | base64; echo $T | sed \"s/./&/g\"; printf 'tok-SEC'; sleep 0.1; printf 'RET-1234\\n';"
             " printf '\\\\033[31mtok-\\\\0SECRET-1234\\n' '''\n"
-            " script { currentBuild.description = \"with ${T}\" }\n error \"it was ${T}\" } }"
+            ' script { currentBuild.description = "with ${T}" }\n error "it was ${T}" } }'
         ),
         credentials=CREDENTIALS,
     )
@@ -161,7 +161,9 @@ def test_when(ground: Ground, condition: str, runs: bool) -> None:
 
 
 def test_when_on_a_tag(ground: Ground) -> None:
-    text = pipeline("stage('S') { when { tag pattern: 'v\\\\d+', comparator: 'REGEXP' } steps { sh 'echo \">$TAG_NAME\"' } }")
+    text = pipeline(
+        "stage('S') { when { tag pattern: 'v\\\\d+', comparator: 'REGEXP' } steps { sh 'echo \">$TAG_NAME\"' } }"
+    )
     assert ground.run(text, ref="v12", is_tag=True).said() == ["v12"]
     assert ground.run(text, ref="x12", is_tag=True).said() == []
 
@@ -188,7 +190,9 @@ def test_comparators_know_slashes() -> None:
 def test_when_on_what_changed(ground: Ground, condition: str, runs: bool) -> None:
     before = ground.commit
     after = ground.repository.commit({"src/app.py": f"# {condition}\n"}, "Fix the thing\n\nbody", branch="changes")
-    text = pipeline(f"stage('S') {{ when {{ {condition} }} steps {{ echo \">${{currentBuild.changeSets.size()}}\" }} }}")
+    text = pipeline(
+        f"stage('S') {{ when {{ {condition} }} steps {{ echo \">${{currentBuild.changeSets.size()}}\" }} }}"
+    )
     ran = ground.run(text, commit=after, previous_commit=before, ref="changes")
     assert ran.said() == (["1"] if runs else []), ran.text
     assert ground.run(text, commit=after, ref="changes").said() == []
@@ -233,7 +237,7 @@ def test_a_matrix_runs_every_cell_that_is_not_excluded(ground: Ground) -> None:
         pipeline(
             "stage('M') { matrix { axes { axis { name 'OS'; values 'linux', 'mac' } axis { name 'ARCH'; values 'x86', 'arm' } }"
             " excludes { exclude { axis { name 'OS'; values 'mac' } axis { name 'ARCH'; notValues 'arm' } } }"
-            " environment { BOTH = \"${OS}-${ARCH}\" }"
+            ' environment { BOTH = "${OS}-${ARCH}" }'
             " stages { stage('build') { steps { sh 'echo \">$OS $ARCH $BOTH\"' } } stage('skip') { when { environment name: 'OS', value: 'mac' } steps { echo '>mac only' } } } } }"
         )
     )
@@ -250,7 +254,9 @@ def test_a_matrix_runs_every_cell_that_is_not_excluded(ground: Ground) -> None:
 
 def test_a_failing_cell_fails_the_matrix(ground: Ground) -> None:
     ran = ground.run(
-        pipeline("stage('M') { matrix { axes { axis { name 'N'; values '1', '2' } } stages { stage('t') { steps { sh 'test $N = 1' } } } } }")
+        pipeline(
+            "stage('M') { matrix { axes { axis { name 'N'; values '1', '2' } } stages { stage('t') { steps { sh 'test $N = 1' } } } } }"
+        )
     )
     assert ran.states["M"] == "failed"
     assert sorted(s for i, s in ran.states.items() if i.endswith("/t")) == ["failed", "succeeded"]
@@ -266,7 +272,10 @@ def test_an_input_waits_and_gives_its_values_to_the_stage(ground: Ground) -> Non
     )
     asked = running.wait_for_input()
     assert (asked.message, asked.ok, asked.submitters, asked.stage) == ("Deploy?", "Go", ("ann", "ops"), "Ask")
-    assert [(p.name, p.kind, p.choices) for p in asked.parameters] == [("WHERE", "choice", ("test", "prod")), ("FAST", "booleanParam", ())]
+    assert [(p.name, p.kind, p.choices) for p in asked.parameters] == [
+        ("WHERE", "choice", ("test", "prod")),
+        ("FAST", "booleanParam", ()),
+    ]
     assert running.sink.states()["Ask"] == "paused"
     execution = running.execution
     with pytest.raises(Invalid):
@@ -284,7 +293,10 @@ def test_an_input_waits_and_gives_its_values_to_the_stage(ground: Ground) -> Non
 
 def test_a_rejected_input_aborts_and_the_next_stages_are_skipped(ground: Ground) -> None:
     running = ground.start(
-        pipeline("stage('Ask') { steps { input 'Sure?' } } stage('B') { steps { echo 'b' } }", "post { aborted { echo '>aborted' } }")
+        pipeline(
+            "stage('Ask') { steps { input 'Sure?' } } stage('B') { steps { echo 'b' } }",
+            "post { aborted { echo '>aborted' } }",
+        )
     )
     asked = running.wait_for_input()
     assert running.execution.answer_input(asked.id, False, {}, "bob")
@@ -334,7 +346,9 @@ def test_a_time_limit_of_the_pipeline_lets_post_run(ground: Ground) -> None:
 def test_variables_and_methods_around_the_pipeline_are_known_in_it(ground: Ground) -> None:
     ran = ground.run(
         "def greeting = 'hi'\n def greet(name) { return \"${greeting0()} ${name}\" }\n def greeting0() { 'hello' }\n"
-        + pipeline("stage('S') { steps { echo \">${greet('you')} ${greeting}\" } } stage('P') { parallel { stage('x') { steps { echo \">${greet('x')}\" } } } }")
+        + pipeline(
+            "stage('S') { steps { echo \">${greet('you')} ${greeting}\" } } stage('P') { parallel { stage('x') { steps { echo \">${greet('x')}\" } } } }"
+        )
     )
     assert ran.said() == ["hello you hi", "hello x"]
 
@@ -344,7 +358,7 @@ def test_the_commit_is_checked_out_and_pinned(ground: Ground) -> None:
     ground.repository.commit({"later.txt": "x"}, "Later")
     ran = ground.run(
         "pipeline { agent any stages { stage('S') { steps { sh 'ls; git rev-parse HEAD; git log --oneline | wc -l' \n"
-        " script { def v = checkout scm\n echo \">${v.GIT_COMMIT}\" } } } } }",
+        ' script { def v = checkout scm\n echo ">${v.GIT_COMMIT}" } } } } }',
         commit=first,
     )
     assert ran.said() == [first]
@@ -413,7 +427,7 @@ def test_many_branches_at_once_keep_their_lines_whole(ground: Ground) -> None:
 def test_scripts_make_stages_branches_and_nodes_of_their_own(ground: Ground) -> None:
     ran = ground.steps(
         "script { def names = ['x', 'y']\n def lanes = [:]\n"
-        "for (n in names) { def name = n\n lanes[name] = { stage(\"in ${name}\") { sh \"echo '>${name}'\" } } }\n"
+        'for (n in names) { def name = n\n lanes[name] = { stage("in ${name}") { sh "echo \'>${name}\'" } } }\n'
         "parallel lanes\n"
         "node('any') { sh 'echo \">$(basename $PWD)\"' }\n"
         "try { parallel(failFast: true, bad: { sh 'sleep 0.1; exit 3' }, slow: { sleep 60 }) } catch (e) { echo \">${e.message}\" } }"

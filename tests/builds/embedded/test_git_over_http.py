@@ -84,7 +84,9 @@ def test_the_projects_credential_opens_its_repository(ground: Ground, address: s
 
 
 def test_the_git_step_takes_a_credential_by_its_id(ground: Ground, address: str) -> None:
-    ran = ground.steps(f"git(url: '{address}', branch: 'main', credentialsId: 'git')\n sh 'test -e README.md'", credentials=LOGIN)
+    ran = ground.steps(
+        f"git(url: '{address}', branch: 'main', credentialsId: 'git')\n sh 'test -e README.md'", credentials=LOGIN
+    )
     assert ran.state == "succeeded", ran.text
     ran = ground.steps(
         f"checkout([$class: 'GitSCM', branches: [[name: '*/main']], userRemoteConfigs: [[url: '{address}', credentialsId: 'git']],"
@@ -98,7 +100,9 @@ def test_the_git_step_takes_a_credential_by_its_id(ground: Ground, address: str)
 def test_a_wrong_or_missing_sign_in_ends_at_once_with_one_sentence(
     ground: Ground, address: str, credentials: dict[str, Credential]
 ) -> None:
-    ran = ground.run(CHECKOUT, repository=address, repository_credential="git" if credentials else "", credentials=credentials)
+    ran = ground.run(
+        CHECKOUT, repository=address, repository_credential="git" if credentials else "", credentials=credentials
+    )
     assert ran.state == "failed"
     assert ran.sentence.startswith(f"Git could not fetch {address}")
     assert "\n" not in ran.sentence

@@ -10,7 +10,18 @@ from fangduoduo_release.common.sentence import S
 
 from .ground import Ground, pipeline
 
-ORDER = ["always", "changed", "fixed", "regression", "aborted", "failure", "success", "unstable", "unsuccessful", "cleanup"]
+ORDER = [
+    "always",
+    "changed",
+    "fixed",
+    "regression",
+    "aborted",
+    "failure",
+    "success",
+    "unstable",
+    "unsuccessful",
+    "cleanup",
+]
 # Written in an order that is not the one they run in.
 ALL_POST = "post { " + " ".join(f"{name} {{ echo '>{name}' }}" for name in reversed(ORDER)) + " }"
 
@@ -28,8 +39,18 @@ def stages(*bodies: str) -> str:
         ("error 'boom'", "failed", "failed", "skipped"),
         ("unstable 'shaky'", "unstable", "unstable", "succeeded"),
         ("catchError { error 'x' }", "failed", "succeeded", "succeeded"),
-        ("catchError(buildResult: 'SUCCESS', stageResult: 'FAILURE') { error 'x' }", "succeeded", "failed", "succeeded"),
-        ("catchError(buildResult: 'UNSTABLE', stageResult: 'UNSTABLE') { error 'x' }", "unstable", "unstable", "succeeded"),
+        (
+            "catchError(buildResult: 'SUCCESS', stageResult: 'FAILURE') { error 'x' }",
+            "succeeded",
+            "failed",
+            "succeeded",
+        ),
+        (
+            "catchError(buildResult: 'UNSTABLE', stageResult: 'UNSTABLE') { error 'x' }",
+            "unstable",
+            "unstable",
+            "succeeded",
+        ),
         ("warnError('careful') { sh 'exit 1' }", "unstable", "unstable", "succeeded"),
         ("timeout(time: 200, unit: 'MILLISECONDS') { sh 'sleep 60' }", "cancelled", "cancelled", "skipped"),
         ("catchError { timeout(time: 200, unit: 'MILLISECONDS') { sleep 60 } }", "cancelled", "cancelled", "succeeded"),
@@ -104,7 +125,9 @@ def test_an_error_in_one_post_condition_fails_the_build_and_the_later_ones_still
 
 
 def test_a_failing_stage_post_fails_its_stage(ground: Ground) -> None:
-    ran = ground.run(pipeline("stage('A') { steps { echo 'x' } post { always { sh 'false' } } } stage('B') { steps { echo 'b' } }"))
+    ran = ground.run(
+        pipeline("stage('A') { steps { echo 'x' } post { always { sh 'false' } } } stage('B') { steps { echo 'b' } }")
+    )
     assert ran.states == {"A": "failed", "B": "skipped"}
 
 
@@ -157,20 +180,26 @@ def test_nested_stages_pass_their_error_up_and_their_posts_run_inside_out(ground
 
 
 def test_an_unstable_stage_within_marks_the_stages_around_it(ground: Ground) -> None:
-    ran = ground.run(pipeline("stage('A') { stages { stage('B') { steps { unstable 'x' } } stage('C') { steps { echo 'c' } } } }"))
+    ran = ground.run(
+        pipeline("stage('A') { stages { stage('B') { steps { unstable 'x' } } stage('C') { steps { echo 'c' } } } }")
+    )
     assert ran.states == {"A": "unstable", "A/B": "unstable", "A/C": "succeeded"}
     assert ran.sink.results == ["unstable"]
 
 
 def test_skip_stages_after_unstable(ground: Ground) -> None:
-    text = pipeline("stage('A') { steps { unstable 'x' } } stage('B') { steps { echo 'b' } }", options="skipStagesAfterUnstable()")
+    text = pipeline(
+        "stage('A') { steps { unstable 'x' } } stage('B') { steps { echo 'b' } }", options="skipStagesAfterUnstable()"
+    )
     ran = ground.run(text)
     assert ran.states == {"A": "unstable", "B": "skipped"}
     assert ran.state == "unstable"
 
 
 def test_the_result_only_gets_worse(ground: Ground) -> None:
-    ran = ground.steps("script { currentBuild.result = 'FAILURE'\n currentBuild.result = 'SUCCESS'\n echo \">${currentBuild.currentResult}\" }")
+    ran = ground.steps(
+        "script { currentBuild.result = 'FAILURE'\n currentBuild.result = 'SUCCESS'\n echo \">${currentBuild.currentResult}\" }"
+    )
     assert ran.said() == ["FAILURE"]
     assert ran.state == "failed"
 
@@ -196,7 +225,11 @@ def test_stage_updates_come_parents_first_with_times_and_end_once(ground: Ground
 
 def test_the_id_of_a_stage_is_short_and_its_own_however_long_the_names(ground: Ground) -> None:
     long = "x" * 70
-    ran = ground.run(pipeline(f"stage('A{long}') {{ stages {{ stage('B{long}1') {{ steps {{ echo 'b' }} }} stage('B{long}2') {{ steps {{ echo 'b' }} }} }} }}"))
+    ran = ground.run(
+        pipeline(
+            f"stage('A{long}') {{ stages {{ stage('B{long}1') {{ steps {{ echo 'b' }} }} stage('B{long}2') {{ steps {{ echo 'b' }} }} }} }}"
+        )
+    )
     assert len(ran.states) == 3
     assert max(map(len, ran.states)) <= 80
     assert {u.parent for u in ran.sink.updates} == {None, f"A{long}"}

@@ -11,7 +11,7 @@ from builds.drivers.builder.base import Credential
 
 from .ground import Ground, Recorder, pipeline
 
-WEIRD = "it's a \"p$ss\\w`rd\" & more%+/="
+WEIRD = 'it\'s a "p$ss\\w`rd" & more%+/='
 
 
 def texts(value: Any) -> list[str]:
@@ -33,7 +33,7 @@ def everything(sink: Recorder, *more: Any) -> list[str]:
 
 @pytest.mark.parametrize("shell", ["", "#!/bin/bash -xe\n"])
 def test_a_secret_is_hidden_as_shells_trace_it(ground: Ground, shell: str) -> None:
-    script = f"{shell}echo \"$T\"; X=\"$T\"; test \"$T\" = \"x$T\" || true; printf '%s' \"$T\" | python3 -c 'import sys,json,urllib.parse as u; t=sys.stdin.read(); print(json.dumps(t), u.quote(t), u.quote_plus(t), repr(t))'"
+    script = f'{shell}echo "$T"; X="$T"; test "$T" = "x$T" || true; printf \'%s\' "$T" | python3 -c \'import sys,json,urllib.parse as u; t=sys.stdin.read(); print(json.dumps(t), u.quote(t), u.quote_plus(t), repr(t))\''
     ran = ground.run(
         pipeline(f"stage('S') {{ environment {{ T = credentials('t') }} steps {{ sh '''{script}\n''' }} }}"),
         credentials={"t": Credential("text", {"secret": WEIRD})},
@@ -53,7 +53,7 @@ def test_a_password_parameter_and_a_password_answer_are_hidden(ground: Ground) -
     running = ground.start(
         pipeline(
             "stage('S') { steps { script { def p = input(message: 'pw?', parameters: [password(name: 'P', defaultValue: 'default-pw')])\n"
-            "echo \">${p} ${params.Q}\" } } }",
+            'echo ">${p} ${params.Q}" } } }',
             "parameters { password(name: 'Q', defaultValue: '') }",
         ),
         parameters={"Q": "given-password"},
@@ -77,12 +77,12 @@ def test_texts_that_are_no_texts_never_reach_the_sink(ground: Ground) -> None:
     bad = "a\\u0000b\\ud800c\\u001b]0;x\\u0007d"
     running = ground.start(
         pipeline(
-            f"stage(\"{bad}\") {{ steps {{ echo \"{bad}\"\n"
-            f"withEnv([\"W=x\\ud800y\"]) {{ sh 'echo \">$W\"' }}\n"
-            f"script {{ currentBuild.description = \"{bad}\"\n stage(\"in {bad}\") {{ echo 'x' }}\n"
-            f"input(message: \"{bad}\", parameters: [string(name: 'N', defaultValue: \"{bad}\", description: \"{bad}\")]) }}\n"
+            f'stage("{bad}") {{ steps {{ echo "{bad}"\n'
+            f'withEnv(["W=x\\ud800y"]) {{ sh \'echo ">$W"\' }}\n'
+            f'script {{ currentBuild.description = "{bad}"\n stage("in {bad}") {{ echo \'x\' }}\n'
+            f'input(message: "{bad}", parameters: [string(name: \'N\', defaultValue: "{bad}", description: "{bad}")]) }}\n'
             f"writeFile(file: 'r.xml', text: '<testsuite name=\"s\"><testcase name=\"&#27;[2Jz\"/></testsuite>')\n"
-            f"error \"{bad}\" }} }}"
+            f'error "{bad}" }} }}'
         )
     )
     asked = running.wait_for_input()

@@ -118,7 +118,9 @@ def test_with_env_adds_hides_and_prepends(ground: Ground) -> None:
 
 
 def test_retry_tries_so_often_and_no_more(ground: Ground) -> None:
-    ran = ground.steps("retry(3) { sh 'echo \">$(($(cat n 2>/dev/null || echo 0) + 1))\" | tee line; cut -c2- line > n; test $(cat n) = 3' }")
+    ran = ground.steps(
+        "retry(3) { sh 'echo \">$(($(cat n 2>/dev/null || echo 0) + 1))\" | tee line; cut -c2- line > n; test $(cat n) = 3' }"
+    )
     assert ran.said() == ["1", "2", "3"]
     assert ran.state == "succeeded"
     ran = ground.steps("retry(2) { echo '>try'; error 'always' }")
@@ -188,7 +190,10 @@ JUNIT = """<testsuites><testsuite name="s"><testcase classname="c" name="ok" tim
 
 
 def test_junit_reports_and_makes_the_build_unstable(ground: Ground) -> None:
-    ran = ground.steps(f"writeFile(file: 'r/TEST-a.xml', text: '''{JUNIT}''')\n junit 'r/*.xml'\n echo '>after'", secrets=("token-12345",))
+    ran = ground.steps(
+        f"writeFile(file: 'r/TEST-a.xml', text: '''{JUNIT}''')\n junit 'r/*.xml'\n echo '>after'",
+        secrets=("token-12345",),
+    )
     (report,) = ran.sink.reports
     assert (report.passed, report.failed, report.skipped, report.seconds) == (1, 2, 1, 1.5)
     assert [c.name for c in report.cases][:2] == ["bad", "err"]
@@ -226,7 +231,7 @@ def test_timestamps_stand_before_each_line(ground: Ground) -> None:
 def test_current_build_can_be_read_and_named(ground: Ground) -> None:
     ran = ground.steps(
         "script { currentBuild.displayName = 'v1.2'\n currentBuild.description = 'nice'\n"
-        "echo \">${currentBuild.number} ${currentBuild.result} ${currentBuild.currentResult} ${currentBuild.previousBuild.result}\" }",
+        'echo ">${currentBuild.number} ${currentBuild.result} ${currentBuild.currentResult} ${currentBuild.previousBuild.result}" }',
         previous_result="failed",
         previous_number=6,
     )
@@ -250,3 +255,11 @@ def test_background_children_live_until_the_build_ends_and_no_longer(ground: Gro
     from .test_process import alive
 
     assert not alive(int((ran.root / "ws" / "pid").read_text()))
+
+
+def test_variables_of_the_environment_that_are_missing_are_null(ground: Ground) -> None:
+    ran = ground.steps(
+        "script { echo \">${env.NOPE} ${env.NOPE == null} ${env['CI']} ${env.getProperty('CI') ?: 'x'}\"\n"
+        " env.MADE = 1 + 1\n env.MADE2 = \"${env.MADE}!\" }\n sh 'echo \">$MADE $MADE2\"'"
+    )
+    assert ran.said() == ["null true true true", "2 2!"]

@@ -29,7 +29,10 @@ POST = "post { always { echo '>always' } aborted { sh 'echo \">aborted\"' } succ
 
 def test_a_cancel_kills_what_runs_and_then_post_runs(ground: Ground) -> None:
     running = ground.start(
-        pipeline("stage('A') { steps { sh 'echo started; setsid sleep 300 & sleep 300' } } stage('B') { steps { echo '>b' } }", POST)
+        pipeline(
+            "stage('A') { steps { sh 'echo started; setsid sleep 300 & sleep 300' } } stage('B') { steps { echo '>b' } }",
+            POST,
+        )
     )
     running.wait_for("started")
     running.execution.cancel(S("Cancelled by %(who)s.", who="ann"))
@@ -52,7 +55,12 @@ def test_a_cancel_before_the_start_runs_no_stage(ground: Ground) -> None:
 
 
 def test_a_second_cancel_stops_post_too(ground: Ground) -> None:
-    running = ground.start(pipeline("stage('A') { steps { sh 'echo started; sleep 300' } }", "post { always { sh 'echo in post; sleep 300' } cleanup { echo '>cleanup' } }"))
+    running = ground.start(
+        pipeline(
+            "stage('A') { steps { sh 'echo started; sleep 300' } }",
+            "post { always { sh 'echo in post; sleep 300' } cleanup { echo '>cleanup' } }",
+        )
+    )
     running.wait_for("started")
     running.execution.cancel()
     running.wait_for("in post")
@@ -81,7 +89,9 @@ def test_a_cancel_reaches_every_branch_and_every_kind_of_waiting(ground: Ground)
 
 
 def test_a_lost_lease_stops_everything_at_once_without_post(ground: Ground) -> None:
-    running = ground.start(pipeline("stage('A') { steps { sh 'echo started; sleep 300' } post { always { echo '>stage post' } } }", POST))
+    running = ground.start(
+        pipeline("stage('A') { steps { sh 'echo started; sleep 300' } post { always { echo '>stage post' } } }", POST)
+    )
     running.wait_for("started")
     running.stop.drop(S("This build was taken over."))
     ran = running.end()
@@ -93,7 +103,9 @@ def test_a_lost_lease_stops_everything_at_once_without_post(ground: Ground) -> N
 
 def test_a_script_cannot_catch_a_lost_lease(ground: Ground) -> None:
     running = ground.start(
-        pipeline("stage('A') { steps { script { try { sh 'echo started; sleep 300' } catch (Throwable e) { echo '>caught' } }\n catchError { sh 'echo \">on\"' } } }")
+        pipeline(
+            "stage('A') { steps { script { try { sh 'echo started; sleep 300' } catch (Throwable e) { echo '>caught' } }\n catchError { sh 'echo \">on\"' } } }"
+        )
     )
     running.wait_for("started")
     running.stop.drop()
@@ -102,7 +114,10 @@ def test_a_script_cannot_catch_a_lost_lease(ground: Ground) -> None:
 
 def test_the_build_may_take_only_so_long(ground: Ground) -> None:
     began = time.monotonic()
-    ran = ground.run(pipeline("stage('A') { steps { sh 'sleep 60' } }", "post { failure { echo '>failure' } }"), limits=Limits(wall_seconds=1))
+    ran = ground.run(
+        pipeline("stage('A') { steps { sh 'sleep 60' } }", "post { failure { echo '>failure' } }"),
+        limits=Limits(wall_seconds=1),
+    )
     assert time.monotonic() - began < 10
     assert (ran.state, ran.said()) == ("failed", ["failure"])
     assert ran.sentence == "The build took longer than the 1 s it may take."
@@ -118,7 +133,10 @@ def test_the_log_may_grow_only_so_far(ground: Ground) -> None:
 @pytest.mark.parametrize(
     ("error", "sentence"),
     [
-        (OSError(errno.ENOSPC, "No space left on device"), "The disk is full: the log of this build could not be written."),
+        (
+            OSError(errno.ENOSPC, "No space left on device"),
+            "The disk is full: the log of this build could not be written.",
+        ),
         (OSError(errno.EIO, "I/O error"), "could not be written (I/O error)"),
         (LogFull(), "The log grew beyond"),
     ],
@@ -144,7 +162,9 @@ class LostClaimError(Exception):
 def test_what_else_a_sink_raises_stops_everything_and_comes_out_of_run(ground: Ground) -> None:
     from builds.drivers.builder.embedded import Execution
 
-    spec = ground.spec(pipeline("stage('A') { steps { sh 'seq 1 100000; sleep 300' } post { always { sh 'touch posted' } } }", POST))
+    spec = ground.spec(
+        pipeline("stage('A') { steps { sh 'seq 1 100000; sleep 300' } post { always { sh 'touch posted' } } }", POST)
+    )
     with pytest.raises(LostClaimError):
         Execution(spec, Recorder(failure=LostClaimError("fence"), fail_after=2000)).run()
     assert build_pids(spec.key) == set()
@@ -171,7 +191,10 @@ def test_a_signal_handler_may_stop_the_build_at_any_moment(ground: Ground, tmp_p
 def test_the_workspace_is_fresh_and_goes_with_the_build(ground: Ground) -> None:
     from builds.drivers.builder.embedded import Execution
 
-    spec = ground.spec(pipeline("stage('A') { steps { sh 'test ! -e ../ws/old; mkdir -p ro/d; touch ro/d/f; chmod -R a-w ro' } }"), keep_workspace=False)
+    spec = ground.spec(
+        pipeline("stage('A') { steps { sh 'test ! -e ../ws/old; mkdir -p ro/d; touch ro/d/f; chmod -R a-w ro' } }"),
+        keep_workspace=False,
+    )
     (spec.workspace_root / spec.key / "ws").mkdir(parents=True)
     (spec.workspace_root / spec.key / "ws" / "old").write_text("of a killed agent")
     assert Execution(spec, Recorder()).run().state == "succeeded"
@@ -185,7 +208,9 @@ def tiny(tmp_path: Path) -> Iterator[Path]:
     folder.mkdir()
     if os.geteuid() != 0 or shutil.which("mount") is None:
         pytest.skip("needs root to mount a small file system")
-    done = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", str(folder)], capture_output=True, timeout=10, check=False)
+    done = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", str(folder)], capture_output=True, timeout=10, check=False
+    )
     if done.returncode:
         pytest.skip(f"cannot mount a small file system here: {done.stderr.decode().strip()}")
     yield folder
@@ -217,14 +242,18 @@ def test_a_disk_too_full_to_begin_with_says_so(ground: Ground, tiny: Path) -> No
     except OSError:
         pass
     ran = ground.run(
-        "pipeline { agent any stages { stage('A') { steps { sh 'true' } } } }", workspace_root=tiny / "work", artifacts_dir=tiny / "a"
+        "pipeline { agent any stages { stage('A') { steps { sh 'true' } } } }",
+        workspace_root=tiny / "work",
+        artifacts_dir=tiny / "a",
     )
     assert ran.state == "failed"
     assert "disk is full" in ran.sentence
 
 
 def test_a_step_cannot_write_files_beyond_its_limit(ground: Ground) -> None:
-    ran = ground.run(pipeline("stage('A') { steps { sh 'head -c 5000000 /dev/zero > big' } }"), limits=Limits(file_size_mib=1))
+    ran = ground.run(
+        pipeline("stage('A') { steps { sh 'head -c 5000000 /dev/zero > big' } }"), limits=Limits(file_size_mib=1)
+    )
     assert ran.state == "failed"
     assert (ran.root / "ws" / "big").stat().st_size <= 1 << 20
 
@@ -234,7 +263,9 @@ def test_a_hundred_megabytes_of_log_pass_in_bounded_memory(ground: Ground) -> No
     script = "yes 'a line of a log that is about eighty characters long, as they usually are, more or less' | head -c 100000000"
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     ran = ground.run(
-        pipeline(f"stage('A') {{ steps {{ sh \"{script}\" }} }}"), sink, secrets=tuple(f"secret-value-{i}-xyz" for i in range(20))
+        pipeline(f"stage('A') {{ steps {{ sh \"{script}\" }} }}"),
+        sink,
+        secrets=tuple(f"secret-value-{i}-xyz" for i in range(20)),
     )
     grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
     assert ran.state == "succeeded"
@@ -244,7 +275,9 @@ def test_a_hundred_megabytes_of_log_pass_in_bounded_memory(ground: Ground) -> No
 
 
 def test_binary_output_becomes_safe_text(ground: Ground) -> None:
-    ran = ground.steps("sh 'head -c 200000 /dev/urandom; printf \"\\\\033]0;t\\\\007\\\\033[2J<b>\\\\033[32mgreen\\\\033[0m\\\\n\"'")
+    ran = ground.steps(
+        "sh 'head -c 200000 /dev/urandom; printf \"\\\\033]0;t\\\\007\\\\033[2J<b>\\\\033[32mgreen\\\\033[0m\\\\n\"'"
+    )
     assert ran.state == "succeeded"
     assert "<b>\x1b[32mgreen\x1b[0m" in ran.text
     assert not [c for c in ran.text if c < " " and c not in "\n\t\x1b"]
@@ -276,10 +309,16 @@ def start_agent(ground: Ground, tmp_path: Path, text: str) -> tuple[subprocess.P
     file = tmp_path / "spec.pickle"
     file.write_bytes(pickle.dumps(spec))
     code = AGENT.format(root=str(Path.cwd()), spec=str(file))
-    return subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True), spec.workspace_root / spec.key, spec.key
+    return (
+        subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True),
+        spec.workspace_root / spec.key,
+        spec.key,
+    )
 
 
-ESCAPE = "sh '''(env -i setsid sh -c 'echo $$ > stray; exec sleep 300' &) ; while ! test -s stray; do sleep 0.02; done'''"
+ESCAPE = (
+    "sh '''(env -i setsid sh -c 'echo $$ > stray; exec sleep 300' &) ; while ! test -s stray; do sleep 0.02; done'''"
+)
 
 
 def test_in_a_process_of_its_own_nothing_escapes_not_even_without_environment(ground: Ground, tmp_path: Path) -> None:
@@ -293,7 +332,9 @@ def test_after_a_killed_agent_kill_build_leaves_nothing(ground: Ground, tmp_path
     from builds.drivers.builder.embedded import kill_build
 
     agent, root, key = start_agent(
-        ground, tmp_path, pipeline("stage('A') { steps { sh 'nohup sleep 300 & setsid sleep 300 & echo go > go; sleep 300' } }")
+        ground,
+        tmp_path,
+        pipeline("stage('A') { steps { sh 'nohup sleep 300 & setsid sleep 300 & echo go > go; sleep 300' } }"),
     )
     until(lambda: (root / "ws" / "go").exists(), 20)
     # Both must be `sleep` by now: a shell still tracing its command would die of the broken pipe.

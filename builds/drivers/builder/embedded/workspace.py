@@ -14,6 +14,7 @@ import os
 import secrets
 import shutil
 import stat
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -104,7 +105,7 @@ def remove_tree(folder: Path) -> None:
         else:
             Path(path).unlink(missing_ok=True)
 
-    def handle(function: object, path: str, info: tuple[object, BaseException, object]) -> None:
-        again(function, path, info[1])
-
-    shutil.rmtree(folder, onerror=handle)
+    if sys.version_info >= (3, 12):
+        shutil.rmtree(folder, onexc=again)
+    else:
+        shutil.rmtree(folder, onerror=lambda function, path, info: again(function, path, info[1]))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -16,6 +17,7 @@ from ..control import Interrupt, Interrupted, Result, StepFailed
 from ..values import flag_of, text_of
 
 _KINDS = ("string", "text", "booleanParam", "choice", "password")
+_WORD = re.compile(r"[^A-Za-z0-9_]+")
 _numbers = itertools.count(1)
 
 
@@ -49,7 +51,7 @@ def ask(
     """The given values by name (with the submitter under its parameter). Raises Interrupted when somebody says no."""
     writer, stage = branch.build.writer, branch.context.stage
     request = InputRequest(
-        id=f"{identity or 'input'}-{branch.context.step or 0}-{next(_numbers)}",
+        id=f"{_WORD.sub('-', identity)[:40] or 'input'}-{branch.context.step or 0}-{next(_numbers)}",
         stage=stage.id if stage else None,
         message=writer.masked(message),
         ok=writer.masked(ok),
