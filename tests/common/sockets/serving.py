@@ -84,9 +84,7 @@ class Server:
         """A WebSocket as a page of this portal opens it, signed in as `user`; `origin` None sends none."""
         headers = options.pop("additional_headers", {})
         if user is not None:
-            client = Client()
-            client.force_login(user)
-            headers["Cookie"] = f"{settings.SESSION_COOKIE_NAME}={client.cookies[settings.SESSION_COOKIE_NAME].value}"
+            headers["Cookie"] = f"{settings.SESSION_COOKIE_NAME}={session_of(user)}"
         shown = f"http://{self.address}" if origin == "" else origin
         return connect(
             f"ws://{self.address}{path}",
@@ -96,6 +94,13 @@ class Server:
             proxy=None,
             **options,
         )
+
+
+def session_of(user: User) -> str:
+    """The key of a new session, as the cookie carries it."""
+    client = Client()
+    client.force_login(user)
+    return str(client.cookies[settings.SESSION_COOKIE_NAME].value)
 
 
 def bearer(user: User) -> dict[str, str]:
