@@ -111,7 +111,7 @@ def refusal(request: HttpRequest, error: AppError) -> HttpResponse:
         return JsonResponse(problem(error), status=error.status, content_type="application/problem+json")
     if getattr(request, "htmx", False):
         response = render(request, "errors/fragment.html", {"error": error}, status=error.status)
-        response["HX-Retarget"] = "#messages"
+        response["HX-Retarget"] = "#panel-body"
         response["HX-Reswap"] = "innerHTML"
         return response
     template = "errors/404.html" if error.status == 404 else "errors/refusal.html"
