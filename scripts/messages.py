@@ -121,7 +121,7 @@ def _ids(message: Message) -> tuple[str, ...]:
 
 
 def _texts(message: Message) -> list[str]:
-    texts = [message.string] if isinstance(message.string, str) else list(message.string)
+    texts = [message.string] if isinstance(message.string, str) else list(message.string or ())
     return texts if all(texts) else []
 
 

@@ -11,17 +11,18 @@ from datetime import datetime
 from typing import Any
 
 from django import template
-from django.forms import BoundField, CheckboxInput, CheckboxSelectMultiple, RadioSelect, Select, Textarea
+from django.forms import BoundField
 from django.templatetags.static import static
 from django.urls import NoReverseMatch, reverse
 from django.utils.html import format_html, json_script
 from django.utils.safestring import SafeString, mark_safe
-from django.utils.translation import gettext, gettext_lazy
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from fangduoduo_release.common.sentence import Sentence
 
 from .diffs import LINES_SHOWN, diff_lines
+from .fields import drawn
 from .looks import ENVIRONMENTS, look_of
 from .stages import tree
 from .times import ago_words, duration_words, exact_words, size_words
@@ -58,8 +59,7 @@ def theme(context: template.Context) -> dict[str, str]:
 def navigation(context: template.Context) -> list[dict[str, Any]]:
     """The top bar's entries: `key label icon url current`. An address that does not exist (yet) is left out."""
     request = context.get("request")
-    user = context.get("user")
-    here = request.path if request else ""
+    user, here = context.get("user"), request.path if request else ""
     entries: list[dict[str, Any]] = []
     for key, name, icon_name, label, staff in NAVIGATION:
         url = _url_or_none(name)
@@ -265,7 +265,7 @@ def progress(
         "expected_ms": expected_ms,
         "done": done,
         "total": total,
-        "label": label or gettext_lazy("Progress"),
+        "label": label or _("Progress"),
     }
 
 
@@ -285,20 +285,4 @@ def diff(text: str, title: Any = "", same: Any = "") -> dict[str, Any]:
 @register.inclusion_tag("components/field.html")
 def field(bound: BoundField, wide: bool = False) -> dict[str, Any]:
     """A form field with label, help and errors, wired for screen readers."""
-    widget = bound.field.widget
-    many = isinstance(widget, RadioSelect | CheckboxSelectMultiple)
-    check = isinstance(widget, CheckboxInput)
-    css = (
-        "" if many else "form-check-input" if check else "form-select" if isinstance(widget, Select) else "form-control"
-    )
-    parts = (("help", bound.help_text), ("error", bound.errors))
-    described = [f"{bound.id_for_label}-{part}" for part, there in parts if there]
-    names = [css, "is-invalid" if bound.errors and not many else "", str(widget.attrs.get("class", ""))]
-    attributes = {"class": " ".join(name for name in names if name)}
-    if described:
-        attributes["aria-describedby"] = " ".join(described)
-    if bound.errors:
-        attributes["aria-invalid"] = "true"
-    if isinstance(widget, Textarea):
-        attributes.setdefault("rows", str(widget.attrs.get("rows", 4)))
-    return {"field": bound, "control": bound.as_widget(attrs=attributes), "check": check, "many": many, "wide": wide}
+    return {**drawn(bound), "wide": wide}
