@@ -26,7 +26,8 @@ from fangduoduo_release.common.processes import alive
 from fangduoduo_release.common.sentence import S
 
 HANDOVER_S = 10.0  # an agent that was started takes its claim within this, or is started again
-BUSY_S = 5.0
+BUSY_S = 5.0  # a build that ends wakes the next one; this is for the case that it could not
+ABSENT_S = 1.0
 
 
 class BuildEngine:
@@ -43,7 +44,8 @@ class BuildEngine:
 
     def advance(self, build: Build) -> Again | None:
         if build.state == "running":
-            return self._bury(build)
+            self._bury(build)
+            return None
         if build.cancel_requested_at is not None:
             runs.transition(build, "cancelled", S("Cancelled by %(who)s.", who=build.cancel_requested_by))
             return None
@@ -79,15 +81,15 @@ class BuildEngine:
 
     def _hand_over(self, build: Build) -> Again:
         fence = build.fence
-        # Let go first: the agent takes the row over by its fence, and nobody else looks before HANDOVER_S.
-        runs.release(build, delay_s=HANDOVER_S)
+        # Let go first: the agent takes the row over by its fence, and nobody else looks before HANDOVER_S. The attempt
+        # counts until an agent really began, so that agents which die at once end at ops and not in a circle.
+        runs.release(build, delay_s=HANDOVER_S, progressed=False)
         try:
-            answer = client.start(build.pk, fence)
+            wait = BUSY_S if client.start(build.pk, fence).get("busy") else None
         except Unavailable:
-            Build.objects.filter(pk=build.pk, fence=fence).update(next_at=runs.in_seconds(1.0))
-            return Again.handed_over()
-        if answer.get("busy"):
-            Build.objects.filter(pk=build.pk, fence=fence).update(next_at=runs.in_seconds(BUSY_S))
+            wait = ABSENT_S
+        if wait is not None:
+            Build.objects.filter(pk=build.pk, fence=fence).update(next_at=runs.in_seconds(wait), attempts=0)
         return Again.handed_over()
 
     def _bury(self, build: Build) -> None:

@@ -34,14 +34,17 @@ class PushIntake:
         payload: dict[str, Any] = item.payload
         project = Project.objects.filter(pk=payload["project"]).first()
         if project is None or project.archived or not _buildable(payload):
-            return self._end(item, result={"build": None})
+            self._end(item, result={"build": None})
+            return None
         try:
             build = self._build(project, payload, item)
         except Unavailable:
             raise
         except NotFound as error:  # the branch moved on or went away before we looked
-            return self._end(item, result={"build": None}, error=error)
-        return self._end(item, result={"build": build.pk, "number": build.number})
+            self._end(item, result={"build": None}, error=error)
+            return None
+        self._end(item, result={"build": build.pk, "number": build.number})
+        return None
 
     def _build(self, project: Project, payload: dict[str, Any], item: InboxItem) -> Build:
         source, repository = source_of(project)

@@ -49,7 +49,7 @@ def ensure_service(project: Project, machine: Machine) -> Service:
         port = None
         if machine.cluster.kind == "local":
             used = Service.objects.exclude(port=None).values_list("port", flat=True)
-            port = local_traffic().free_port(list(used))
+            port = local_traffic().free_port([number for number in used if number is not None])
         try:
             with transaction.atomic():
                 Service.objects.create(project=project, machine=machine, port=port)

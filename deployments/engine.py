@@ -6,6 +6,7 @@ service's wanted state changes only together with the final state, so until then
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 from django.db import transaction
@@ -32,6 +33,9 @@ class DeploymentEngine:
     kind = "deployment"
     model = Deployment
 
+    def __init__(self) -> None:
+        self._followed: dict[int, float] = {}  # deployment -> monotonic time of this process's first look
+
     def mine(self, rows: QuerySet[Deployment]) -> QuerySet[Deployment]:
         return rows
 
@@ -46,11 +50,21 @@ class DeploymentEngine:
             )
         if deployment.state == "paused":
             return Again(None)
-        if deployment.deadline_at is not None and deployment.deadline_at < timezone.now():
+        if self._late(deployment):
             return self._turn_back(
                 deployment, S("It took longer than it may; the old version keeps serving."), "too_late"
             )
         return self._roll(deployment)
+
+    def _late(self, deployment: Deployment) -> bool:
+        """Past its deadline by the clock, and followed here for nearly as long: a clock that jumped ends nothing early."""
+        if deployment.deadline_at is None or deployment.started_at is None:
+            return False
+        if len(self._followed) > 1000:
+            self._followed.clear()
+        followed = time.monotonic() - self._followed.setdefault(deployment.pk, time.monotonic())
+        patience = (deployment.deadline_at - deployment.started_at).total_seconds()
+        return deployment.deadline_at < timezone.now() and followed > patience * 0.9
 
     def _begin(self, deployment: Deployment) -> Again | None:
         if deployment.cancel_requested_at is not None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
 # codename -> what it lets one do; these are guardian object permissions on Project.
-PROJECT_PERMISSIONS = [
+PROJECT_PERMISSIONS: list[tuple[str, Any]] = [
     ("view_project", "See the project, its builds, versions, logs and services"),
     ("build_project", "Push, build, cancel and retry builds"),
     ("deploy_test_project", "Deploy to granted test machines"),

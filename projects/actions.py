@@ -70,8 +70,8 @@ def create_project(
         raise Conflict(S("There is already a project called “%(slug)s”.", slug=slug), code="slug_taken") from error
     if project.is_embedded:
         _create_repository(project, actor, starter or "blank")
-    source, repository = source_of(project)
-    pushes.remember(project, source.poll(repository, None).tips)
+    home, place = source_of(project)
+    pushes.remember(project, home.poll(place, None).tips)
     return project
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from django.conf import settings
 
 from fangduoduo_release.common.drivers import driver_class
@@ -33,7 +31,7 @@ def source_of(project: Project) -> tuple[Source, Repository]:
     """The project's source and its repository, with the connection's credentials where it has one."""
     credentials = Credentials()
     if project.source_connection is not None:
-        secrets: dict[str, Any] = project.source_connection.secrets or {}
+        secrets = dict(project.source_connection.secrets or {})
         config = project.source_connection.config
         credentials = Credentials(
             username=config.get("username", ""),

@@ -67,6 +67,7 @@ def _begin(build: Build, slot: int) -> None:
         build,
         "running",
         S("Started on %(host)s.", host=settings.HOST_ID),
+        attempts=0,
         host=settings.HOST_ID,
         slot=slot,
         agent=facts,

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from django.conf import settings
 
-from builds.drivers.builder.base import BuildSpec, Credential, Limits
+from builds.drivers.builder.base import BuildSpec, Credential, CredentialKind, FinalState, Limits
 from builds.models import Build
 from projects.sources import source_of
 
@@ -29,7 +29,9 @@ def spec_of(build: Build, slot: int) -> BuildSpec:
         .values("state", "number")
         .first()
     )
-    credentials = {row.ident: Credential(row.kind, row.values or {}) for row in project.credentials.all()}
+    credentials = {
+        row.ident: Credential(cast(CredentialKind, row.kind), row.values or {}) for row in project.credentials.all()
+    }
     path: Any = getattr(source, "path", None)
     return BuildSpec(
         key=str(build.key),
@@ -45,7 +47,7 @@ def spec_of(build: Build, slot: int) -> BuildSpec:
         environment=portal_marks(),
         is_tag=build.is_tag,
         previous_commit=build.previous_sha,
-        previous_result=previous["state"] if previous else None,
+        previous_result=cast(FinalState, previous["state"]) if previous else None,
         previous_number=previous["number"] if previous else 0,
         trigger={"manual": "user", "api": "user"}.get(build.trigger, build.trigger),
         triggered_by=build.started_by.username if build.started_by else "system",

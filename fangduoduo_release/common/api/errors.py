@@ -28,8 +28,8 @@ def problem_answer(error: Exception, context: dict[str, Any]) -> Response | None
         headers["Retry-After"] = "5"
     elif isinstance(error, exceptions.APIException):
         body = _from_drf(error)
-        if isinstance(error, exceptions.Throttled) and error.wait:
-            headers["Retry-After"] = str(int(error.wait) + 1)
+        if wait := getattr(error, "wait", None):
+            headers["Retry-After"] = str(int(wait) + 1)
         if getattr(error, "auth_header", None):
             headers["WWW-Authenticate"] = error.auth_header  # type: ignore[attr-defined]
     elif isinstance(error, PermissionDenied):

@@ -19,7 +19,7 @@ from permissions.models import ApiToken, User
 from projects.actions import create_project, grant_machine
 from projects.models import Project
 
-PEOPLE = {
+PEOPLE: dict[str, dict[str, Any]] = {
     "admin": {"first_name": "Admin", "is_superuser": True, "is_staff": True},
     "ops": {"first_name": "Ops", "is_staff": True},
     "dev": {"first_name": "Dev"},
