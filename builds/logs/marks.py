@@ -60,8 +60,9 @@ class MarkTable:
         with self._lock:
             last = self.lines[-1] if self.lines else 0
             rows = LogMark.objects.filter(build_id=self.build_id, line__gt=last).order_by("line")
-            for line, offset, at_ms, *owner in rows.values_list("line", "offset", "at_ms", "stage", "step", "label"):
-                self._owner_of.append(self._number_of(Owner(*owner)))
+            columns = rows.values_list("line", "offset", "at_ms", "stage", "step", "label")
+            for line, offset, at_ms, stage, step, label in columns:
+                self._owner_of.append(self._number_of(Owner(stage, step, label)))
                 self.times.append(at_ms)
                 self.lines.append(line)
                 self.offsets.append(offset)
