@@ -14,6 +14,7 @@ from django.utils import timezone
 from builds import versions
 from builds.agents.specs import portal_marks
 from builds.drivers.builder.embedded.orphans import kill_build, running_keys
+from builds.logs import seal
 from builds.models import Artifact, Build, Version
 
 logger = logging.getLogger(__name__)
@@ -34,6 +35,14 @@ def end_orphans() -> int:
         logger.warning("ending what is left of build %s", key)
         kill_build(key, grace=1.0)
     return len(orphans)
+
+
+def seal_logs() -> int:
+    """Finish the logs that a crash left open after their build had ended; returns how many."""
+    left_open = list(seal.unsealed().values_list("build_id", flat=True)[:BATCH])
+    for build_id in left_open:
+        seal.seal(build_id)
+    return len(left_open)
 
 
 def clear_old() -> int:

@@ -8,7 +8,7 @@ from pathlib import Path
 from django.conf import settings
 
 from clusters.drivers.runtime.base import Runtime
-from clusters.drivers.runtime.local.runtime import LocalConfig
+from clusters.drivers.runtime.local.runtime import LocalConfig, LocalRuntime
 from clusters.drivers.traffic.base import Traffic
 from clusters.drivers.traffic.traefik.config import TraefikConfig
 from clusters.models import Cluster
@@ -31,12 +31,11 @@ def local_traffic() -> Traffic:
 
 
 @lru_cache(maxsize=1)
-def local_runtime() -> Runtime:
+def local_runtime() -> LocalRuntime:
     """The runtime of this host."""
     low, high = settings.INSTANCE_PORTS
     config = LocalConfig(root=Path(settings.RUNTIME_ROOT) / "local", port_low=low, port_high=high)
-    runtime: Runtime = driver_class(settings.DRIVERS, "runtime", "local")(config, local_traffic())
-    return runtime
+    return LocalRuntime(config, local_traffic())
 
 
 def runtime_of(cluster: Cluster) -> Runtime:

@@ -23,7 +23,8 @@ from fangduoduo_release.common.engines import Again
 from fangduoduo_release.common.errors import AppError, Unavailable
 from fangduoduo_release.common.sentence import S, Sentence
 
-WAIT_S = 0.25
+WAIT_S = 0.5  # of one look at a roll-out; short, so that a wish to cancel is heard
+LOOK_S = 0.05
 LATE_S = 120.0  # on top of what the spec allows a start and a drain to take
 
 
@@ -111,7 +112,7 @@ class DeploymentEngine:
         if self._reached(deployment, observed):
             self._succeed(deployment)
             return None
-        return Again(min(observed.look_again_s, 0.3))
+        return Again(LOOK_S)
 
     @staticmethod
     def _reached(deployment: Deployment, observed: Observed) -> bool:
@@ -173,7 +174,7 @@ class DeploymentEngine:
             back = observed.settled or observed.failure is not None
         self._report(deployment, observed)
         if not back:
-            return Again(min(observed.look_again_s, 0.3))
+            return Again(LOOK_S)
         error: dict[str, Any] = deployment.error or {}
         state = "cancelled" if error.get("code") == "cancelled" else "failed"
         deployment.pins.pop("doing", None)

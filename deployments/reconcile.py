@@ -6,7 +6,7 @@ import logging
 
 from clusters.drivers.runtime.base import ServiceRef
 from clusters.models import Cluster
-from clusters.runtimes import runtime_of
+from clusters.runtimes import local_runtime, runtime_of
 from deployments import observing, wanted
 from deployments.models import Deployment, Service
 from fangduoduo_release.common.errors import AppError
@@ -29,6 +29,17 @@ def look_after_services() -> int:
             continue
         changed += observing.store(service, observed)
     return changed
+
+
+def clear_releases() -> int:
+    """Forget unpacked versions that no service runs or is changed to; returns how many digests were kept."""
+    wanted_now = Service.objects.exclude(version=None).select_related("version")
+    coming = (
+        Deployment.objects.filter(state__in=Deployment.STATES.active).exclude(version=None).select_related("version")
+    )
+    keep = {row.version.pin for row in [*wanted_now, *coming] if row.version is not None}
+    local_runtime().keep_releases(keep)
+    return len(keep)
 
 
 def end_orphans() -> int:

@@ -200,6 +200,9 @@ DUTIES = [  # what `manage.py watch` calls every now and then, on one process at
     Duty("services.look", "deployments.reconcile.look_after_services", every_s=2, group="clusters"),
     Duty("services.orphans", "deployments.reconcile.end_orphans", every_s=60, group="clusters"),
     Duty("builds.orphans", "builds.retention.end_orphans", every_s=60, group="builders"),
+    Duty("answers.retention", "permissions.api.idempotency.forget_old", every_s=3600, group="portal"),
+    Duty("builds.logs", "builds.retention.seal_logs", every_s=60, group="builders"),
+    Duty("services.releases", "deployments.reconcile.clear_releases", every_s=3600, group="clusters", limit_s=300),
     Duty("builds.retention", "builds.retention.clear_old", every_s=3600, group="builders", limit_s=600),
 ]
 WORKER_COMPANIONS = {"agents": "builds.agents.host.main"}
@@ -302,6 +305,10 @@ SPECTACULAR_SETTINGS = {
     "DESCRIPTION": "Push, build, version, deploy, roll back.",
     "VERSION": "1.0.0",
     "SERVE_INCLUDE_SCHEMA": False,
+    "POSTPROCESSING_HOOKS": [
+        "drf_spectacular.hooks.postprocess_schema_enums",
+        "fangduoduo_release.common.api.schema.describe_errors",
+    ],
     "ENUM_NAME_OVERRIDES": {
         "BuildStateEnum": "builds.states.BUILD_CHOICES",
         "StageStateEnum": "builds.states.STAGE_CHOICES",

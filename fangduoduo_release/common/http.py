@@ -11,6 +11,7 @@ from typing import Any
 
 from django.conf import settings
 from django.contrib import messages
+from django.core.exceptions import BadRequest
 from django.db import DatabaseError, InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
@@ -51,7 +52,10 @@ def problem(error: AppError) -> dict[str, Any]:
         "code": error.code,
     }
     if isinstance(error, Invalid) and error.fields:
-        body["fields"] = {name: [say(s) for s in sentences] for name, sentences in error.fields.items()}
+        # A field named without a sentence of its own is what the error's sentence speaks of.
+        body["fields"] = {
+            name: [say(s) for s in sentences] or [body["detail"]] for name, sentences in error.fields.items()
+        }
     if isinstance(error, Denied):
         body["rule"] = error.rule
         body["granted_by"] = error.granted_by
@@ -94,6 +98,8 @@ class AppErrorMiddleware:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
+        if "\x00" in request.path or "%00" in request.META.get("QUERY_STRING", ""):
+            raise BadRequest("NUL in an address")  # PostgreSQL would break on it, deep inside a view
         return self.get_response(request)
 
     def process_exception(self, request: HttpRequest, error: Exception) -> HttpResponse | None:
@@ -142,4 +148,4 @@ def tell(request: HttpRequest, sentence: Sentence, *, level: int = messages.SUCC
 def page_context(request: HttpRequest) -> dict[str, Any]:
     """What base.html needs on every page."""
     theme = request.COOKIES.get("theme", "auto")
-    return {"theme": theme if theme in {"auto", "light", "dark"} else "auto", "portal_url": settings.PUBLIC_URL}
+    return {"portal_url": settings.PUBLIC_URL}

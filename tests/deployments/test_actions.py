@@ -158,7 +158,9 @@ def test_two_people_press_deploy_at_once_and_one_wins(project: Project, machine:
     assert Deployment.objects.count() == 1
 
 
-def test_rollback_restores_version_spec_and_replicas_of_the_last_good_deployment(project: Project, machine: Machine) -> None:
+def test_rollback_restores_version_spec_and_replicas_of_the_last_good_deployment(
+    project: Project, machine: Machine
+) -> None:
     first, second = world.version(project), world.version(project)
     good = start(project, machine, version=first, replicas=3)
     succeed(good)
@@ -256,7 +258,9 @@ def test_an_archived_project_can_only_be_cleared(project: Project, machine: Mach
     assert start(project, machine, "remove")
 
 
-def test_cancel_is_a_wish_the_engine_honours_and_cannot_be_wished_twice_over(project: Project, machine: Machine) -> None:
+def test_cancel_is_a_wish_the_engine_honours_and_cannot_be_wished_twice_over(
+    project: Project, machine: Machine
+) -> None:
     world.version(project)
     deployment = start(project, machine)
     actions.cancel_deployment(actor=SYSTEM, deployment=deployment)
