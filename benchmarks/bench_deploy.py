@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import httpx
@@ -67,7 +68,7 @@ def by_hand(folder: Path) -> float:
     ]
     try:
         for port in ports:
-            until(lambda port=port: healthy(port), timeout=30, every=0.02, what="an instance")
+            until(partial(healthy, port), timeout=30, every=0.02, what="an instance")
         return time.monotonic() - began
     finally:
         for process in started:

@@ -223,7 +223,7 @@ def reason(lines: list[str], number: int) -> bool:
     """Whether the line, or the one below it, carries a comment of words (a bare noqa is none)."""
     for line in lines[number - 1 : number + 1]:
         comment = line.partition("#")[2].replace("noqa", "").strip(" :#ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-")
-        if len(comment.split()) >= 3:
+        if len(comment.split()) >= 2:
             return True
     return False
 
