@@ -37,7 +37,8 @@ def clear_releases() -> int:
     coming = (
         Deployment.objects.filter(state__in=Deployment.STATES.active).exclude(version=None).select_related("version")
     )
-    keep = {row.version.pin for row in [*wanted_now, *coming] if row.version is not None}
+    versions = [service.version for service in wanted_now] + [deployment.version for deployment in coming]
+    keep = {version.pin for version in versions if version is not None}
     local_runtime().keep_releases(keep)
     return len(keep)
 
