@@ -89,12 +89,13 @@ def drive(engine: Engine, pk: int) -> bool:
 
 def _give_up(row: Any) -> None:
     error = row.error if isinstance(row.error, dict) else {}
-    reason = error.get("trouble", error).get("evidence", "")
+    last = error.get("trouble", error)
     runs.park_for_ops(
         row,
         S("It stopped making progress after %(count)s attempts; ops must look at it.", count=MAX_ATTEMPTS),
         code="no_progress",
-        evidence=reason,
+        evidence=last.get("evidence", ""),
+        trace=last.get("trace", ""),
     )
 
 
@@ -116,7 +117,8 @@ def _work(engine: Engine, row: Any) -> None:
         except Exception as error:  # an engine's bug must not spin or vanish: it is counted, shown, and parked
             logger.exception("%s %s failed in its step", engine.kind, row.pk)
             sentence = error.sentence if isinstance(error, AppError) else S("An unexpected error stopped this step.")
-            trouble = runs.error_of("step_failed", sentence, traceback.format_exc(limit=8))
+            trace = traceback.format_exc(limit=8)
+            trouble = runs.error_of("step_failed", sentence, getattr(error, "evidence", ""), trace)
             _let_go_after(row, trouble, delay_s=2.0 ** min(row.attempts, 5) / 2, pokes=pokes, attempts=row.attempts)
             return
         if again is None or again.released:

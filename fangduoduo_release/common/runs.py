@@ -166,18 +166,22 @@ def request_cancel(run: Run, by: str) -> None:
     events.record(run, "cancel", S("%(who)s asked to cancel.", who=by))
 
 
-def park_for_ops(run: Claimable, sentence: Sentence, *, code: str, evidence: str = "") -> None:
+def park_for_ops(run: Claimable, sentence: Sentence, *, code: str, evidence: str = "", trace: str = "") -> None:
     """Stop trying: the run waits in its phase, with its reason, for a person from ops."""
     with transaction.atomic():
-        error = error_of(code, sentence, evidence)
+        error = error_of(code, sentence, evidence, trace)
         write(run, needs_ops=True, error=error, next_at=None, lease_until=None, lease_owner="")
         if isinstance(run, Run):
             events.record(run, "needs_ops", sentence)
 
 
-def error_of(code: str, sentence: Sentence, evidence: str = "") -> dict[str, Any]:
-    """The shape of a row's `error`: what happened as a sentence, and the end of what proves it."""
-    return {"code": code, "sentence": storable(sentence.as_json()), "evidence": storable(evidence[-20_000:])}
+def error_of(code: str, sentence: Sentence, evidence: str = "", trace: str = "") -> dict[str, Any]:
+    """The shape of a row's `error`: what happened as a sentence, and the end of what proves it.
+
+    `trace` is where our own code failed: it may quote any value, so that only ops are shown it (in the admin).
+    """
+    error = {"code": code, "sentence": storable(sentence.as_json()), "evidence": storable(evidence[-20_000:])}
+    return {**error, "trace": storable(trace[-20_000:])} if trace else error
 
 
 def with_trouble(error: Any, trouble: dict[str, Any]) -> dict[str, Any]:
