@@ -200,7 +200,7 @@ DUTIES = [  # what `manage.py watch` calls every now and then, on one process at
     Duty("services.look", "deployments.reconcile.look_after_services", every_s=2, group="clusters"),
     Duty("services.orphans", "deployments.reconcile.end_orphans", every_s=60, group="clusters"),
     Duty("builds.orphans", "builds.retention.end_orphans", every_s=60, group="builders"),
-    Duty("answers.retention", "permissions.api.idempotency.forget_old", every_s=3600, group="portal"),
+    Duty("answers.retention", "permissions.retention.forget_old_answers", every_s=3600, group="portal"),
     Duty("builds.logs", "builds.retention.seal_logs", every_s=60, group="builders"),
     Duty("services.releases", "deployments.reconcile.clear_releases", every_s=3600, group="clusters", limit_s=300),
     Duty("builds.retention", "builds.retention.clear_old", every_s=3600, group="builders", limit_s=600),
@@ -231,6 +231,7 @@ DRIVERS = {
     "runtime": {"local": "clusters.drivers.runtime.local.runtime.LocalRuntime"},
     "traffic": {"traefik": "clusters.drivers.traffic.traefik.driver.TraefikTraffic"},
 }
+CONNECTION_TESTS = {"git": "projects.connections.look_at_git"}  # kind -> how ops find out whether it works
 REPOSITORIES_ROOT = VAR / "repositories"
 MIRRORS_ROOT = VAR / "mirrors"
 STARTERS_ROOT = BASE_DIR / "examples" / "starters"

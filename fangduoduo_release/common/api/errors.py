@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.core.exceptions import PermissionDenied
+from django.core.exceptions import PermissionDenied, RequestDataTooBig
 from django.db import InterfaceError, OperationalError
 from django.http import Http404
 from rest_framework import exceptions
 from rest_framework.response import Response
 from rest_framework.views import set_rollback
 
+from fangduoduo_release.common.api.parsers import TooLarge
 from fangduoduo_release.common.errors import AppError, NotFound
 from fangduoduo_release.common.http import problem
 from fangduoduo_release.common.sentence import S
@@ -21,6 +22,8 @@ def problem_answer(error: Exception, context: dict[str, Any]) -> Response | None
     headers: dict[str, str] = {}
     if isinstance(error, Http404):
         error = NotFound(S("There is nothing here, or you may not see it."))
+    if isinstance(error, RequestDataTooBig):
+        error = TooLarge()  # said by Django before our parser could
     if isinstance(error, AppError):
         body = problem(error)
     elif isinstance(error, OperationalError | InterfaceError):

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.core.exceptions import ValidationError
+from rest_framework.exceptions import NotFound, ParseError
 from rest_framework.pagination import CursorPagination
 
 
@@ -17,7 +19,14 @@ class CursorPages(CursorPagination):
     def get_ordering(self, request: Any, queryset: Any, view: Any) -> tuple[str, ...]:
         wanted = request.query_params.get("ordering", "")
         allowed = getattr(view, "ordering_fields", ())
-        if wanted.lstrip("-") in allowed:
+        if wanted.removeprefix("-") in allowed:
             sign = "-" if wanted.startswith("-") else ""
             return (wanted, f"{sign}id")
         return (getattr(view, "default_ordering", self.ordering),)
+
+    def paginate_queryset(self, queryset: Any, request: Any, view: Any = None) -> Any:
+        """The rows of the page. A cursor is opaque: one that we did not make is a malformed request (400)."""
+        try:
+            return super().paginate_queryset(queryset, request, view)
+        except (NotFound, ValueError, ValidationError) as error:
+            raise ParseError("This cursor is not one of ours; follow “next” and “previous” as they are.") from error

@@ -1,72 +1,76 @@
-"""JSON from strangers: bounded depth, no NUL bytes, no lone surrogates; each refused with one sentence (400)."""
+"""JSON from strangers: bounded size and depth, no NUL, no lone surrogates, no NaN; each refused with one sentence."""
 
 from __future__ import annotations
 
 import json
+import math
 from typing import Any
 
 from django.conf import settings
-from rest_framework.exceptions import ParseError
+from rest_framework import status
+from rest_framework.exceptions import APIException, ParseError
 from rest_framework.parsers import JSONParser
 
 MAX_DEPTH = 50
 
 
-def check_depth(raw: bytes) -> None:
-    """Refuse before parsing: counting brackets outside strings costs one pass and no recursion."""
-    depth = 0
-    in_string = escaped = False
-    for byte in raw:
-        if in_string:
-            if escaped:
-                escaped = False
-            elif byte == 0x5C:
-                escaped = True
-            elif byte == 0x22:
-                in_string = False
-        elif byte == 0x22:
-            in_string = True
-        elif byte in (0x5B, 0x7B):
-            depth += 1
-            if depth > MAX_DEPTH:
-                raise ParseError("The JSON is nested deeper than 50 levels.")
-        elif byte in (0x5D, 0x7D):
-            depth -= 1
+class TooLarge(APIException):
+    """413: more bytes than a request may have."""
+
+    status_code = status.HTTP_413_REQUEST_ENTITY_TOO_LARGE
+    default_code = "too_large"
+    default_detail = f"The request is larger than {settings.DATA_UPLOAD_MAX_MEMORY_SIZE >> 20} MiB."
 
 
-def _refuse_bad_text(value: Any) -> None:
-    stack = [value]
+def _refuse_bad_values(value: Any) -> None:
+    """Walk without recursion: depth and text are judged in one pass."""
+    stack = [(value, 0)]
     while stack:
-        item = stack.pop()
+        item, depth = stack.pop()
         if isinstance(item, str):
-            if "\x00" in item:
-                raise ParseError("Text must not contain NUL characters.")
-            try:
-                item.encode()
-            except UnicodeEncodeError as error:
-                raise ParseError("Text must be valid Unicode.") from error
-        elif isinstance(item, dict):
-            stack.extend(item.keys())
-            stack.extend(item.values())
-        elif isinstance(item, list):
-            stack.extend(item)
+            _refuse_bad_text(item)
+        elif isinstance(item, dict | list):
+            if depth == MAX_DEPTH:
+                raise ParseError(f"The JSON is nested deeper than {MAX_DEPTH} levels.")
+            if isinstance(item, dict):
+                for name in item:
+                    _refuse_bad_text(name)
+            stack.extend((child, depth + 1) for child in (item.values() if isinstance(item, dict) else item))
+
+
+def _refuse_bad_text(text: str) -> None:
+    if "\x00" in text:
+        raise ParseError("Text must not contain NUL characters.")
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise ParseError("Text must be valid Unicode.") from error
 
 
 def _no_constants(name: str) -> None:
     raise ParseError(f"{name} is not JSON.")
 
 
+def _finite(text: str) -> float:
+    number = float(text)
+    if not math.isfinite(number):
+        raise ParseError("A number is too large.")
+    return number
+
+
 class SafeJSONParser(JSONParser):
-    """DRF's JSON parser with bounds. Raises ParseError (400)."""
+    """DRF's JSON parser with bounds. Raises ParseError (400), TooLarge (413)."""
 
     def parse(self, stream: Any, media_type: Any = None, parser_context: Any = None) -> Any:
-        raw = stream.read(settings.DATA_UPLOAD_MAX_MEMORY_SIZE + 1)
-        if len(raw) > settings.DATA_UPLOAD_MAX_MEMORY_SIZE:
-            raise ParseError("The request is larger than 4 MiB.")
-        check_depth(raw)
+        limit = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
+        raw = stream.read(limit + 1)
+        if len(raw) > limit:
+            raise TooLarge
         try:
-            value = json.loads(raw.decode("utf-8"), parse_constant=_no_constants)
-        except (ValueError, RecursionError) as error:
+            value = json.loads(raw.decode("utf-8"), parse_constant=_no_constants, parse_float=_finite)
+        except RecursionError as error:
+            raise ParseError(f"The JSON is nested deeper than {MAX_DEPTH} levels.") from error
+        except ValueError as error:
             raise ParseError("The request is not valid JSON.") from error
-        _refuse_bad_text(value)
+        _refuse_bad_values(value)
         return value
