@@ -9,6 +9,8 @@ from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
 from django.db.models import Model, ProtectedError
+from django.utils import timezone
+from django.utils.module_loading import import_string
 
 from clusters.models import Cluster, Machine
 from fangduoduo_release.audit import trail
@@ -101,6 +103,20 @@ def delete_connection(*, actor: Any, connection: Connection) -> None:
             connection.delete()
     except ProtectedError as error:
         raise Conflict(S("Something still uses this connection."), code="in_use") from error
+
+
+def try_connection(*, actor: Any, connection: Connection) -> dict[str, Any]:
+    """Whether the other side answers: {ok, version, missing, sentence}, remembered on the row. Ops only. Raises Invalid."""
+    policy.require_ops(actor)
+    path = settings.CONNECTION_TESTS.get(connection.kind)
+    if path is None:
+        raise Invalid(S("There is nothing to test about a connection of kind “%(kind)s”.", kind=connection.kind))
+    found: dict[str, Any] = import_string(path)(connection)
+    with transaction.atomic():
+        connection.last_test = {**found, "at": timezone.now().isoformat()}
+        connection.save(update_fields=["last_test"])
+        trail.record(actor, "connection.test", connection, after={"ok": found["ok"]})
+    return found
 
 
 def _save(actor: Any, verb: str, row: Any, facts: dict[str, Any]) -> Any:

@@ -13,6 +13,7 @@ urlpatterns = [
     path("healthz", health.Live.as_view()),
     path("readyz", health.Ready.as_view()),
     path("metrics", health.Metrics.as_view()),
+    path("api/", include("permissions.api.urls")),
     path("api/", include("projects.api.urls")),
     path("api/", include("clusters.api.urls")),
     path("api/", include("builds.api.urls")),

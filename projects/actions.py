@@ -18,6 +18,7 @@ from fangduoduo_release.common.sentence import S
 from permissions import policy
 from permissions.roles import Role
 from projects import grants, pushes, specs
+from projects.connections import require_use
 from projects.drivers.source.base import Person
 from projects.models import SLUG, MachineGrant, Project, SpecRevision
 from projects.sources import source_of, source_of_kind
@@ -40,12 +41,15 @@ def create_project(
 ) -> Project:
     """Create a project and its repository (from a starter), or bind an existing repository by address.
 
-    Raises Invalid (slug, starter, address, spec), Conflict (slug taken), Unavailable or Rejected (bound repository).
+    Raises Denied, Invalid (slug, starter, address, spec), Conflict (slug taken), Unavailable or Rejected (bound
+    repository).
     """
     if not actor.is_active:
         raise Denied(S("Your account is not active."), rule="active_account", granted_by=["ops"])
     _check_slug(slug)
     source = source_of_kind(source_kind)
+    if connection is not None:
+        require_use(actor, connection, repository.strip())
     if starter and starter not in {s.name for s in source.starters()}:
         raise Invalid(S("There is no starter called “%(name)s”.", name=starter), fields={"starter": []})
     project = Project(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from django.conf import settings
 
 from fangduoduo_release.common.drivers import driver_class
+from fangduoduo_release.common.models import Connection
 from projects.drivers.source.base import Credentials, Repository, Source
 from projects.drivers.source.git import GitConfig
 from projects.models import Project
@@ -29,17 +30,19 @@ def source_of_kind(kind: str) -> Source:
 
 def source_of(project: Project) -> tuple[Source, Repository]:
     """The project's source and its repository, with the connection's credentials where it has one."""
-    credentials = Credentials()
-    if project.source_connection is not None:
-        secrets = dict(project.source_connection.secrets or {})
-        config = project.source_connection.config
-        credentials = Credentials(
-            username=config.get("username", ""),
-            secret=secrets.get("password", "") or secrets.get("token", ""),
-            ssh_key=secrets.get("ssh_key", ""),
-        )
+    credentials = credentials_of(project.source_connection) if project.source_connection else Credentials()
     repository = Repository(name=project.slug, url=project.repository, credentials=credentials)
     return source_of_kind(project.source_kind), repository
+
+
+def credentials_of(connection: Connection) -> Credentials:
+    """How to sign in at the server of a connection."""
+    secrets = dict(connection.secrets or {})
+    return Credentials(
+        username=str(connection.config.get("username", "")),
+        secret=secrets.get("password", "") or secrets.get("token", ""),
+        ssh_key=secrets.get("ssh_key", ""),
+    )
 
 
 def clone_url(project: Project) -> str:

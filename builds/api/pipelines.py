@@ -21,6 +21,8 @@ from projects.models import Project
 def _shown(project: Project) -> dict[str, Any]:
     text, revision = pipelines.shown(project)
     return {
+        "template": None,
+        "template_revision": None,
         "origin": project.pipeline_origin,
         "text": text,
         "revision": revision.number if revision else None,

@@ -182,6 +182,10 @@ class PipelineRevisionOut(serializers.ModelSerializer[PipelineRevision]):
 
 
 class PipelineOut(serializers.Serializer[Any]):
+    """`template` and `template_revision` are null for a pipeline that was not taken from a template."""
+
+    template = serializers.CharField(allow_null=True)
+    template_revision = serializers.IntegerField(allow_null=True)
     origin = serializers.CharField()
     text = serializers.CharField()
     revision = serializers.IntegerField(allow_null=True)

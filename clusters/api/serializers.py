@@ -38,6 +38,15 @@ class ConnectionOut(serializers.ModelSerializer[Connection]):
         return sorted(connection.secrets or {})
 
 
+class ConnectionTestOut(serializers.Serializer[Any]):
+    """`missing` names what the configuration lacks; `sentence` says what was found."""
+
+    ok = serializers.BooleanField()
+    version = serializers.CharField()
+    missing = serializers.ListField(child=serializers.CharField())
+    sentence = serializers.CharField()
+
+
 class ConnectionIn(serializers.Serializer[Any]):
     name = serializers.CharField(max_length=60, required=False)
     kind = serializers.CharField(max_length=30, required=False)

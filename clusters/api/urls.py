@@ -10,4 +10,5 @@ urlpatterns = [
     path("clusters/", views.Clusters.as_view()),
     path("connections/", views.Connections.as_view()),
     path("connections/<str:name>/", views.ConnectionOne.as_view()),
+    path("connections/<str:name>/test/", views.ConnectionTest.as_view()),
 ]

@@ -8,7 +8,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from clusters import actions
-from clusters.api.serializers import ClusterIn, ClusterOut, ConnectionIn, ConnectionOut
+from clusters.api.serializers import ClusterIn, ClusterOut, ConnectionIn, ConnectionOut, ConnectionTestOut
 from clusters.models import Cluster
 from fangduoduo_release.common.errors import Invalid, NotFound
 from fangduoduo_release.common.models import Connection
@@ -63,24 +63,39 @@ class Connections(ApiView):
         return Response(ConnectionOut(row).data, status=status.HTTP_201_CREATED)
 
 
+def fetch_connection(name: str) -> Connection:
+    """The connection of that name; only doors for ops ask. Raises NotFound."""
+    found = Connection.objects.filter(name=name).first()
+    if found is None:
+        raise NotFound(S("There is no connection called “%(name)s”.", name=name))
+    return found
+
+
+class ConnectionTest(ApiView):
+    """Does it work? 200 in either case: `ok` is the answer."""
+
+    permission = OPS
+    serializer_class = ConnectionTestOut
+    queryset = Connection.objects.all()
+
+    @extend_schema(request=None, responses=ConnectionTestOut)
+    def post(self, request: Request, name: str) -> Response:
+        found = actions.try_connection(actor=self.actor, connection=fetch_connection(name))
+        return Response(ConnectionTestOut(found).data)
+
+
 class ConnectionOne(ApiView):
     permission = OPS
     serializer_class = ConnectionOut
     queryset = Connection.objects.all()
 
-    def _fetch(self, name: str) -> Connection:
-        found = Connection.objects.filter(name=name).first()
-        if found is None:
-            raise NotFound(S("There is no connection called “%(name)s”.", name=name))
-        return found
-
     @extend_schema(operation_id="connections_get", responses=ConnectionOut)
     def get(self, request: Request, name: str) -> Response:
-        return Response(ConnectionOut(self._fetch(name)).data)
+        return Response(ConnectionOut(fetch_connection(name)).data)
 
     @extend_schema(request=ConnectionIn, responses=ConnectionOut)
     def patch(self, request: Request, name: str) -> Response:
-        row = self._fetch(name)
+        row = fetch_connection(name)
         given = ConnectionIn(data=request.data)
         given.is_valid(raise_exception=True)
         data = given.validated_data
@@ -91,5 +106,5 @@ class ConnectionOne(ApiView):
 
     @extend_schema(responses={204: None})
     def delete(self, request: Request, name: str) -> Response:
-        actions.delete_connection(actor=self.actor, connection=self._fetch(name))
+        actions.delete_connection(actor=self.actor, connection=fetch_connection(name))
         return Response(status=status.HTTP_204_NO_CONTENT)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import path
 
-from deployments.api import services, views
+from deployments.api import health_checks, services, views
 
 urlpatterns = [
     path("deployments/", views.Deployments.as_view()),
@@ -18,5 +18,6 @@ urlpatterns = [
     path("projects/<str:slug>/services/", services.ProjectServices.as_view()),
     path("services/<int:pk>/", services.ServiceOne.as_view()),
     path("services/<int:pk>/instances/", services.ServiceInstances.as_view()),
+    path("services/<int:pk>/health-check/", health_checks.ServiceHealthCheck.as_view()),
     path("services/<int:pk>/logs/", services.ServiceLogs.as_view()),
 ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.db import transaction
 from drf_spectacular.utils import extend_schema
 from rest_framework import status
 from rest_framework.request import Request
@@ -102,10 +103,12 @@ class ProjectOne(ApiView):
         given.is_valid(raise_exception=True)
         changes = dict(given.validated_data)
         spec = _object(changes.pop("spec", None))
-        if changes:
-            actions.update_project(actor=self.actor, project=project, **changes)
-        if spec is not None:
-            actions.save_spec(actor=self.actor, project=project, spec=spec)
+        policy.require(self.actor, "change_project", project)
+        with transaction.atomic():  # all of it or nothing
+            if changes:
+                actions.update_project(actor=self.actor, project=project, **changes)
+            if spec is not None:
+                actions.save_spec(actor=self.actor, project=project, spec=spec)
         return Response(ProjectDetail(project).data)
 
 

@@ -1,0 +1,58 @@
+"""Connections to Git servers: does one work, and who may have a repository read with its credentials."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fangduoduo_release.common.errors import AppError, Denied, Invalid
+from fangduoduo_release.common.http import say
+from fangduoduo_release.common.models import Connection
+from fangduoduo_release.common.sentence import S, Sentence
+from permissions import policy
+from projects.drivers.source.base import Repository
+from projects.drivers.source.git_remote import RemoteUrl, parse_url
+from projects.sources import credentials_of, source_of_kind
+
+
+def look_at_git(connection: Connection) -> dict[str, Any]:
+    """Look at the repository that `config.url` names, with the connection's credentials: {ok, version, missing, sentence}."""
+    missing = [] if connection.config.get("url") else ["config.url"]
+    if missing:
+        return _result(False, missing, S("Name a repository of this server in “url”, to try the connection on."))
+    address = str(connection.config["url"])
+    try:
+        state = source_of_kind("git").state(
+            Repository(name=connection.name, url=address, credentials=credentials_of(connection))
+        )
+    except AppError as error:
+        return _result(False, [], error.sentence)
+    if state.empty:
+        return _result(True, [], S("The server answers; the repository is empty."))
+    return _result(True, [], S("The server answers; the default branch is “%(name)s”.", name=state.default_branch))
+
+
+def require_use(actor: Any, connection: Connection, repository: str) -> None:
+    """A connection's credentials travel to the server it was made for and to no other; ops may say otherwise.
+
+    Raises Denied. Without this rule whoever can create a project could have a password sent to a server of their own.
+    """
+    if policy.is_ops(actor):
+        return
+    try:
+        home, asked = parse_url(str(connection.config.get("url", ""))), parse_url(repository)
+    except Invalid:
+        home = asked = None
+    if home is None or asked is None or _server(home) != _server(asked):
+        raise Denied(
+            S("“%(repository)s” is not on the server of the connection.", repository=repository[:200]),
+            rule="connection_server",
+            granted_by=["ops"],
+        )
+
+
+def _server(url: RemoteUrl) -> tuple[str, str, int]:
+    return url.scheme, url.host.lower(), url.port
+
+
+def _result(ok: bool, missing: list[str], sentence: Sentence) -> dict[str, Any]:
+    return {"ok": ok, "version": "", "missing": missing, "sentence": say(sentence)}
