@@ -9,13 +9,10 @@ LONG_FILES: dict[str, tuple[int, str]] = {
         470,
         "one walk over every kind of expression; splitting it hides the walk",
     ),
-    "builds/jenkinsfile/groovy/lexer.py": (330, "one automaton"),
     "builds/jenkinsfile/groovy/methods_collections.py": (310, "a table of methods"),
     "builds/jenkinsfile/groovy/nodes.py": (380, "a list of small data classes"),
     "builds/jenkinsfile/groovy/statements.py": (410, "one grammar, read from top to bottom"),
     "builds/models.py": (330, "what builds store is read at one place"),
-    "clusters/drivers/process/shim.py": (325, "one stand-alone process that must start without the rest"),
-    "fangduoduo_release/common/templatetags/portal.py": (310, "one tag library, so that a page loads one"),
     "fangduoduo_release/settings.py": (360, "settings are one file"),
     "fangduoduo_release/supervisor.py": (325, "one stand-alone process that must start without the rest"),
     "projects/drivers/source/git_command.py": (
