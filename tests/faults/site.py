@@ -43,6 +43,12 @@ def pipeline(*stages: str) -> str:
     return JENKINSFILE % "\n        ".join(made)
 
 
+def service(says: str = "$BUILD_NUMBER", *, before: str = "") -> str:
+    """A Jenkinsfile that makes a version of the sample's program that says this, quickly."""
+    write = 'printf \'{"version": "%s", "commit": "x"}\' "' + says + '" > version.json'
+    return pipeline(f"{before}\nsh '''{write}'''\narchiveArtifacts 'app.py,version.json'")
+
+
 class Clone:
     """A work tree of a project, cloned over HTTP with the person's token."""
 
@@ -214,6 +220,12 @@ class Site:
         url = self.service(machine)["url"]
         answer = self._patiently(lambda: httpx.get(f"{url.rstrip('/')}/version", timeout=5), timeout)
         return str(answer.json()["version"])
+
+    def seen(self, machine: str = "test-a") -> list[dict[str, Any]]:
+        """The instances as the portal sees them."""
+        rows = self.get(f"/api/services/{self.service(machine)['id']}/instances/")
+        found: list[dict[str, Any]] = rows["results"] if isinstance(rows, dict) else rows
+        return found
 
     def instances(self, machine: str = "test-a") -> list[psutil.Process]:
         """The service's own processes (not their shims), by what stands in their environment."""

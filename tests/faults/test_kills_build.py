@@ -1,0 +1,137 @@
+"""A build survives what is killed around it, or ends with a sentence; nothing happens twice and nothing is left over."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import sqlite3
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.faults.ground import PATIENCE_S, VICTIMS, Ground
+from tests.faults.site import Clone, Site, pipeline
+from tests.waiting import until
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
+
+
+def marks(folder: Path, seconds: float = 2.0) -> str:
+    """A pipeline that leaves one line per step outside of its workspace."""
+    line = f"sh 'echo {{}} $FDD_BUILD_KEY >> {folder}/effects; sleep {seconds / 2}'"
+    steps = [line.format("one"), line.format("two"), "sh 'echo x > x.txt'; archiveArtifacts 'x.txt'"]
+    return pipeline(*steps)
+
+
+def effects(folder: Path, key: str) -> list[str]:
+    path = folder / "effects"
+    rows = [row.split() for row in path.read_text().splitlines()] if path.exists() else []
+    return [word for word, whose in rows if whose == key]
+
+
+def push(site: Site, clone: Clone, folder: Path, seconds: float = 2.0, branch: str = "kills") -> int:
+    return site.pushed(clone, {"Jenkinsfile": marks(folder, seconds)}, branch)
+
+
+@pytest.mark.parametrize("victim", VICTIMS)
+def test_a_running_build_goes_on_whoever_is_killed(
+    site: Site, clone: Clone, ground: Ground, tmp_path: Path, victim: str
+) -> None:
+    pk = push(site, clone, tmp_path)
+    key = site.running(pk)["key"]
+    until(lambda: effects(tmp_path, key), timeout=20, what="the first step")
+    assert until(lambda: ground.kill(victim), timeout=15, what=f"a {victim} to kill")
+    done = site.ended(pk, timeout=PATIENCE_S + 5)
+    assert done["state"] == "succeeded", done
+    assert effects(tmp_path, key) == ["one", "two"]
+    assert done["version"] is not None
+
+
+@pytest.mark.parametrize("victim", ["worker", "group", "agents", "web"])
+def test_a_build_that_waits_is_not_lost(site: Site, clone: Clone, ground: Ground, tmp_path: Path, victim: str) -> None:
+    sha = clone.commit({"Jenkinsfile": marks(tmp_path, 0.2)})
+    clone.push("waits", "--force")
+    assert until(lambda: ground.kill(victim), timeout=15, what=f"a {victim} to kill")
+    pk = site.build_of(sha, timeout=PATIENCE_S + 15)
+    done = site.ended(pk, timeout=PATIENCE_S)
+    assert done["state"] == "succeeded", done
+    assert effects(tmp_path, done["key"]) == ["one", "two"]
+
+
+@pytest.mark.parametrize("with_worker", [False, True])
+def test_a_killed_agent_ends_the_build_with_a_sentence(
+    site: Site, clone: Clone, ground: Ground, tmp_path: Path, with_worker: bool
+) -> None:
+    text = pipeline(f"sh 'echo one $FDD_BUILD_KEY >> {tmp_path}/effects; setsid sleep 300 & sleep 300'")
+    pk = site.pushed(clone, {"Jenkinsfile": text}, "agent")
+    build = site.running(pk)
+    until(lambda: effects(tmp_path, build["key"]), timeout=20, what="the first step")
+    agents = ground.agents(build)
+    assert len(agents) == 1
+    if with_worker:
+        ground.kill("worker")
+    began = time.monotonic()
+    os.kill(agents[0], signal.SIGKILL)
+    done = site.ended(pk, timeout=PATIENCE_S)
+    took = time.monotonic() - began
+    assert done["state"] == "failed"
+    assert done["error"]["code"] == "agent_killed"
+    assert "Retry it" in done["error"]["sentence"]
+    assert took < PATIENCE_S
+    assert all(stage["state"] != "running" for stage in done["stages"])
+    assert site.log(pk)
+    retried = site.post(f"/api/builds/{pk}/retry/")["id"]
+    site.running(retried)
+    site.post(f"/api/builds/{retried}/cancel/")
+    assert site.ended(retried)["state"] == "cancelled"
+
+
+def test_the_agent_is_killed_at_any_moment(site: Site, clone: Clone, ground: Ground, tmp_path: Path) -> None:
+    """From its first step to the archiving at its end: succeeded, or failed with a sentence; never twice, never stuck."""
+    chance = random.Random(2)
+    pks = [push(site, clone, tmp_path, 0.4, f"any{n}") for n in range(4)]
+    for pk in pks:
+        build = site.running(pk)
+        until(lambda b=build: effects(tmp_path, b["key"]) or site.build(b["id"])["state"] != "running", timeout=30)
+        time.sleep(chance.uniform(0, 1.2))
+        for pid in ground.agents(build):
+            os.kill(pid, signal.SIGKILL)
+    for pk in pks:
+        done = site.ended(pk, timeout=PATIENCE_S)
+        assert done["state"] in {"succeeded", "failed"}
+        assert done["state"] == "succeeded" or done["error"]["sentence"]
+        assert (done["version"] is not None) == (done["state"] == "succeeded")
+        found = effects(tmp_path, done["key"])
+        assert found == ["one", "two"][: len(found)]
+
+
+def test_a_storm_of_kills(site: Site, clone: Clone, ground: Ground, tmp_path: Path) -> None:
+    chance = random.Random(20)
+    pks = [push(site, clone, tmp_path, 6.0, f"storm{n}") for n in range(3)]
+    killed = 0
+    for _ in range(12):
+        time.sleep(chance.uniform(0.2, 1.0))
+        killed += bool(ground.kill(chance.choice(VICTIMS)))
+    assert killed >= 6
+    for pk in pks:
+        done = site.ended(pk, timeout=60 + PATIENCE_S)
+        assert done["state"] == "succeeded", done
+        assert effects(tmp_path, done["key"]) == ["one", "two"]
+        assert not done["needs_ops"]
+
+
+def test_all_queued_tasks_are_deleted_and_nothing_is_lost(
+    site: Site, clone: Clone, ground: Ground, tmp_path: Path
+) -> None:
+    sha = clone.commit({"Jenkinsfile": marks(tmp_path, 0.2)})
+    clone.push("deleted", "--force")
+    with sqlite3.connect(site.portal.var / "db.sqlite3", timeout=20) as database:
+        for _ in range(30):
+            database.execute("DELETE FROM django_q_ormq")
+            database.commit()
+            time.sleep(0.05)
+    done = site.ended(site.build_of(sha), timeout=PATIENCE_S)
+    assert done["state"] == "succeeded"
+    assert effects(tmp_path, done["key"]) == ["one", "two"]
