@@ -31,6 +31,12 @@ class Cell:
     def version(self) -> int | None:
         return self.service.version.number if self.service and self.service.version else None
 
+    @property
+    def dots(self) -> list[dict[str, str]]:
+        """Its instances as the dots show them; fetch `service.instances` for all cells at once beforehand."""
+        found = self.service.instances.all() if self.service else ()
+        return [{"state": "healthy" if one.ready and one.state == "running" else one.state} for one in found]
+
 
 @dataclass(slots=True)
 class Row:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import statistics
+from collections.abc import Collection
 from typing import Any
 
 from django.core.files.storage import default_storage
@@ -111,15 +112,18 @@ def pipeline_text(project: Project) -> str:
         return ""
 
 
-def nested(stages: list[Stage]) -> list[dict[str, Any]]:
-    """Stage rows as the graph wants them: children of a parallel or matrix side by side, others one after another."""
+def nested(stages: list[Stage], asking: Collection[str] = ()) -> list[dict[str, Any]]:
+    """Stage rows as the graph wants them: children of a parallel or matrix side by side, others one after another.
+
+    `asking`: idents of stages that wait for a person.
+    """
     nodes: dict[str, dict[str, Any]] = {}
     top: list[dict[str, Any]] = []
     for stage in stages:
         node: dict[str, Any] = {
             "id": stage.ident,
             "name": stage.name,
-            "state": stage.state,
+            "state": "awaiting_input" if stage.ident in asking and stage.state == "running" else stage.state,
             "started_at": stage.started_at,
             "duration_ms": stage.duration_ms,
             "kind": stage.kind,
@@ -164,12 +168,13 @@ class BuildPage(Page):
         tests = TestResult.objects.filter(build=build)
         held = policy.permissions_on(self.actor, build.project)
         version = getattr(build, "version", None)
+        questions = list(build.inputs.filter(answer="")) if build.state == "running" else []
         return {
             "build": build,
             "project": build.project,
             "version": version,
             "deployable": bool(version and versions.is_there(version)),
-            "stages": nested(ordered(list(build.stages.all()))),
+            "stages": nested(ordered(list(build.stages.all())), {question.stage for question in questions}),
             "stage": stage,
             "log": {
                 **{
@@ -180,7 +185,7 @@ class BuildPage(Page):
             },
             "usual_ms": usual_ms(build),
             "queue_ms": (build.started_at - build.created_at).total_seconds() * 1000 if build.started_at else None,
-            "questions": build.inputs.filter(answer="") if build.state == "running" else [],
+            "questions": questions,
             "failed_tests": tests.filter(state="failed")[:TESTS_SHOWN],
             "tests_total": (build.tests_passed or 0) + (build.tests_failed or 0) + (build.tests_skipped or 0),
             "artifacts": build.artifacts.all()[:500],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.db.models import prefetch_related_objects
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 
@@ -29,12 +30,11 @@ class ProjectBoard(Page):
         project = fetch_project(self.actor, slug)
         machines = board.machines_for([project])
         row = board.matrix([project], machines)[0]
+        prefetch_related_objects([cell.service for cell in row.cells if cell.service], "instances")
         context = {
             **project_context(self.actor, project, "board"),
             "row": row,
             "lanes": board.lanes(row),
-            "topics": " ".join(cell.service.topic for cell in row.cells if cell.service),
-            "has_version": project.versions.exists(),
         }
         part = request.GET.get("part") == "live"
         return render(request, "deployments/board_part.html" if part else "deployments/board.html", context)

@@ -56,7 +56,7 @@ class ChangePanel(Page):
         version = None
         number = given.get("version", "")
         if number:
-            if not number.isdecimal():
+            if not number.isdecimal() or len(number) > 9:
                 raise Invalid(S("A version is a number."))
             version = project.versions.select_related("build__pipeline").filter(number=int(number)).first()
             if version is None:

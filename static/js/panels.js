@@ -62,7 +62,31 @@ function onBeforeSwap(event) {
   }
 }
 
+/* The panel slides in at the click, before the server has answered; what comes fills it. */
+function onAsked(event) {
+  const panel = document.getElementById("panel");
+  if (event.detail.target?.id !== "panel-body" || panel.open) return;
+  document.getElementById("panel-body").innerHTML =
+    '<div class="panel panel-waiting" aria-busy="true"><div class="panel-head"><i></i></div><div class="panel-body"><i></i><i></i><i></i><i></i></div></div>';
+  openDialog(panel);
+}
+
+function onFilled(event) {
+  if (event.detail.target.id !== "panel-body") return;
+  const panel = document.getElementById("panel");
+  openDialog(panel);
+  // What had the focus went with the content it was in: keep the same control chosen, or else start at the confirmation.
+  if (panel.contains(document.activeElement) && document.activeElement !== panel) return;
+  (panel.querySelector("[autofocus]") ?? panel.querySelector(".panel-confirm") ?? panel.querySelector("[data-closes]"))?.focus();
+}
+
+function closeWhenNothingCame() {
+  const panel = document.getElementById("panel");
+  if (panel?.querySelector(".panel-waiting")) panel.close();
+}
+
 function onFailed(event) {
+  closeWhenNothingCame();
   const status = event.detail.xhr.status;
   if (event.detail.requestConfig?.triggeringEvent?.type === "live") return; // live.js shows that with its dot
   toast(status === 401 ? say("signed_out") : say("failed", { status }), "error");
@@ -73,9 +97,11 @@ export function start() {
   document.addEventListener("click", onClick);
   document.addEventListener("keydown", onEscape);
   document.addEventListener("htmx:beforeSwap", onBeforeSwap);
-  document.addEventListener("htmx:afterSwap", (event) => event.detail.target.id === "panel-body" && openDialog(panel));
+  document.addEventListener("htmx:beforeRequest", onAsked);
+  document.addEventListener("htmx:afterSettle", onFilled);
   document.addEventListener("htmx:responseError", onFailed);
   document.addEventListener("htmx:sendError", (event) => {
+    closeWhenNothingCame();
     if (event.detail.requestConfig?.triggeringEvent?.type !== "live") toast(say("unreachable"), "error");
   });
   // The server may ask for a note or for closing the panel: HX-Trigger: {"toast": {"text", "tone"}, "closePanel": true}
