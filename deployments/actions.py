@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 from django.db import IntegrityError, transaction
-from django.db.models import Max
+from django.db.models import F, Max
 from django.db.models.functions import Now
+from django.utils import timezone
 
 from builds.models import Version
 from clusters.models import Machine
@@ -17,6 +19,7 @@ from fangduoduo_release.audit import trail
 from fangduoduo_release.common import events, runs
 from fangduoduo_release.common.actor import name_of, user_or_none
 from fangduoduo_release.common.errors import Conflict, Denied, Invalid
+from fangduoduo_release.common.models import Event
 from fangduoduo_release.common.queue import ring
 from fangduoduo_release.common.sentence import S
 from fangduoduo_release.common.settling import settle
@@ -96,12 +99,14 @@ def start_deployment(
         raise Conflict(S("The project is archived; restore it before deploying."), code="archived")
     if strategy not in Deployment.Strategy.values:
         raise Invalid(S("There is no strategy “%(strategy)s” here.", strategy=strategy), fields={"strategy": []})
-    service = ensure_service(project, machine)
-    _refuse_second(service)
-    choice = plans.choose(service, action, version=version, replicas=replicas)
+    draft = draft_service(project, machine)
+    _refuse_second(draft)
+    choice = plans.choose(draft, action, version=version, replicas=replicas)
+    service = draft if draft.pk else ensure_service(project, machine)  # a refused wish takes no stable port
     facts = plans.preview(service, choice)
     try:
         with transaction.atomic():
+            _refuse_stale(service)
             deployment = _create(actor, service, choice, facts, strategy, reason[:MAX_REASON])
     except IntegrityError as error:
         raise _already_active(service) from error
@@ -151,8 +156,18 @@ def _create(
     return deployment
 
 
+def _refuse_stale(service: Service) -> None:
+    """What was chosen and previewed must still be true: a change that ended meanwhile must not be undone unseen."""
+    now = Service.objects.select_for_update().get(pk=service.pk)
+    if now.last_deployment_id != service.last_deployment_id:
+        raise Conflict(
+            S("%(service)s was changed by somebody else a moment ago; look again.", service=str(service)),
+            code="changed_meanwhile",
+        )
+
+
 def _refuse_second(service: Service) -> None:
-    if service.deployments.filter(state__in=Deployment.STATES.active).exists():
+    if service.pk and service.deployments.filter(state__in=Deployment.STATES.active).exists():
         raise _already_active(service)
 
 
@@ -188,13 +203,20 @@ def pause_deployment(*, actor: Any, deployment: Deployment, paused: bool) -> Non
     with transaction.atomic():
         # A compare-and-set from a door: the engine sees the new state at its next look.
         moved = Deployment.objects.filter(pk=deployment.pk, state=source, cancel_requested_at=None)
-        if not moved.update(state=target):
+        longer = {} if paused else {"deadline_at": F("deadline_at") + _rested(deployment)}
+        if not moved.update(state=target, **longer):
             raise Conflict(S("It is not %(state)s now.", state=source), code="illegal_move")
         word = S("Paused by %(who)s.", who=name_of(actor)) if paused else S("Resumed by %(who)s.", who=name_of(actor))
         events.record(deployment, "state", word, state=target)
         trail.record(actor, "deployment.pause" if paused else "deployment.resume", deployment)
         runs.poke(deployment)
         ring("deployment", deployment.pk)
+
+
+def _rested(deployment: Deployment) -> timedelta:
+    """How long it has been paused: time that its deadline does not count."""
+    paused = Event.objects.filter(topic=deployment.topic, kind="state", data__state="paused").order_by("-seq").first()
+    return max(timedelta(0), timezone.now() - paused.at) if paused else timedelta(0)
 
 
 def settle_for_ops(*, actor: Any, run: Deployment, retry: bool) -> None:

@@ -22,6 +22,7 @@ from projects.models import Project, SpecRevision
 from projects.sources import source_of
 
 MAX_COMMITS = 50
+LOOK_BACK = 200  # deployments that a list of targets is made from; a version that is named is found however old
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,8 +85,8 @@ def _deploy(service: Service, version: Version | None, replicas: int | None) -> 
     return Choice(Deployment.Action.DEPLOY, chosen, spec, count, service.restart_nonce)
 
 
-def rollback_targets(service: Service) -> list[Deployment]:
-    """The last good deployment of each other version that ran here, newest first."""
+def rollback_targets(service: Service, version: Version | None = None) -> list[Deployment]:
+    """The last good deployment of each other version that ran here (or of that one only), newest first."""
     if service.pk is None:
         return []
     done = (
@@ -93,18 +94,18 @@ def rollback_targets(service: Service) -> list[Deployment]:
         .exclude(version=None)
         .exclude(version=service.version_id)
         .select_related("version", "version__build", "spec_revision", "started_by")
-        .order_by("-id")[:200]
+        .order_by("-id")
     )
+    if version is not None:
+        done = done.filter(version=version)
     found: dict[int, Deployment] = {}
-    for deployment in done:
+    for deployment in done[:LOOK_BACK]:
         found.setdefault(deployment.version_id or 0, deployment)
     return list(found.values())
 
 
 def _rollback(service: Service, version: Version | None) -> Choice:
-    targets = rollback_targets(service)
-    if version is not None:
-        targets = [t for t in targets if t.version_id == version.pk]
+    targets = rollback_targets(service, version)
     if not targets:
         if version is not None and version.pk == service.version_id:
             raise Conflict(S("Version #%(number)s is what runs here now.", number=version.number), code="same_version")
