@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from benchmarks.scale.fill import DEEP, Filled
+from benchmarks.scale.filled import DEEP, Filled
 
 ADMIN = (
     "builds/build",

@@ -7,12 +7,11 @@ grows with `projects`; machines and what one person started in a project do not.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from django.conf import settings
 from django.contrib.auth.models import Group, Permission
 from django.utils import timezone
 
+from benchmarks.scale.filled import DEEP, Filled, Shape
 from benchmarks.scale.rows import expression, insert, run
 from builds.logs.store import LogWriter
 from builds.models import Artifact, Build, InputRequest, PipelineRevision, Stage, TestResult, Version
@@ -27,42 +26,8 @@ from projects.models import MachineGrant, Project, ProjectUserObjectPermission, 
 MACHINES = 12
 OTHERS = 200  # people beside dev and ops
 MEMBERS = 8  # of these, in each project
-DEEP = "deep"
 EVENTS = 7  # of each build and each deployment
 RUNNING = 20
-
-
-@dataclass(frozen=True, slots=True)
-class Shape:
-    """How much. `dev_in` is of how many projects dev is a member."""
-
-    projects: int
-    builds: int  # of an ordinary project
-    deep_builds: int
-    deployments: int  # of an ordinary service
-    deep_deployments: int
-    dev_in: int = 50
-
-
-SHAPES = {
-    "full": Shape(projects=500, builds=225, deep_builds=12_725, deployments=9, deep_deployments=2_000),
-    "tenth": Shape(projects=50, builds=225, deep_builds=1_475, deployments=9, deep_deployments=200),
-}
-
-
-@dataclass(frozen=True, slots=True)
-class Filled:
-    """What a visitor needs to know: ids of the deep project's newest, and how many rows there are."""
-
-    build: int
-    running: int
-    version: int
-    service: int
-    deployment: int
-    moving: int
-    commit: str
-    machine: str
-    counts: dict[str, int]
 
 
 def fill(shape: Shape, log_lines: int = 5_000) -> Filled:
@@ -127,7 +92,11 @@ def members(shape: Shape, dev: User) -> None:
     ).values_list("pk", flat=True)
     RoleGrant.objects.bulk_create(RoleGrant(project_id=p, user_id=u, role=Role.DEVELOPER) for p, u in pairs)
     ProjectUserObjectPermission.objects.bulk_create(
-        [ProjectUserObjectPermission(content_object_id=p, user_id=u, permission_id=r) for p, u in pairs for r in rights],
+        [
+            ProjectUserObjectPermission(content_object_id=p, user_id=u, permission_id=r)
+            for p, u in pairs
+            for r in rights
+        ],
         batch_size=5_000,
     )
 
@@ -149,6 +118,7 @@ def builds(shape: Shape, dev: User) -> None:
             "commit_sha": expression("sha1"),
             "started_by": f"{dev.pk} + CASE WHEN (s.n + p.id) % 20 = 0 THEN 0 ELSE 1 + (s.n + p.id) % {OTHERS} END",
         },
+        series=shape.deep_builds,
         trigger="push",
         commit_subject="Let the list be read page by page",
         commit_author="Ann",
@@ -203,8 +173,9 @@ def services() -> None:
     )
     insert(
         Instance,
-        "deployments_service v JOIN series s ON s.n <= 2",
+        "deployments_service v CROSS JOIN series s",
         {"service": "v.id", "name": "'i-' || s.n"},
+        series=2,
         state="running",
         ready=True,
         started_at=timezone.now(),
@@ -228,6 +199,7 @@ def deployments(shape: Shape) -> None:
             "previous_version": f"({of_project} >= s.n ORDER BY w.number LIMIT 1)",
             "spec_revision": "v.spec_revision_id",
         },
+        series=shape.deep_deployments,
         replicas=2,
         ready=2,
         total=2,
@@ -245,8 +217,9 @@ def events() -> None:
     for topic in ("build", "deployment"):
         insert(
             Event,
-            f"{topic}s_{topic} r JOIN series s ON s.n <= {EVENTS} ORDER BY r.id",
+            f"{topic}s_{topic} r CROSS JOIN series s ORDER BY r.id",
             {"topic": f"'{topic}s/' || r.id", "seq": "s.n"},
+            series=EVENTS,
             at=timezone.now(),
             kind="state",
             text="Succeeded",
@@ -263,7 +236,8 @@ def details(deep: Project, machine: Machine, log_lines: int) -> Filled:
     Build.objects.filter(pk=running.pk).update(state="running", finished_at=None)
     for each in (build, running):
         Stage.objects.bulk_create(
-            Stage(build=each, ident=f"s{n}", name=f"Stage {n}", order=n, state="succeeded", **_times()) for n in range(12)
+            Stage(build=each, ident=f"s{n}", name=f"Stage {n}", order=n, state="succeeded", **_times())
+            for n in range(12)
         )
         TestResult.objects.bulk_create(
             TestResult(build=each, suite=f"suite{n % 9}", name=f"test {n}", state="passed") for n in range(302)
@@ -273,7 +247,9 @@ def details(deep: Project, machine: Machine, log_lines: int) -> Filled:
         )
         writer = LogWriter(each.pk)
         for n in range(log_lines):
-            writer.append(b"gcc -O2 -Wall -Iinclude -c src/module_%03d.c -o build/module_%03d.o\n" % (n, n), stage=f"s{n % 12}")
+            writer.append(
+                b"gcc -O2 -Wall -Iinclude -c src/module_%03d.c -o build/module_%03d.o\n" % (n, n), stage=f"s{n % 12}"
+            )
         writer.finish() if each is build else writer.close()
     InputRequest.objects.create(build=running, ident="ask", message="Go on?")
     service = Service.objects.filter(project=deep).order_by("pk")[0]
@@ -299,4 +275,3 @@ def details(deep: Project, machine: Machine, log_lines: int) -> Filled:
 
 def _times() -> dict[str, object]:
     return {"started_at": timezone.now(), "finished_at": timezone.now()}
-

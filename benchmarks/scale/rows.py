@@ -14,11 +14,11 @@ def expression(name: str) -> str:
     return {"uuid": "gen_random_uuid()", "sha1": "substr(md5(random()::text) || md5(random()::text), 1, 40)"}[name]
 
 
-def insert(model: type[models.Model], source: str, columns: dict[str, str], **values: Any) -> int:
+def insert(model: type[models.Model], source: str, columns: dict[str, str], series: int = 1, **values: Any) -> int:
     """Insert a row per row of `source` (what follows FROM); the number of rows.
 
-    `columns` maps fields to SQL over the source, `values` to constants; all other fields get their defaults. `series(n)`
-    may be named in the source: 1, 2, 3… up to 20,000.
+    `columns` maps fields to SQL over the source, `values` to constants; all other fields get their defaults. The
+    source may name a table `series` with the numbers 1 to `series` as n.
     """
     names, taken, parameters = [], [], []
     for field in model._meta.concrete_fields:
@@ -32,8 +32,8 @@ def insert(model: type[models.Model], source: str, columns: dict[str, str], **va
             given = "" if given is None and not field.null else given
             taken.append("%s")
             parameters.append(field.get_db_prep_save(given, connection))
-    series = "WITH RECURSIVE series(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM series WHERE n < 20000) "
-    statement = f"{series if 'series' in source else ''}INSERT INTO {model._meta.db_table} ({', '.join(names)}) SELECT "
+    numbers = f"WITH RECURSIVE series(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM series WHERE n < {series:d})"
+    statement = f"{numbers} INSERT INTO {model._meta.db_table} ({', '.join(names)}) SELECT "
     with connection.cursor() as cursor:
         cursor.execute(f"{statement}{', '.join(taken)} FROM {source.replace('%', '%%')}", parameters)
         return int(cursor.rowcount)

@@ -82,9 +82,31 @@ def postgres(scratch: Path) -> Iterator[str]:
         for above in (data, *data.parents[: len(data.parents) - 2]):
             above.chmod(0o755)
         shutil.chown(data, "postgres")
-    init = [*become, folder / "initdb", "-D", data / "db", "-U", "fdd", "-A", "trust", "--no-sync", "-E", "UTF8", "--locale=C.UTF-8"]
+    init = [
+        *become,
+        folder / "initdb",
+        "-D",
+        data / "db",
+        "-U",
+        "fdd",
+        "-A",
+        "trust",
+        "--no-sync",
+        "-E",
+        "UTF8",
+        "--locale=C.UTF-8",
+    ]
     subprocess.run(init, cwd=data, stdout=subprocess.DEVNULL, check=True, timeout=300)
-    options = ["-c", "listen_addresses=127.0.0.1", "-c", "fsync=off", "-c", "synchronous_commit=off", "-c", "full_page_writes=off"]
+    options = [
+        "-c",
+        "listen_addresses=127.0.0.1",
+        "-c",
+        "fsync=off",
+        "-c",
+        "synchronous_commit=off",
+        "-c",
+        "full_page_writes=off",
+    ]
     command = [*become, folder / "postgres", "-D", data / "db", "-p", str(port), "-k", data, *options]
     with (scratch / "postgres.log").open("wb") as output:
         server = subprocess.Popen(command, cwd=data, stdout=output, stderr=output)
