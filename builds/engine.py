@@ -16,6 +16,7 @@ from django.db.models.functions import Now
 from builds import pipelines
 from builds.agents import client
 from builds.drivers.builder.embedded.orphans import kill_build
+from builds.drivers.builder.embedded.stage_report import stage_id
 from builds.jenkinsfile import parse, stage_tree
 from builds.logs import seal
 from builds.models import Build, InputRequest, Stage
@@ -116,7 +117,7 @@ def _lay_out_stages(build: Build, nodes: Any) -> None:
     rows: list[Stage] = []
 
     def walk(node: Any, parent: str) -> None:
-        ident = "/".join(node.path)[:80]
+        ident = stage_id(node.path)
         rows.append(
             Stage(build=build, ident=ident, parent=parent, name=node.name[:200], kind=node.kind, order=len(rows))
         )

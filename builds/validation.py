@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from builds.drivers.builder.embedded.stage_report import stage_id
 from builds.jenkinsfile import StageNode, parse, stage_tree, validate
 from builds.jenkinsfile.groovy.nodes import Expression, ListLiteral, Literal
 from builds.jenkinsfile.model import Parameter, Problem
@@ -29,7 +30,7 @@ def _problem(problem: Problem) -> dict[str, Any]:
 
 def _stage(node: StageNode) -> dict[str, Any]:
     return {
-        "ident": "/".join(node.path)[:80],
+        "ident": stage_id(node.path),
         "name": node.name,
         "kind": node.kind,
         "state": "pending",
