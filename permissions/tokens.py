@@ -28,13 +28,15 @@ def user_of_basic(header: str) -> User | None:
         name, _, password = base64.b64decode(encoded.strip(), validate=True).decode().partition(":")
     except (binascii.Error, UnicodeDecodeError):
         return None
+    if "\x00" in name + password:
+        return None
     for text in (password, name):
         if text.startswith(ApiToken.MARK):
             token = ApiToken.find(text)
             if token is not None:
                 used(token)
             return token.user if token else None
-    if not password or "\x00" in name + password:
+    if not password:
         return None
     user = authenticate(None, username=name, password=password)
     return user if isinstance(user, User) else None

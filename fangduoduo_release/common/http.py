@@ -22,6 +22,7 @@ from .sentence import S, Sentence
 
 logger = logging.getLogger(__name__)
 GetResponse = Callable[[HttpRequest], HttpResponse]
+FORMS = frozenset({"application/x-www-form-urlencoded", "multipart/form-data"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +40,10 @@ current_request: ContextVar[RequestFacts] = ContextVar("current_request", defaul
 def say(sentence: Sentence) -> str:
     """The sentence in the reader's language."""
     text = _(sentence.msgid) if sentence.msgid else ""
-    return text % dict(sentence.params) if sentence.params else text
+    try:
+        return text % dict(sentence.params) if sentence.params else text
+    except (KeyError, TypeError, ValueError):  # a stored or translated text with a stray "%": readable beats a 500
+        return text
 
 
 def problem(error: AppError) -> dict[str, Any]:
@@ -101,6 +105,14 @@ class AppErrorMiddleware:
         if "\x00" in request.path or "%00" in request.META.get("QUERY_STRING", ""):
             raise BadRequest("NUL in an address")  # PostgreSQL would break on it, deep inside a view
         return self.get_response(request)
+
+    def process_view(self, request: HttpRequest, view: Any, args: Any, kwargs: dict[str, Any]) -> HttpResponse | None:
+        """Text with NUL means nothing to anybody here, and PostgreSQL would answer it with an error of its own."""
+        given = [request.GET, request.POST] if request.content_type in FORMS else [request.GET]
+        texts = [text for one in given for name, values in one.lists() for text in (name, *values)]
+        if any("\x00" in str(text) for text in (*texts, *kwargs.values())):
+            return refusal(request, AppError(S("Text must not contain NUL characters."), code="bad_request"))
+        return None
 
     def process_exception(self, request: HttpRequest, error: Exception) -> HttpResponse | None:
         if isinstance(error, AppError):
