@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 from channels.db import database_sync_to_async
 from django.conf import settings
 
-from fangduoduo_release.common.errors import Conflict, NotFound
+from fangduoduo_release.common.errors import AppError, Conflict, NotFound
 from fangduoduo_release.common.sentence import S
 from permissions import policy
 from permissions.tokens import user_of_basic
@@ -20,6 +21,7 @@ from projects.git_http.pushes import RefUpdate, pending
 from projects.models import Project
 from projects.sources import source_of
 
+logger = logging.getLogger(__name__)
 SPOOL = Path(settings.REPOSITORIES_ROOT) / ".spool"
 
 
@@ -52,11 +54,16 @@ def _on_push(slug: str, actor: Any, updates: Sequence[RefUpdate]) -> None:
 
 def take_spooled() -> int:
     """Pushes whose web process died before it told us; returns how many there were."""
-    notes = pending(SPOOL)
-    for note in notes:
-        _on_push(note.slug, note.actor, note.updates)
+    taken = 0
+    for note in pending(SPOOL):
+        try:
+            _on_push(note.slug, note.actor, note.updates)
+        except AppError as error:  # this one is tried again; the others need not wait for it
+            logger.warning("cannot take over a push to %s: %s", note.slug, error)
+            continue
         note.settle()
-    return len(notes)
+        taken += 1
+    return taken
 
 
 authenticate = database_sync_to_async(_authenticate, thread_sensitive=False)

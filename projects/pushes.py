@@ -14,16 +14,26 @@ from django.db import transaction
 from fangduoduo_release.common import inbox
 from fangduoduo_release.common.errors import AppError
 from fangduoduo_release.common.models import InboxItem
+from fangduoduo_release.common.storable import storable
 from projects.drivers.source.base import ZERO, PushEvent
 from projects.models import BranchTip, Project
 from projects.sources import source_of
 
 logger = logging.getLogger(__name__)
 KIND = "push"
+MAX_REF = 250
+
+
+def followed(ref: str) -> bool:
+    """Whether a ref's moves can be kept: git allows names that no text column takes (any bytes, any length)."""
+    return len(ref) <= MAX_REF and storable(ref) == ref
 
 
 def notice(project: Project, event: PushEvent) -> InboxItem | None:
-    """Take one move of a ref; None when it was known already."""
+    """Take one move of a ref; None when it was known already or has a name we do not follow."""
+    if not followed(event.ref):
+        logger.warning("%s: a ref with a name of %s characters is not followed", project.slug, len(event.ref))
+        return None
     with transaction.atomic():
         tip, created = BranchTip.objects.select_for_update().get_or_create(
             project=project, ref=event.ref, defaults={"sha": event.new, "moves": 1}
@@ -98,5 +108,6 @@ def compare(project: Project) -> int:
 def remember(project: Project, tips: Mapping[str, str]) -> None:
     """Take tips as they are, so that only what moves from now on counts as a push."""
     BranchTip.objects.bulk_create(
-        [BranchTip(project=project, ref=ref, sha=sha) for ref, sha in tips.items()], ignore_conflicts=True
+        [BranchTip(project=project, ref=ref, sha=sha) for ref, sha in tips.items() if followed(ref)],
+        ignore_conflicts=True,
     )
