@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from django.conf import settings
-from django.db import transaction
 
 from clusters.drivers.runtime.spec import ServiceSpec
 from fangduoduo_release.common.actor import name_of
+from fangduoduo_release.common.errors import Invalid
+from fangduoduo_release.common.sentence import S
 from projects.models import Project, SpecRevision
 
 EMPTY: dict[str, Any] = {
@@ -46,9 +47,14 @@ def store(actor: Any, project: Project, data: Mapping[str, Any]) -> SpecRevision
     Raises Invalid with every broken field.
     """
     plain = {name: value for name, value in data.items() if name != "secrets"}
+    given = data.get("secrets") or {}
+    if not isinstance(given, Mapping):
+        sentence = S("“%(field)s” must map names to text.", field="secrets")
+        raise Invalid(sentence, code="bad_spec", fields={"secrets": [sentence]})
+    Project.objects.select_for_update().get(pk=project.pk)  # what follows builds on the newest revision
     previous = latest(project)
     secrets = dict(previous.secrets or {}) if previous else {}
-    for name, value in (data.get("secrets") or {}).items():
+    for name, value in given.items():
         if value is None:
             secrets.pop(name, None)
         else:
@@ -57,17 +63,14 @@ def store(actor: Any, project: Project, data: Mapping[str, Any]) -> SpecRevision
     sha256 = fingerprint(plain, secrets)
     if previous is not None and previous.sha256 == sha256:
         return previous
-    with transaction.atomic():
-        Project.objects.select_for_update().get(pk=project.pk)
-        last = latest(project)
-        return SpecRevision.objects.create(
-            project=project,
-            number=(last.number if last else 0) + 1,
-            spec=plain,
-            secrets=secrets,
-            sha256=sha256,
-            author=name_of(actor),
-        )
+    return SpecRevision.objects.create(
+        project=project,
+        number=(previous.number if previous else 0) + 1,
+        spec=plain,
+        secrets=secrets,
+        sha256=sha256,
+        author=name_of(actor),
+    )
 
 
 def fingerprint(plain: Mapping[str, Any], secrets: Mapping[str, str]) -> str:
