@@ -133,6 +133,7 @@ class Settings(Page):
         return self.show(request, project, member_form=form)
 
     def remove_member(self, request: HttpRequest, project: Project) -> HttpResponse:
+        policy.require(self.actor, "own_project", project)  # before we say who there is
         user = User.objects.filter(username=request.POST.get("user", "")).first()
         if user is None:
             raise Invalid(S("There is nobody called “%(name)s”.", name=request.POST.get("user", "")))
