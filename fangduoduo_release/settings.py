@@ -38,18 +38,22 @@ def env_list(name: str, default: str = "") -> list[str]:
 
 
 def local_secret(name: str, make: object) -> str:
-    """A secret kept in VAR/secrets, made once; only for FDD_ENV=local. Written by exclusive create, so two starts agree."""
+    """A secret kept in VAR/secrets, made once; only for FDD_ENV=local. It appears whole or not at all, and two starts
+    at once agree on one."""
     folder = VAR / "secrets"
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     path = folder / name
-    try:
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except FileExistsError:
-        return path.read_text().strip()
-    value = make()  # type: ignore[operator]
-    with os.fdopen(descriptor, "w") as file:
-        file.write(value)
-    return str(value)
+    if not path.exists():
+        new = folder / f".{name}.{os.getpid()}.{secrets.token_hex(4)}"
+        with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+            file.write(make())  # type: ignore[operator]
+        try:
+            os.link(new, path)
+        except FileExistsError:
+            pass  # the other start was first: its secret is the one
+        finally:
+            new.unlink()
+    return path.read_text().strip()
 
 
 SECRET_KEY = os.environ.get("SECRET_KEY") or (
