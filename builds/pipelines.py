@@ -34,9 +34,12 @@ def text_at(project: Project, ref: str) -> str:
             code="no_pipeline",
         ) from error
     try:
-        return content.data.decode("utf-8-sig")
+        text = content.data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise Invalid(S("The Jenkinsfile is not UTF-8 text."), code="bad_pipeline") from error
+    if "\0" in text:
+        raise Invalid(S("The Jenkinsfile holds NUL characters; it is not text."), code="bad_pipeline")
+    return text
 
 
 def revision_for(project: Project, commit: str) -> PipelineRevision:

@@ -19,6 +19,7 @@ from django.core.files.storage import default_storage
 from builds.models import Artifact, Build, Version
 from fangduoduo_release.common.errors import Invalid
 from fangduoduo_release.common.sentence import S
+from fangduoduo_release.common.storable import storable
 
 RELEASE_FILE = "release.json"
 MAX_RELEASE_BYTES = 64 * 1024
@@ -61,7 +62,7 @@ def release_facts(folder: Path) -> dict[str, Any]:
         not isinstance(facts.get(k, ""), str) for k in ("image", "digest", "archive", "notes")
     ):
         raise Invalid(bad)
-    return facts
+    return {name: storable(value) for name, value in facts.items()}
 
 
 def make_archive(build: Build, folder: Path, facts: dict[str, Any]) -> tuple[str, int]:

@@ -14,7 +14,7 @@ import time
 from typing import Any
 
 from django.conf import settings
-from django.db import DatabaseError, connections, transaction
+from django.db import DatabaseError, InterfaceError, connections, transaction
 
 from builds import versions
 from builds.agents import specs
@@ -52,6 +52,9 @@ def run(pk: int, fence: int, slot: int) -> int:
     try:
         _begin(build, slot)
         _Agent(build, slot, stop).run()
+    except AppError as error:  # before the first step: a repository that cannot be reached, a secret that cannot be read
+        sentence, code = error.sentence, error.code
+        through_outages(lambda: runs.fail(build, sentence, code=code))
     except LostClaim:
         logger.warning("build %s belongs to somebody else now; leaving it", build.pk)
         return 3
@@ -132,7 +135,7 @@ class _Agent:
                 self.lost = True
                 self.stop.drop()
                 return
-            except DatabaseError:
+            except (DatabaseError, InterfaceError):
                 logger.warning("the database is away; build %s goes on", self.build.pk)
                 connections.close_all()
         connections.close_all()
@@ -163,7 +166,7 @@ class _Agent:
             through_outages(lambda: versions.store_artifacts(self.build, self.folder))
             if state == "succeeded":
                 facts = versions.release_facts(self.folder)
-                archive = versions.make_archive(self.build, self.folder, facts)
+                archive = through_outages(lambda: versions.make_archive(self.build, self.folder, facts))
         except AppError as error:
             state, sentence = "failed", error.sentence
         except OSError as error:
@@ -178,11 +181,11 @@ class _Agent:
         self, state: str, sentence: Sentence | None, evidence: str, facts: dict[str, Any], archive: tuple[str, int]
     ) -> None:
         with transaction.atomic():
-            if state == "succeeded":
-                versions.make_version(self.build, facts, archive)
             self.build.refresh_from_db(fields=["state"])
             if self.build.is_final:
-                return
+                return  # ended here before the answer was lost, or by somebody else: then it leaves no version
+            if state == "succeeded":
+                versions.make_version(self.build, facts, archive)
             words = sentence or events.NOTHING
             error = (
                 {"code": f"build_{state}", "sentence": words.as_json(), "evidence": evidence[-20_000:]}
@@ -199,7 +202,7 @@ def _wake_next() -> None:
         if waiting is not None:
             runs.poke(waiting)
             ring("build", waiting.pk)
-    except DatabaseError:
+    except (DatabaseError, InterfaceError):
         logger.warning("could not wake the next build; the sweeper will")
 
 

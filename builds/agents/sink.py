@@ -24,6 +24,7 @@ from fangduoduo_release.common import events
 from fangduoduo_release.common.outages import through_outages
 from fangduoduo_release.common.runs import LostClaim
 from fangduoduo_release.common.sentence import S
+from fangduoduo_release.common.storable import storable
 
 logger = logging.getLogger(__name__)
 STAGE_STATES = {"paused": "waiting"}
@@ -49,7 +50,7 @@ class DatabaseSink:
             self._order += 1
             changes = {
                 "parent": update.parent or "",
-                "name": update.name[:200],
+                "name": storable(update.name[:200]),
                 "kind": update.kind,
                 "state": STAGE_STATES.get(update.state, update.state),
                 "started_at": update.started_at,
@@ -73,8 +74,8 @@ class DatabaseSink:
                 ident=request.id,
                 defaults={
                     "stage": request.stage or "",
-                    "message": request.message[:500],
-                    "ok_label": request.ok[:80],
+                    "message": storable(request.message[:500]),
+                    "ok_label": storable(request.ok[:80]),
                     "submitters": list(request.submitters),
                     "parameters": [
                         {
@@ -109,12 +110,12 @@ class DatabaseSink:
                 [
                     TestResult(
                         build=self.build,
-                        suite=case.suite[:300],
-                        name=case.name[:300],
+                        suite=storable(case.suite[:300]),
+                        name=storable(case.name[:300]),
                         state=case.state,
                         duration_ms=int(case.seconds * 1000),
-                        message=case.text.partition("\n")[0][:1000],
-                        details=case.text,
+                        message=storable(case.text.partition("\n")[0][:1000]),
+                        details=storable(case.text),
                     )
                     for case in report.cases[: max(0, MAX_LISTED_TESTS - listed)]
                 ],
