@@ -52,20 +52,35 @@ def clear_old() -> int:
     old = (
         Version.objects.filter(removed_at=None, created_at__lt=before)
         .filter(wanted_by=None, deployments=None, replaced_by=None)  # never ran: nothing can roll back to it
-        .order_by("id")[:BATCH]
+        .order_by("id")
+        .values_list("pk", "project", "number")
     )
-    cleared = 0
-    for version in old:
-        newest = version.project.versions.order_by("-number").values_list("number", flat=True)[
-            : settings.RETENTION["keep"]
-        ]
-        if version.number in set(newest):
-            continue
-        Version.objects.filter(pk=version.pk).update(removed_at=timezone.now())
-        _drop_archive(version)
-        _drop_artifacts(version.build)
-        cleared += 1
-    return cleared
+    oldest_kept: dict[int, int] = {}
+    chosen: list[int] = []
+    for pk, project, number in old.iterator():
+        if project not in oldest_kept:
+            oldest_kept[project] = _oldest_kept(project)
+        if number < oldest_kept[project]:
+            chosen.append(pk)
+        if len(chosen) == BATCH:
+            break
+    return sum(_clear(version) for version in Version.objects.filter(pk__in=chosen).select_related("build"))
+
+
+def _oldest_kept(project: int) -> int:
+    """The number from which on a project's versions are kept whatever their age."""
+    numbers = Version.objects.filter(project=project).order_by("-number").values_list("number", flat=True)
+    return min(numbers[: settings.RETENTION["keep"]], default=0)
+
+
+def _clear(version: Version) -> bool:
+    """Give up the version's files, unless somebody chose it for a deployment in this moment."""
+    unused = Version.objects.filter(pk=version.pk, wanted_by=None, deployments=None, replaced_by=None)
+    if not unused.update(removed_at=timezone.now()):
+        return False
+    _drop_archive(version)
+    _drop_artifacts(version.build)
+    return True
 
 
 def _drop_archive(version: Version) -> None:
@@ -93,3 +108,6 @@ def _clear_workspaces() -> None:
     for folder in [*root.iterdir(), *(root / "artifacts").glob("*")]:
         if folder.name != "artifacts" and folder.name not in active and folder.stat().st_mtime < hour_ago:
             shutil.rmtree(folder, ignore_errors=True)
+    for packed in (root / "artifacts").glob("*.tar.gz"):  # of an agent that was killed while it packed
+        if packed.name.removesuffix(".tar.gz") not in active:
+            packed.unlink(missing_ok=True)
