@@ -45,10 +45,10 @@ def clear_releases() -> int:
 
 def end_orphans() -> int:
     """End processes that belong to no service we know; returns how many."""
-    known = [ServiceRef(str(key)) for key in Service.objects.values_list("key", flat=True)]
     killed = 0
     for cluster in Cluster.objects.filter(kind="local")[:1]:
         runtime = runtime_of(cluster)
         runtime.ensure()
+        known = [ServiceRef(str(key)) for key in Service.objects.values_list("key", flat=True)]
         killed += len(runtime.reconcile(known).killed)
     return killed

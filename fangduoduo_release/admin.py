@@ -102,3 +102,7 @@ class ConnectionAdmin(PortalAdmin):
 
     def delete_model(self, request: HttpRequest, obj: Connection) -> None:
         cluster_actions.delete_connection(actor=request.user, connection=obj)
+
+    def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Connection]) -> None:
+        for row in queryset:  # Django's own way would pass the action by
+            self.delete_model(request, row)
