@@ -92,19 +92,26 @@ def install(kind: str) -> None:
         return
     say(f"Installing packages from {lists[-1].name} (the first time takes a minute or two)")
     pip = [str(PYTHON), "-m", "pip", "--disable-pip-version-check", "--no-input"]
-    command = [*pip, "install", "--quiet", "-r", str(lists[-1])]
+    command = [*pip, "install", "-qq", "-r", str(lists[-1])]
     if subprocess.run(command, timeout=PIP_TIMEOUT_S, check=False, cwd=ROOT).returncode:
         raise stop("The packages could not be installed; pip's reason stands above. Is the package index reachable?")
     stamp.write_text(wanted)
 
 
-def step(script: str, *arguments: str, failed: str) -> None:
-    """Run one of our own scripts in the environment. They keep their own stamps."""
-    if not (ROOT / "scripts" / script).is_file():
-        return
+def step(script: str, *arguments: str, failed: str, rest: Path | None = None) -> None:
+    """Run one of our own scripts in the environment; they keep their own stamps.
+
+    `rest`: what a run that was interrupted may have left half-done; it is removed before a second and last attempt.
+    """
     command = [str(PYTHON), str(ROOT / "scripts" / script), *arguments]
-    if subprocess.run(command, timeout=STEP_TIMEOUT_S, check=False, cwd=ROOT).returncode:
-        raise stop(failed)
+    if not subprocess.run(command, timeout=STEP_TIMEOUT_S, check=False, cwd=ROOT).returncode:
+        return
+    if rest is not None and rest.exists():
+        say(f"That failed; trying once more without what is in {rest.name}")
+        shutil.rmtree(rest, ignore_errors=True)
+        if not subprocess.run(command, timeout=STEP_TIMEOUT_S, check=False, cwd=ROOT).returncode:
+            return
+    raise stop(failed)
 
 
 def main(arguments: list[str]) -> int:
@@ -116,6 +123,7 @@ def main(arguments: list[str]) -> int:
     install(kind)
     step(
         "assets.py",
+        rest=ROOT / "node_modules",
         failed="The browser files could not be fetched; the reason stands above. Is npm's registry reachable?",
     )
     step("messages.py", "compile", failed="The translations could not be compiled; the reason stands above.")
