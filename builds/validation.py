@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
 from builds.drivers.builder.embedded.stage_report import stage_id
 from builds.jenkinsfile import StageNode, parse, stage_tree, validate
 from builds.jenkinsfile.groovy.nodes import Expression, ListLiteral, Literal
 from builds.jenkinsfile.model import Parameter, Problem
+from builds.models import Build
 from fangduoduo_release.common.http import say
+
+MASKED = "••••"
+NONE: frozenset[str] = frozenset()
 
 
 def judged(text: str) -> dict[str, Any]:
@@ -42,6 +47,21 @@ def parameters_of(text: str) -> list[dict[str, Any]]:
     """The pipeline's parameters as a form needs them: name, type, default, choices, description."""
     pipeline = parse(text).pipeline
     return [_parameter(p) for p in pipeline.parameters] if pipeline else []
+
+
+@lru_cache(maxsize=256)
+def secret_parameters(text: str) -> frozenset[str]:
+    """Names of the parameters that this pipeline declares as passwords."""
+    return frozenset(p["name"] for p in parameters_of(text) if p["type"] == "password") if "password" in text else NONE
+
+
+def shown_parameters(build: Build) -> dict[str, Any]:
+    """What the build was started with, for everybody who may see it. Until its pipeline is known, names alone: which of
+    the values is a password is written there."""
+    if build.pipeline is None:
+        return dict.fromkeys(build.parameters, MASKED)
+    hidden = secret_parameters(build.pipeline.text)
+    return {name: MASKED if name in hidden else value for name, value in build.parameters.items()}
 
 
 def _parameter(parameter: Parameter) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from builds.models import Build, InputRequest, PipelineRevision, Stage, Version
+from builds.validation import shown_parameters
 from fangduoduo_release.common.http import say
 from fangduoduo_release.common.sentence import Sentence
 
@@ -68,6 +69,7 @@ class BuildOut(serializers.ModelSerializer[Build]):
     commit = serializers.SerializerMethodField()
     tests = serializers.SerializerMethodField()
     error = serializers.SerializerMethodField()
+    parameters = serializers.SerializerMethodField()
     version = VersionBrief(read_only=True, allow_null=True, default=None)
     started_by = serializers.CharField(source="started_by.username", allow_null=True, default=None)
     duration_ms = serializers.IntegerField(read_only=True, allow_null=True)
@@ -100,6 +102,10 @@ class BuildOut(serializers.ModelSerializer[Build]):
             "failed": build.tests_failed or 0,
             "skipped": build.tests_skipped or 0,
         }
+
+    @extend_schema_field({"type": "object", "additionalProperties": True})
+    def get_parameters(self, build: Build) -> dict[str, Any]:
+        return shown_parameters(build)
 
     @extend_schema_field(ERROR)
     def get_error(self, build: Build) -> dict[str, Any] | None:

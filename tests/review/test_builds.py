@@ -11,7 +11,9 @@ from django.utils import timezone
 
 from builds import pipelines, retention, versions
 from builds.agents.agent import _Agent
+from builds.api.serializers import BuildOut
 from builds.models import Version
+from builds.validation import MASKED
 from fangduoduo_release.common.errors import Invalid
 from projects.sources import source_of
 from tests import world
@@ -49,6 +51,18 @@ def test_a_version_chosen_in_this_moment_keeps_its_files() -> None:
     Service.objects.create(project=project, machine=world.granted(project), version=version)
     assert not retention._clear(version)
     assert versions.is_there(Version.objects.get(pk=version.pk))
+
+
+def test_passwords_among_the_parameters_are_shown_to_nobody() -> None:
+    project = world.project()
+    text = (
+        "pipeline { agent any\n parameters { string(name: 'A', defaultValue: '')\n"
+        " password(name: 'TOKEN', defaultValue: '') }\n stages { stage('a') { steps { echo 'x' } } } }"
+    )
+    build = world.build(project, parameters={"A": "plain", "TOKEN": "hush"}, pipeline=world.pipeline(project, text))
+    assert BuildOut(build).data["parameters"] == {"A": "plain", "TOKEN": MASKED}
+    build.pipeline = None
+    assert "hush" not in str(BuildOut(build).data)
 
 
 def test_what_release_json_says_can_be_stored(tmp_path: Path) -> None:
