@@ -27,7 +27,7 @@ from permissions.admin_base import ReadOnlyAdmin
 @admin.register(Build)
 class BuildAdmin(ReadOnlyAdmin):
     list_display = ("__str__", "state", "needs_ops", "trigger", "ref", "commit_sha", "started_by", "host", "created_at")
-    list_filter = ("needs_ops", "state", "trigger", "host")
+    list_filter = ("needs_ops", "state", "trigger")
     list_select_related = ("project", "started_by")
     search_fields = ("project__slug", "commit_sha", "key")
     actions = ["cancel", "retry_stuck", "give_up"]
@@ -59,11 +59,13 @@ class VersionAdmin(ReadOnlyAdmin):
     list_display = ("__str__", "commit_sha", "ref", "image", "archive_size", "created_at", "removed_at")
     list_filter = ("removed_at",)
     list_select_related = ("project",)
+    ordering = ("-pk",)
     search_fields = ("project__slug", "commit_sha", "archive_sha256", "digest")
 
 
 @admin.register(PipelineRevision)
 class PipelineAdmin(ReadOnlyAdmin):
+    big_columns = ("text",)
     list_display = ("__str__", "origin", "author", "note", "created_at")
     list_filter = ("origin",)
     list_select_related = ("project",)
@@ -82,7 +84,7 @@ class CredentialAdmin(ReadOnlyAdmin):
 @admin.register(Stage)
 class StageAdmin(ReadOnlyAdmin):
     list_display = ("build", "name", "kind", "state", "started_at", "finished_at")
-    list_filter = ("state", "kind")
+    list_filter = ("state",)
     list_select_related = ("build__project",)
     search_fields = ("=build__id", "name")
 
@@ -96,8 +98,8 @@ class InputAdmin(ReadOnlyAdmin):
 
 @admin.register(TestResult)
 class TestResultAdmin(ReadOnlyAdmin):
+    big_columns = ("details",)
     list_display = ("build", "suite", "name", "state", "duration_ms")
-    list_filter = ("state",)
     list_select_related = ("build__project",)
     search_fields = ("=build__id", "name")
 
@@ -111,6 +113,7 @@ class ArtifactAdmin(ReadOnlyAdmin):
 
 @admin.register(BuildLog)
 class BuildLogAdmin(ReadOnlyAdmin):
+    big_columns = ("index",)
     list_display = ("build", "size", "lines", "complete", "stored_size")
     list_select_related = ("build__project",)
     search_fields = ("=build__id",)
@@ -119,6 +122,7 @@ class BuildLogAdmin(ReadOnlyAdmin):
 
 @admin.register(LogChunk)
 class LogChunkAdmin(ReadOnlyAdmin):
+    big_columns = ("data",)
     list_display = ("build", "offset", "size", "first_line", "lines")
     list_select_related = ("build__project",)
     search_fields = ("=build__id",)

@@ -89,6 +89,9 @@ class Build(Run):
             models.Index(fields=["project", "-id"], name="build_by_project"),
             models.Index(fields=["state", "-id"], name="build_by_state"),
             models.Index(fields=["project", "ref", "-id"], name="build_by_ref"),
+            models.Index(fields=["started_by", "state", "-id"], name="build_by_starter"),
+            models.Index(fields=["commit_sha"], name="build_by_commit"),
+            models.Index(fields=["number"], name="build_by_number"),
         ]
 
     def __str__(self) -> str:
@@ -273,6 +276,7 @@ class Version(models.Model):
         verbose_name = _("version")
         ordering = ["-number"]
         constraints = [models.UniqueConstraint(fields=["project", "number"], name="version_number_once")]
+        indexes = [models.Index(fields=["commit_sha"], name="version_by_commit")]
 
     def __str__(self) -> str:
         return f"{self.project} #{self.number}"

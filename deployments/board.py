@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from django.db.models import Max
+from django.db.models import FilteredRelation, OuterRef, Q, QuerySet, Subquery
 
 from builds.models import Build
 from clusters.models import Machine
@@ -46,17 +46,26 @@ class Row:
 
 
 def services_of(projects: Iterable[Project]) -> list[Service]:
-    rows = Service.objects.filter(project__in=projects).select_related(
-        "project", "machine__cluster", "version", "last_deployment__started_by"
+    """With what is shown of them; `service.changing` is the deployment under way, of which there is at most one."""
+    under_way = FilteredRelation("deployments", condition=Q(deployments__state__in=Deployment.STATES.active))
+    rows = (
+        Service.objects.filter(project__in=projects)
+        .annotate(changing=under_way)
+        .select_related("machine__cluster", "version", "last_deployment__started_by", "changing__version")
+        .defer("last_deployment__manifest", "last_deployment__diff", "changing__manifest", "changing__diff")
     )
     return list(rows)
 
 
-def matrix(projects: Sequence[Project], machines: Sequence[Machine]) -> list[Row]:
-    """Rows for these projects over these machines: 4 queries however many there are."""
+def matrix(projects: Sequence[Project]) -> tuple[list[Machine], list[Row]]:
+    """The machines worth a column (granted to one of these projects, or with a service of one), and a row for each
+    project: 3 queries however many there are."""
     services = {(s.project_id, s.machine_id): s for s in services_of(projects)}
-    granted = set(grants.live_machine_grants().filter(project__in=projects).values_list("project_id", "machine_id"))
-    active = _active(services.values())
+    live = grants.live_machine_grants().filter(project__in=projects).select_related("machine__cluster")
+    given = {(grant.project_id, grant.machine_id): grant.machine for grant in live}
+    granted = given.keys()
+    known = {machine.pk: machine for machine in [*given.values(), *(s.machine for s in services.values())]}
+    machines = sorted(known.values(), key=lambda machine: (machine.order, machine.name))
     builds = last_builds(projects)
     rows = []
     for project in projects:
@@ -64,9 +73,7 @@ def matrix(projects: Sequence[Project], machines: Sequence[Machine]) -> list[Row
         left: int | None = None
         for machine in machines:
             service = services.get((project.pk, machine.pk))
-            cell = Cell(
-                machine, (project.pk, machine.pk) in granted, service, active.get(service.pk) if service else None
-            )
+            cell = Cell(machine, (project.pk, machine.pk) in granted, service, getattr(service, "changing", None))
             if service is not None:
                 cell.url = address_of(service)
             if cell.version is not None:
@@ -75,27 +82,27 @@ def matrix(projects: Sequence[Project], machines: Sequence[Machine]) -> list[Row
                 left = cell.version
             row.cells.append(cell)
         rows.append(row)
-    return rows
+    return machines, rows
 
 
-def _active(services: Iterable[Service]) -> dict[int, Deployment]:
-    ids = [s.pk for s in services]
-    rows = Deployment.objects.filter(service__in=ids, state__in=Deployment.STATES.active).select_related("version")
-    return {d.service_id: d for d in rows}
+def uses(projects: QuerySet[Project]) -> dict[int, list[int]]:
+    """Which of these projects use or may use each machine: {machine id: project ids by slug}."""
+    asked = [
+        rows.filter(project__in=projects).order_by().values_list("machine_id", "project__slug", "project_id")
+        for rows in (Service.objects.all(), grants.live_machine_grants())
+    ]
+    found: dict[int, list[int]] = {}
+    for machine, _slug, project in sorted(asked[0].union(asked[1])):
+        found.setdefault(machine, []).append(project)
+    return found
 
 
 def last_builds(projects: Iterable[Project]) -> dict[int, Build]:
-    newest = Build.objects.filter(project__in=projects).order_by().values("project").annotate(last=Max("id"))
-    found = Build.objects.in_bulk([row["last"] for row in newest])
-    return {build.project_id: build for build in found.values()}
-
-
-def machines_for(projects: Iterable[Project]) -> list[Machine]:
-    """The machines worth a column: granted to one of these projects, or with a service of one."""
-    wanted = grants.live_machine_grants().filter(project__in=projects).values("machine")
-    running = Service.objects.filter(project__in=projects).values("machine")
-    found = Machine.objects.filter(pk__in=wanted) | Machine.objects.filter(pk__in=running)
-    return list(found.select_related("cluster").distinct())
+    """The newest of each: one step in an index per project, not a walk over all its builds."""
+    of_project = Build.objects.filter(project=OuterRef("pk")).order_by("-id").values("pk")[:1]
+    chosen = [project.pk for project in projects]
+    newest = Project.objects.filter(pk__in=chosen).order_by().annotate(last=Subquery(of_project)).values("last")
+    return {build.project_id: build for build in Build.objects.filter(pk__in=newest).order_by()}
 
 
 def lanes(row: Row) -> list[dict[str, Any]]:

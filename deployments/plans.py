@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
-from django.db.models import F
+from django.db.models import F, QuerySet
 
 from builds.models import Version
 from clusters.models import Machine
@@ -73,7 +73,7 @@ def choose(service: Service, action: str, *, version: Version | None = None, rep
 
 
 def _deploy(service: Service, version: Version | None, replicas: int | None) -> Choice:
-    chosen = version or service.project.versions.filter(removed_at=None).order_by("-number").first()
+    chosen = version or _newest(service.project)
     if chosen is None:
         raise NotFound(S("This project has no version yet; build one first."), code="no_version")
     if chosen.project_id != service.project_id:
@@ -85,27 +85,45 @@ def _deploy(service: Service, version: Version | None, replicas: int | None) -> 
     return Choice(Deployment.Action.DEPLOY, chosen, spec, count, service.restart_nonce)
 
 
-def rollback_targets(service: Service, version: Version | None = None) -> list[Deployment]:
-    """The last good deployment of each other version that ran here (or of that one only), newest first."""
+def _newest(project: Project) -> Version | None:
+    there = project.versions.filter(removed_at=None).select_related("build__pipeline")
+    return there.order_by("-number").first()
+
+
+def _ran_before(service: Service) -> QuerySet[Deployment]:
+    """The good deployments of other versions here, newest first."""
+    done = Deployment.objects.filter(service=service.pk, state="succeeded", version__isnull=False)
+    return done.exclude(version=service.version_id).order_by("-id")
+
+
+def can_roll_back(service: Service) -> bool:
+    return service.pk is not None and _ran_before(service).exists()
+
+
+def rollback_versions(service: Service, limit: int) -> list[Version]:
+    """What one may choose to go back to: of the versions that ran here last, the highest numbers first."""
     if service.pk is None:
         return []
-    done = (
-        service.deployments.filter(state="succeeded")
-        .exclude(version=None)
-        .exclude(version=service.version_id)
-        .select_related("version", "version__build", "spec_revision", "started_by")
-        .order_by("-id")
-    )
+    ran = _ran_before(service).values("version")[:LOOK_BACK]
+    return list(Version.objects.filter(pk__in=ran).order_by("-number")[:limit])
+
+
+def rollback_targets(service: Service, version: Version | None = None, limit: int = LOOK_BACK) -> list[Deployment]:
+    """The last good deployment of each other version that ran here (or of that one only), newest first; looks at
+    `limit` deployments."""
+    if service.pk is None:
+        return []
+    done = _ran_before(service).select_related("version", "version__build__pipeline", "spec_revision", "started_by")
     if version is not None:
         done = done.filter(version=version)
     found: dict[int, Deployment] = {}
-    for deployment in done[:LOOK_BACK]:
+    for deployment in done[:limit]:
         found.setdefault(deployment.version_id or 0, deployment)
     return list(found.values())
 
 
 def _rollback(service: Service, version: Version | None) -> Choice:
-    targets = rollback_targets(service, version)
+    targets = rollback_targets(service, version, limit=1)
     if not targets:
         if version is not None and version.pk == service.version_id:
             raise Conflict(S("Version #%(number)s is what runs here now.", number=version.number), code="same_version")

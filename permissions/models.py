@@ -6,7 +6,7 @@ import hashlib
 import secrets
 from datetime import datetime
 
-from django.contrib.auth.models import AbstractUser
+from django.contrib.auth.models import AbstractUser, Permission
 from django.db import models
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
@@ -15,12 +15,21 @@ from django.utils.translation import gettext_lazy as _
 class User(AbstractUser):
     """A person or a service account."""
 
+    _known_ops: bool | None = None
+
     class Meta(AbstractUser.Meta):
         permissions = [("ops", "May operate the whole system")]
 
     @property
     def is_ops(self) -> bool:
-        return self.is_active and self.has_perm("permissions.ops")
+        """Asked on every page, so in one question and once; `policy.forget` makes it be asked again."""
+        if not self.is_active or self.is_superuser:
+            return self.is_active
+        if self._known_ops is None:
+            mine = models.Q(user=self) | models.Q(group__user=self)
+            named = Permission.objects.filter(codename="ops", content_type__app_label="permissions")
+            self._known_ops = named.filter(mine).exists()
+        return self._known_ops
 
     @property
     def label(self) -> str:

@@ -20,7 +20,6 @@ ADMIN = (
     "projects/machinegrant",
     "projects/specrevision",
     "clusters/machine",
-    "permissions/user",
     "common/event",
     "common/inboxitem",
 )
@@ -56,7 +55,7 @@ def everyones(at: Filled) -> dict[str, str]:
         "project's deployments": f"{project}/deployments/",
         "project's deployments on a machine": f"{project}/deployments/?machine={at.machine}",
         "pipeline": f"{project}/pipeline/",
-        "pipeline's revision": f"{project}/pipeline/revisions/1/",
+        "pipeline's revision": f"{project}/pipeline/1/",
         "settings": f"{project}/settings/",
         "start panel": f"{project}/builds/start/",
         "deploy panel": f"{project}/change/?action=deploy&machine={at.machine}",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import django_filters
+from django.db.models import QuerySet
 from drf_spectacular.utils import extend_schema
 from rest_framework import status
 from rest_framework.request import Request
@@ -12,6 +13,7 @@ from rest_framework.response import Response
 
 from builds import actions
 from builds.api.serializers import AnswerIn, BuildDetail, BuildIn, BuildOut
+from builds.finding import commit_is, is_commit
 from builds.models import Build, InputRequest
 from builds.states import BUILD_STATES
 from fangduoduo_release.common.errors import NotFound
@@ -24,14 +26,17 @@ from projects.api.views import fetch_project
 
 class BuildFilter(django_filters.FilterSet):
     project = django_filters.CharFilter(field_name="project__slug")
-    state = django_filters.MultipleChoiceFilter(choices=BUILD_STATES.choices)
+    state = django_filters.MultipleChoiceFilter(choices=BUILD_STATES.choices, distinct=False)
     ref = django_filters.CharFilter(field_name="ref")
-    commit = django_filters.CharFilter(field_name="commit_sha", lookup_expr="startswith")
+    commit = django_filters.CharFilter(method="of_commit")
     trigger = django_filters.ChoiceFilter(choices=Build.Trigger.choices)
 
     class Meta:
         model = Build
         fields: list[str] = []
+
+    def of_commit(self, rows: QuerySet[Build], name: str, text: str) -> QuerySet[Build]:
+        return rows.filter(commit_is(text)) if is_commit(text) else rows.filter(commit_sha__startswith=text)
 
 
 def rows() -> Any:

@@ -29,7 +29,7 @@ from projects.models import Project
 class DeploymentFilter(django_filters.FilterSet):
     project = django_filters.CharFilter(field_name="service__project__slug")
     machine = django_filters.CharFilter(field_name="service__machine__name")
-    state = django_filters.MultipleChoiceFilter(choices=DEPLOYMENT_STATES.choices)
+    state = django_filters.MultipleChoiceFilter(choices=DEPLOYMENT_STATES.choices, distinct=False)
     action = django_filters.ChoiceFilter(choices=Deployment.Action.choices)
 
     class Meta:

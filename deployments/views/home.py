@@ -9,17 +9,20 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
 
+from builds.finding import commit_is, is_commit
 from builds.models import Build, InputRequest, Version
 from clusters.models import Machine
 from deployments import board
 from deployments.models import Deployment
 from fangduoduo_release.common.models import InboxItem
+from fangduoduo_release.common.paging import near_to
 from permissions import policy
 from permissions.enforce import SIGNED_IN, Page
 from projects.models import Project
 
 ROWS = 30
 FEW = 8
+FOUND = 20
 
 
 def needs_me(actor: Any) -> dict[str, Any]:
@@ -37,9 +40,11 @@ def needs_me(actor: Any) -> dict[str, Any]:
         "stuck": 0,
     }
     if policy.is_ops(actor):
-        found["stuck"] = sum(
-            model._default_manager.filter(needs_ops=True).count() for model in (Build, Deployment, InboxItem)
-        )
+        stuck = [
+            model._default_manager.filter(needs_ops=True).order_by().values_list("pk")
+            for model in (Build, Deployment, InboxItem)
+        ]
+        found["stuck"] = stuck[0].union(*stuck[1:], all=True).count()
     return found
 
 
@@ -65,12 +70,12 @@ def board_of(request: HttpRequest, actor: Any) -> dict[str, Any]:
     shown = list((projects.filter(slug__gte=start) if start else projects)[: ROWS + 1])
     more = shown[ROWS].slug if len(shown) > ROWS else ""
     shown = shown[:ROWS]
-    machines = board.machines_for(shown)
+    machines, rows = board.matrix(shown)
     query = request.GET.copy()
     query["from"] = more
     return {
         "machines": machines,
-        "rows": board.matrix(shown, machines),
+        "rows": rows,
         "q": wanted,
         "next": f"?{query.urlencode()}" if more else None,
         "first": request.path if start else None,
@@ -101,13 +106,22 @@ class Search(Page):
             if exact is not None:
                 return redirect(reverse("project", args=[exact.slug]))
             context["projects"] = mine.filter(Q(slug__icontains=text) | Q(name__icontains=text)).order_by("slug")[:20]
-            builds = policy.visible(self.actor, Build.objects.select_related("project"))
-            number = text.lstrip("#")
-            match = Q(commit_sha__startswith=text.lower()) | Q(commit_subject__icontains=text)
-            if number.isdecimal() and len(number) < 10:
-                match |= Q(number=int(number))
-            context["builds"] = builds.filter(match).order_by("-id")[:20]
-            versions = policy.visible(self.actor, Version.objects.select_related("project"))
-            context["versions"] = versions.filter(commit_sha__startswith=text.lower()).order_by("-id")[:20]
-            context["machines"] = Machine.objects.filter(name__icontains=text)[:20]
+            context["builds"] = self.builds(text)
+            if is_commit(text):
+                versions = policy.visible(self.actor, Version.objects.select_related("project"))
+                context["versions"] = versions.filter(commit_is(text)).order_by("-id")[:FOUND]
+            context["machines"] = Machine.objects.filter(name__icontains=text)[:FOUND]
         return render(request, "deployments/search.html", context)
+
+    def builds(self, text: str) -> list[Build]:
+        """By number or commit of all builds, where an index helps; by words of the newest only."""
+        rows = policy.visible(self.actor, Build.objects.select_related("project"))
+        number = text.lstrip("#")
+        match = Q()
+        if number.isdecimal() and len(number) < 10:
+            match |= Q(number=int(number))
+        if is_commit(text):
+            match |= commit_is(text)
+        named = list(rows.filter(match).order_by("-id")[:FOUND]) if match else []
+        words = near_to(rows).filter(commit_subject__icontains=text).order_by("-id")[: FOUND - len(named)]
+        return list({build.pk: build for build in [*named, *words]}.values())

@@ -21,6 +21,7 @@ from projects.models import Project
 from projects.pages import fetch_project, project_context
 
 EVENTS = 300
+SHOWN = 20  # projects of each machine
 
 
 class ProjectBoard(Page):
@@ -28,8 +29,7 @@ class ProjectBoard(Page):
 
     def get(self, request: HttpRequest, slug: str) -> HttpResponse:
         project = fetch_project(self.actor, slug)
-        machines = board.machines_for([project])
-        row = board.matrix([project], machines)[0]
+        row = board.matrix([project])[1][0]
         prefetch_related_objects([cell.service for cell in row.cells if cell.service], "instances")
         context = {
             **project_context(self.actor, project, "board"),
@@ -98,7 +98,7 @@ class DeploymentPage(Page):
             "address": address_of(service),
             "latest": latest,
             "may_change": bool({"deploy_project", "deploy_test_project"} & held),
-            "can_roll_back": latest and deployment.is_final and bool(plans.rollback_targets(service)),
+            "can_roll_back": latest and deployment.is_final and plans.can_roll_back(service),
         }
 
 
@@ -116,14 +116,13 @@ class Machines(Page):
 
     def get(self, request: HttpRequest) -> HttpResponse:
         machines = list(Machine.objects.select_related("cluster"))
-        projects = list(policy.visible(self.actor, Project.objects.filter(archived=False)).order_by("slug")[:500])
+        projects = policy.visible(self.actor, Project.objects.filter(archived=False))
+        uses = board.uses(projects)
+        chosen = {pk for pks in uses.values() for pk in pks[:SHOWN]}
         found: dict[int, list[Any]] = {m.pk: [] for m in machines}
-        for row in board.matrix(projects, machines):
+        for row in board.matrix(list(Project.objects.filter(pk__in=chosen).order_by("slug")))[1]:
             for cell in row.cells:
-                if cell.granted or cell.service:
+                if row.project.pk in uses.get(cell.machine.pk, [])[:SHOWN]:
                     found[cell.machine.pk].append({"project": row.project, "cell": cell})
-        return render(
-            request,
-            "deployments/machines.html",
-            {"machines": [(m, found[m.pk][:20], len(found[m.pk])) for m in machines]},
-        )
+        shown = [(machine, found[machine.pk], len(uses.get(machine.pk, []))) for machine in machines]
+        return render(request, "deployments/machines.html", {"machines": shown})

@@ -35,6 +35,7 @@ class ChangePanel(Page):
     def post(self, request: HttpRequest, slug: str) -> HttpResponse:
         project = fetch_project(self.actor, slug)
         asked = self.asked(project, request.POST)
+        asked.pop("machines")
         try:
             deployment = actions.start_deployment(
                 actor=self.actor, project=project, reason=request.POST.get("reason", ""), **asked
@@ -47,9 +48,12 @@ class ChangePanel(Page):
 
     def asked(self, project: Project, given: Any) -> dict[str, Any]:
         """The form's words as rows. Raises NotFound, Invalid."""
-        machine = Machine.objects.select_related("cluster").filter(name=given.get("machine", "")).first()
+        granted = self.machines(project)
+        name = given.get("machine", "")
+        machine = next((known for known in granted if known.name == name), None)
+        if machine is None and name:
+            machine = Machine.objects.select_related("cluster").filter(name=name).first()
         if machine is None:
-            granted = list(grants.granted_machines(project).select_related("cluster")[:1])
             if not granted:
                 raise NotFound(S("This project may not use any machine yet; ops can grant one."))
             machine = granted[0]
@@ -66,6 +70,7 @@ class ChangePanel(Page):
             raise Invalid(S("Replicas are a number from 0 to 100."))
         return {
             "machine": machine,
+            "machines": granted,
             "action": given.get("action", "deploy"),
             "version": version,
             "replicas": int(replicas) if replicas else None,
@@ -81,7 +86,8 @@ class ChangePanel(Page):
             asked["replicas"] = service.replicas
         try:
             actions.require_change(self.actor, project, machine, action)
-            preview = actions.preview_deployment(actor=self.actor, project=project, **asked)
+            choice = plans.choose(service, action, version=asked["version"], replicas=asked["replicas"])
+            preview = plans.preview(service, choice)
         except AppError as error:
             problem = problem or error
         context = {
@@ -94,7 +100,7 @@ class ChangePanel(Page):
             "preview": preview,
             "problem": problem,
             "denied": isinstance(problem, Denied),
-            "machines": self.machines(project),
+            "machines": asked["machines"],
             "versions": self.versions(project, service, action),
             "chosen": preview.choice.version if preview else asked["version"],
             "replicas": preview.choice.replicas if preview else asked["replicas"],
@@ -105,12 +111,12 @@ class ChangePanel(Page):
 
     @staticmethod
     def machines(project: Project) -> list[Machine]:
-        return list(grants.granted_machines(project))
+        return list(grants.granted_machines(project).select_related("cluster"))
 
     @staticmethod
     def versions(project: Project, service: Any, action: str) -> list[Version]:
         if action == Deployment.Action.ROLLBACK:
-            return [target.version for target in plans.rollback_targets(service)[:CHOICES] if target.version]
+            return plans.rollback_versions(service, CHOICES)
         if action == Deployment.Action.DEPLOY:
             return list(project.versions.filter(removed_at=None).order_by("-number")[:CHOICES])
         return []
