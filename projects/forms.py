@@ -55,6 +55,12 @@ class SettingsForm(forms.ModelForm):  # type: ignore[type-arg]
     class Meta:
         model = Project
         fields = ["name", "description", "default_branch", "pipeline_origin"]
+        labels = {
+            "name": _("Name"),
+            "description": _("What it does"),
+            "default_branch": _("Default branch"),
+            "pipeline_origin": _("Where the pipeline comes from"),
+        }
 
 
 class SpecForm(forms.Form):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Collection
 from typing import Any
 
 from django.core.files.storage import default_storage
@@ -112,18 +111,15 @@ def pipeline_text(project: Project) -> str:
         return ""
 
 
-def nested(stages: list[Stage], asking: Collection[str] = ()) -> list[dict[str, Any]]:
-    """Stage rows as the graph wants them: children of a parallel or matrix side by side, others one after another.
-
-    `asking`: idents of stages that wait for a person.
-    """
+def nested(stages: list[Stage]) -> list[dict[str, Any]]:
+    """Stage rows as the graph wants them: children of a parallel or matrix side by side, others one after another."""
     nodes: dict[str, dict[str, Any]] = {}
     top: list[dict[str, Any]] = []
     for stage in stages:
         node: dict[str, Any] = {
             "id": stage.ident,
             "name": stage.name,
-            "state": "awaiting_input" if stage.ident in asking and stage.state == "running" else stage.state,
+            "state": "awaiting_input" if stage.state == "waiting" else stage.state,
             "started_at": stage.started_at,
             "duration_ms": stage.duration_ms,
             "kind": stage.kind,
@@ -174,7 +170,7 @@ class BuildPage(Page):
             "project": build.project,
             "version": version,
             "deployable": bool(version and versions.is_there(version)),
-            "stages": nested(ordered(list(build.stages.all())), {question.stage for question in questions}),
+            "stages": nested(ordered(list(build.stages.all()))),
             "stage": stage,
             "log": {
                 **{

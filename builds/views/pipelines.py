@@ -73,6 +73,8 @@ class Judge(Page):
     permission = SIGNED_IN
 
     def post(self, request: HttpRequest) -> HttpResponse:
+        if request.content_type != "application/json":
+            raise Invalid(S("The request is not valid JSON."))
         if len(request.body) > MAX_TEXT:
             raise Invalid(S("A pipeline is at most 1 MiB of text."))
         try:

@@ -119,8 +119,12 @@ function protectWhatIsOpen() {
 
 export function start() {
   protectWhatIsOpen();
-  reconcile();
-  setInterval(poll, POLL_MS);
+  // htmx wires the parts at DOMContentLoaded (its listener is older than ours): a socket that opened before that would wake
+  // a part nobody listens for yet, and the part would count as being fetched for ever.
+  document.addEventListener("DOMContentLoaded", () => {
+    reconcile();
+    setInterval(poll, POLL_MS);
+  });
   document.addEventListener("htmx:afterRequest", onDone);
   document.addEventListener("htmx:afterSettle", reconcile);
   document.addEventListener("visibilitychange", () => document.hidden || allParts().forEach(wake));
