@@ -8,12 +8,23 @@ import shutil
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from .portal import Portal
+from .require import need
 
 SERVERS = ("DATABASE_URL", "REDIS_URL")
+CHROMIUM = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
 
 
 def weight(item: pytest.Item) -> int:
@@ -73,3 +84,19 @@ def portals(short_path: Path) -> Iterator[Callable[..., Portal]]:
 def portal(portals: Callable[..., Portal]) -> Portal:
     """One running portal with the sample."""
     return portals().start()
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Any]:
+    """One chromium for the session; playwright runs its loop in the test's own thread, so there can be no second one."""
+    path = need("chromium|chromium-browser|google-chrome")[0]
+    from playwright.sync_api import sync_playwright
+
+    before = os.environ.get("DJANGO_ALLOW_ASYNC_UNSAFE")
+    os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "1"
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=path, args=CHROMIUM)
+        yield chromium
+        chromium.close()
+    if before is None:
+        del os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"]
