@@ -1,6 +1,7 @@
 """What a successful build leaves: its archived files become one archive by sha256, and a numbered version.
 
-Files are content-addressed in Django's storage, so storing twice is harmless and a crash in between leaves no half.
+Files are content-addressed in Django's storage, so storing twice is harmless. A half that a crash or a full disk left
+under a name is known by its size and replaced.
 """
 
 from __future__ import annotations
@@ -41,9 +42,18 @@ def store_artifacts(build: Build, folder: Path) -> None:
 
 
 def _keep(path: Path, name: str) -> None:
-    if not default_storage.exists(name):
+    if default_storage.exists(name):
+        if default_storage.size(name) == path.stat().st_size:
+            return
+        default_storage.delete(name)  # the rest of an attempt that died
+    try:
         with path.open("rb") as file:
-            default_storage.save(name, File(file))
+            stored = default_storage.save(name, File(file))
+    except OSError:
+        default_storage.delete(name)
+        raise
+    if stored != name:  # another build with the same content was faster
+        default_storage.delete(stored)
 
 
 def release_facts(folder: Path) -> dict[str, Any]:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import logging
 
-from clusters.drivers.runtime.base import ServiceRef
+from django.db.models import QuerySet
+
+from clusters.drivers.runtime.base import Observed, Runtime, ServiceRef
 from clusters.models import Cluster
 from clusters.runtimes import local_runtime, runtime_of
 from deployments import observing, wanted
@@ -17,18 +19,33 @@ logger = logging.getLogger(__name__)
 def look_after_services() -> int:
     """One look at every service that nobody is changing; returns how many differed from the last look."""
     changed = 0
-    busy = Deployment.objects.filter(state__in=Deployment.STATES.active).values("service")
-    rows = Service.objects.exclude(pk__in=busy).exclude(generation=0)
-    for service in rows.select_related("project", "machine__cluster", "version", "spec_revision", "last_deployment"):
+    for pk in _quiet().values_list("pk", flat=True):
+        # Read again, one by one: a round takes a while, and an old goal would bring back what was removed meanwhile.
+        service = _quiet().filter(pk=pk).first()
+        if service is None:
+            continue
         runtime = runtime_of(service.machine.cluster)
         try:
             goal = wanted.of_service(service)
-            observed = runtime.advance(goal) if goal is not None else runtime.observe(wanted.ref_of(service))
+            observed = runtime.advance(goal) if goal is not None else _nothing(runtime, service)
         except AppError as error:
             logger.warning("cannot look after %s: %s", service, error)
             continue
         changed += observing.store(service, observed)
     return changed
+
+
+def _quiet() -> QuerySet[Service]:
+    """Services that were deployed once and that no deployment is changing now."""
+    busy = Deployment.objects.filter(state__in=Deployment.STATES.active).values("service")
+    rows = Service.objects.exclude(pk__in=busy).exclude(generation=0)
+    return rows.select_related("project", "machine__cluster", "version", "spec_revision", "last_deployment")
+
+
+def _nothing(runtime: Runtime, service: Service) -> Observed:
+    """Nothing is wanted here; whatever runs all the same is what a crash left."""
+    observed = runtime.observe(wanted.ref_of(service))
+    return observed if observed.state == "absent" else runtime.remove(wanted.ref_of(service))
 
 
 def clear_releases() -> int:

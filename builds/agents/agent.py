@@ -52,7 +52,7 @@ def run(pk: int, fence: int, slot: int) -> int:
     try:
         _begin(build, slot)
         _Agent(build, slot, stop).run()
-    except AppError as error:  # before the first step: a repository that cannot be reached, a secret that cannot be read
+    except AppError as error:  # before the first step: a repository out of reach, a secret that cannot be read
         sentence, code = error.sentence, error.code
         through_outages(lambda: runs.fail(build, sentence, code=code))
     except LostClaim:

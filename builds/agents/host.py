@@ -75,18 +75,18 @@ class Host:
     def _start(self, build: int, fence: int, connection: socket.socket) -> dict[str, Any]:
         if self.stopping:
             return {"busy": True}
-        taken = slots.take(Path(settings.SOCKETS_ROOT) / "slots", settings.BUILD_SLOTS)
+        taken = slots.take(_slots(), settings.BUILD_SLOTS)
         if taken is None:
             return {"busy": True}
         number, descriptor = taken
         pid = os.fork()
         if pid == 0:
-            self._become_agent(build, fence, number, connection)
+            self._become_agent(build, fence, number, descriptor, connection)
         os.close(descriptor)  # the agent's copy keeps the lock
         self.children[pid] = build
         return {"started": True, "pid": pid, "slot": number}
 
-    def _become_agent(self, build: int, fence: int, slot: int, connection: socket.socket) -> None:
+    def _become_agent(self, build: int, fence: int, slot: int, descriptor: int, connection: socket.socket) -> None:
         """Runs in the child; never returns."""
         code = 1
         try:
@@ -95,6 +95,7 @@ class Host:
                 signal.signal(number, signal.SIG_DFL)
             self.listener.close()
             connection.close()
+            slots.sign(descriptor)
             code = agent.run(build, fence, slot)
         except BaseException:  # a forked child must never run its parent's code; say why and leave
             logger.exception("the agent of build %s broke", build)
@@ -127,14 +128,19 @@ class Host:
                 os._exit(0)
 
     def _stop_agents(self) -> None:
-        for pid in self.children:
+        """Also those of a host that was killed: they are nobody's children, but their slots say who they are."""
+        for pid in {*self.children, *slots.holders(_slots())}:
             _kill(pid, signal.SIGTERM)
         until = time.monotonic() + STOP_S
-        while self.children and time.monotonic() < until:
+        while (self.children or slots.holders(_slots())) and time.monotonic() < until:
             self._reap()
             time.sleep(0.05)
-        for pid in self.children:
+        for pid in {*self.children, *slots.holders(_slots())}:
             _kill(pid, signal.SIGKILL)
+
+
+def _slots() -> Path:
+    return Path(settings.SOCKETS_ROOT) / "slots"
 
 
 def _kill(pid: int, number: int) -> None:

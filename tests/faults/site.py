@@ -106,7 +106,9 @@ class Site:
     # --- asking, patiently: processes of the portal die in these tests -------------------------------------------
     def get(self, path: str, timeout: float = 30, **options: Any) -> Any:
         """The answer's JSON; asks again while the portal is away."""
-        return self._patiently(lambda: self.api.get(path, **options), timeout).json()
+        answer = self._patiently(lambda: self.api.get(path, **options), timeout)
+        assert answer.status_code < 300, f"{path}: {answer.status_code} {answer.text}"
+        return answer.json()
 
     def post(self, path: str, body: dict[str, Any] | None = None, timeout: float = 30, **options: Any) -> Any:
         answer = self._patiently(lambda: self.api.post(path, json=body or {}, **options), timeout)

