@@ -32,9 +32,8 @@ class CountEngine:
         if run.state == "queued":
             runs.transition(run, "running")
         number = int(run.phase or 0) + 1
-        steps.once(run, "count", lambda: effect(), suffix=str(number))
+        steps.once(run, "count", effect, suffix=str(number), changes={"phase": str(number)})
         if number == STEPS:
             runs.transition(run, "succeeded")
             return None
-        runs.write(run, phase=str(number))
         return Again()

@@ -28,6 +28,7 @@ logger = logging.getLogger(__name__)
 MAX_ATTEMPTS = 5
 BUDGET_S = 8.0  # of one claim
 SHORT_WAIT_S = 0.5
+LOOK_AGAIN_S = 0.2  # between two steps under one claim, how old our picture of the row may be
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +101,7 @@ def _give_up(row: Any) -> None:
 
 
 def _work(engine: Engine, row: Any) -> None:
-    renewed = time.monotonic()
+    renewed = looked = time.monotonic()
     until = renewed + BUDGET_S
     while True:
         pokes = row.pokes  # one that comes during the step is answered by another step
@@ -128,11 +129,12 @@ def _work(engine: Engine, row: Any) -> None:
             if again.delay_s is not None and again.delay_s <= SHORT_WAIT_S:
                 ring(engine.kind, row.pk)
             return
-        time.sleep(again.delay_s)
-        renewed = _go_on(row, renewed)
+        if again.delay_s:
+            time.sleep(again.delay_s)
+        renewed, looked = _go_on(row, renewed, looked)
 
 
-def _go_on(row: Any, renewed: float) -> float:
+def _go_on(row: Any, renewed: float, looked: float) -> tuple[float, float]:
     """Between two steps under one claim: what must be known if we are killed now, and the row as it is. LostClaim."""
     fence, changes = row.fence, runs.relief(row)
     if row.attempts:  # a step was made, and that is progress
@@ -140,13 +142,16 @@ def _go_on(row: Any, renewed: float) -> float:
     if changes or time.monotonic() - renewed > settings.LEASE_S / 5:
         renewed = time.monotonic()
         runs.write(row, lease_until=runs.in_seconds(settings.LEASE_S), **changes)
+    now = type(row)._default_manager.filter(pk=row.pk).values_list("fence", "pokes").first()
+    if now is None or now[0] != fence:
+        raise runs.LostClaim(str(row))
+    if now[1] == row.pokes and time.monotonic() - looked < LOOK_AGAIN_S:
+        return renewed, looked  # nobody asked for anything since
     try:
         row.refresh_from_db()
     except ObjectDoesNotExist as error:
         raise runs.LostClaim(str(row)) from error
-    if row.fence != fence:
-        raise runs.LostClaim(str(row))
-    return renewed
+    return renewed, time.monotonic()
 
 
 def _let_go_after(row: Any, trouble: dict[str, Any], *, delay_s: float, pokes: int, attempts: int) -> None:
