@@ -12,8 +12,8 @@ from django.utils import timezone
 
 from builds.models import Build
 from deployments.models import Deployment, Service
-from fangduoduo_release.common.errors import AppError, NotFound
-from fangduoduo_release.common.http import refusal
+from fangduoduo_release.common.errors import AppError, Denied, NotFound
+from fangduoduo_release.common.http import refusal, wants_json
 from fangduoduo_release.common.models import Beat, InboxItem
 from fangduoduo_release.common.sentence import S
 from permissions.enforce import PUBLIC, Page
@@ -94,6 +94,8 @@ def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
 
 
 def forbidden(request: HttpRequest, exception: Exception) -> HttpResponse:
+    if wants_json(request):
+        return refusal(request, Denied(S("You may not do this."), rule="forbidden", granted_by=["ops"]))
     return render(request, "errors/403.html", status=403)
 
 
@@ -102,4 +104,8 @@ def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
 
 
 def broken(request: HttpRequest) -> HttpResponse:
+    if wants_json(request):
+        error = AppError(S("Something broke on our side; it was written to the log."), code="broken")
+        error.status = 500
+        return refusal(request, error)
     return render(None, "errors/500.html", status=500)

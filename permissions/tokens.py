@@ -30,6 +30,8 @@ def user_of_basic(header: str) -> User | None:
         return None
     if "\x00" in name + password:
         return None
+    if "\x00" in name + password:
+        return None
     for text in (password, name):
         if text.startswith(ApiToken.MARK):
             token = ApiToken.find(text)

@@ -1,0 +1,148 @@
+"""The OpenAPI document is valid, and the API keeps to it whatever is asked (examples made by schemathesis)."""
+
+from __future__ import annotations
+
+import io
+import os
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import schemathesis
+from django.core.management import call_command
+from django.core.signals import request_finished, request_started
+from django.core.wsgi import get_wsgi_application
+from django.db import close_old_connections
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+from schemathesis.checks import not_a_server_error
+from schemathesis.generation import GenerationMode
+from schemathesis.specs.openapi.checks import (
+    content_type_conformance,
+    response_schema_conformance,
+    status_code_conformance,
+)
+
+from deployments.actions import start_deployment
+from fangduoduo_release.common.actor import SYSTEM
+from fangduoduo_release.common.models import Connection
+from projects.actions import save_spec
+from tests import world
+
+from .conftest import SPEC
+from .door import Door, told
+
+EXAMPLES = int(os.environ.get("FDD_SCHEMA_EXAMPLES", "30"))
+CHECKS = [not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance]
+OUTSIDE = {502, 504}  # another system's fault, told as a problem: examples do name hosts that do not exist
+
+
+def test_the_document_is_valid_and_complete() -> None:
+    call_command("spectacular", "--validate", "--fail-on-warn", "--format", "openapi-json", stdout=io.StringIO())
+
+
+@pytest.mark.django_db
+def test_every_operation_has_its_own_name_and_says_its_errors(ann: Door) -> None:
+    document = told(ann.get("schema/?format=json"))
+    operations = [
+        (f"{method.upper()} {path}", operation)
+        for path, item in document["paths"].items()
+        for method, operation in item.items()
+    ]
+    names = [operation["operationId"] for _, operation in operations]
+    assert len(set(names)) == len(names) > 40
+    for label, operation in operations:
+        for status in ("400", "401", "403", "404", "503"):
+            assert "application/problem+json" in operation["responses"][status]["content"], (label, status)
+        keyed = "Idempotency-Key" in [parameter["name"] for parameter in operation.get("parameters", [])]
+        assert keyed != label.startswith("GET "), label
+
+
+@pytest.fixture
+def things(project: Any, owner: Any) -> dict[str, Any]:
+    """What examples may meet: one of everything."""
+    machine = world.granted(project, "test-a")
+    version = world.version(project)
+    deployment = start_deployment(actor=SYSTEM, project=project, machine=machine, action="deploy", version=version)
+    Connection.objects.create(name="origin", kind="git", secrets={"password": "kept"})
+    world.build(project, state="queued", started_at=None)
+    save_spec(actor=SYSTEM, project=project, spec={**SPEC, "secrets": {"A_SECRET": "kept"}})
+    return {
+        "slug": project.slug,
+        "name": {"connections": "origin", "projects": "test-a"},
+        "id": {
+            "builds": version.build_id,
+            "versions": version.pk,
+            "deployments": deployment.pk,
+            "services": deployment.service_id,
+        },
+        "machine": machine.name,
+        "version": version.number,
+        "user": "zoe",
+    }
+
+
+def meet(case: Any, things: dict[str, Any]) -> None:
+    """Point the example at what exists: random names alone would only ever be told that nothing is there."""
+    room = case.operation.path.split("/")[2]
+    for name in case.path_parameters:
+        if name in things:
+            found = things[name]
+            case.path_parameters[name] = found[room] if isinstance(found, dict) else found
+    if isinstance(case.body, dict):
+        for name in ("machine", "version"):
+            if name in case.body:
+                case.body[name] = things[name]
+
+
+@pytest.fixture
+def one_connection() -> Iterator[None]:
+    """Requests share the test's database connection and must not close it."""
+    signals = [request_started, request_finished]
+    for signal in signals:
+        signal.disconnect(close_old_connections)
+    yield
+    for signal in signals:
+        signal.connect(close_old_connections)
+
+
+def operations_of(schema: Any) -> Iterator[Any]:
+    for found in schema.get_all_operations():
+        yield found.ok()
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+@pytest.mark.django_db
+@pytest.mark.usefixtures("one_connection")
+@pytest.mark.parametrize("mode", list(GenerationMode), ids=lambda mode: mode.value)
+@pytest.mark.parametrize("who", ["ann", "ops"])
+def test_answers_keep_to_the_document(who: str, mode: GenerationMode, things: Any, request: Any) -> None:
+    door: Door = request.getfixturevalue(who)
+    application = get_wsgi_application()
+    schema = schemathesis.openapi.from_wsgi("/api/schema/?format=json", application, headers=door.headers)
+    wrong: list[str] = []
+    for operation in operations_of(schema):
+        try:
+            examples = operation.as_strategy(generation_mode=mode)
+
+            @settings(
+                max_examples=EXAMPLES,
+                deadline=None,
+                database=None,
+                derandomize=True,
+                phases=[Phase.generate],
+                suppress_health_check=list(HealthCheck),
+            )
+            @given(case=examples, real=st.booleans())
+            def ask(case: Any, real: bool) -> None:
+                if real:
+                    meet(case, things)
+                response = case.call(headers=door.headers)
+                checks = CHECKS if response.status_code not in OUTSIDE else CHECKS[1:]
+                case.validate_response(response, checks=checks)
+
+            ask()
+        except Exception as error:  # noqa: BLE001 - all operations are tried, all that is wrong is told at once
+            wrong.append(f"{operation.label}: {type(error).__name__}: {str(error)[:1500]}")
+    assert not wrong, "\n\n".join(wrong)

@@ -1,0 +1,165 @@
+"""What every address expects of whom: one line a request, read by `test_matrix.py`.
+
+A level is the weakest who gets `status`; everybody below is told 401 (or shown the sign-in), 404 or 403.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+PUBLIC = "public"
+SIGNED_IN = "signed in"  # every person; rows are narrowed, not refused
+VIEWER, DEVELOPER, MAINTAINER, OWNER = "viewer", "developer", "maintainer", "owner"
+OPS = "ops"
+
+ROLES = ["anonymous", "stranger", "viewer", "developer", "maintainer", "owner", "ops"]
+_FROM = {PUBLIC: 0, SIGNED_IN: 1, VIEWER: 2, DEVELOPER: 3, MAINTAINER: 4, OWNER: 5, OPS: 6}
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """`values` fill the route's parameters that have no value of their own in the test's world."""
+
+    method: str
+    route: str
+    level: str
+    status: int = 200
+    body: Any = None
+    values: tuple[tuple[str, str], ...] = ()
+    refusal: int = 403  # a panel shows the refusal in its place: 200, and nothing has changed
+    known: int = 0  # what whoever is signed in already is answered, where that differs
+
+    @property
+    def api(self) -> bool:
+        return self.route.startswith("api/") and self.route != "api/docs/"
+
+    @property
+    def json(self) -> bool:
+        return self.api or self.route == "pipelines/judge/"
+
+    def expected(self, role: str) -> int:
+        """The status this role is answered with; 302 stands for the way to the sign-in."""
+        if self.known and role != "anonymous":
+            return self.known
+        if ROLES.index(role) >= _FROM[self.level]:
+            return self.status
+        if role == "anonymous":
+            return 401 if self.api else 302
+        return 404 if role == "stranger" and self.level != OPS else self.refusal
+
+
+TEXT = "pipeline { agent any\n stages { stage('a') { steps { echo 'hi' } } } }"
+P = "projects/<str:slug>/"
+TO_TEST = {"machine": "test-a", "action": "deploy", "version": 1}
+TO_PROD = {"machine": "prod", "action": "deploy", "version": 1}
+
+API = [
+    Ask("GET", "api/audit/", OPS),
+    Ask("GET", "api/projects/", SIGNED_IN),
+    Ask("POST", "api/projects/", SIGNED_IN, 201, {"slug": "another"}),
+    Ask("GET", f"api/{P}", VIEWER),
+    Ask("PATCH", f"api/{P}", MAINTAINER, 200, {"name": "Other"}),
+    Ask("PATCH", f"api/{P}", MAINTAINER, 200, {"spec": {"command": ["./run"]}}),
+    Ask("GET", f"api/{P}members/", VIEWER),
+    Ask("POST", f"api/{P}members/", OWNER, 200, {"user": "zoe", "role": "viewer"}),
+    Ask("PUT", f"api/{P}machines/<str:name>/", OPS, 204),
+    Ask("DELETE", f"api/{P}machines/<str:name>/", OPS, 204),
+    Ask("GET", "api/machines/", SIGNED_IN),
+    Ask("POST", "api/machines/", OPS, 201, {"name": "new-one", "cluster": "local", "environment": "test"}),
+    Ask("GET", "api/clusters/", SIGNED_IN),
+    Ask("POST", "api/clusters/", OPS, 422, {"name": "x", "kind": "none"}),
+    Ask("GET", "api/connections/", OPS),
+    Ask("POST", "api/connections/", OPS, 201, {"name": "new-one", "kind": "git"}),
+    Ask("GET", "api/connections/<str:name>/", OPS),
+    Ask("PATCH", "api/connections/<str:name>/", OPS, 200, {"config": {}}),
+    Ask("DELETE", "api/connections/<str:name>/", OPS, 204),
+    Ask("POST", "api/connections/<str:name>/test/", OPS),
+    Ask("GET", "api/builds/", SIGNED_IN),
+    Ask("GET", "api/builds/<int:pk>/", VIEWER),
+    Ask("GET", "api/builds/<int:pk>/log/", VIEWER),
+    Ask("POST", "api/builds/<int:pk>/cancel/", DEVELOPER, 202),
+    Ask("POST", "api/builds/<int:pk>/retry/", DEVELOPER, 409),
+    Ask("POST", "api/builds/<int:pk>/inputs/<str:ident>/", DEVELOPER, 202, {"proceed": True}),
+    Ask("GET", f"api/{P}builds/", VIEWER),
+    Ask("POST", f"api/{P}builds/", DEVELOPER, 201, {"ref": "main"}),
+    Ask("GET", f"api/{P}versions/", VIEWER),
+    Ask("GET", "api/versions/<int:pk>/", VIEWER),
+    Ask("GET", "api/versions/<int:pk>/archive/", VIEWER),
+    Ask("GET", f"api/{P}pipeline/", VIEWER),
+    Ask("PUT", f"api/{P}pipeline/", MAINTAINER, 200, {"text": TEXT}),
+    Ask("GET", f"api/{P}pipeline/revisions/", VIEWER),
+    Ask("POST", "api/pipelines/validate/", SIGNED_IN, 200, {"text": TEXT}),
+    Ask("GET", "api/deployments/", SIGNED_IN),
+    Ask("GET", "api/deployments/<int:pk>/", VIEWER),
+    Ask("GET", "api/deployments/<int:pk>/events/", VIEWER),
+    Ask("POST", "api/deployments/<int:pk>/cancel/", DEVELOPER, 202),
+    Ask("POST", "api/deployments/<int:pk>/pause/", DEVELOPER, 202),
+    Ask("POST", "api/deployments/<int:pk>/resume/", DEVELOPER, 409),
+    Ask("GET", f"api/{P}deployments/", VIEWER),
+    Ask("POST", f"api/{P}deployments/", DEVELOPER, 409, TO_TEST),
+    Ask("POST", f"api/{P}deployments/", MAINTAINER, 201, TO_PROD),
+    Ask("POST", f"api/{P}deployments/preview/", VIEWER, 200, TO_TEST),
+    Ask("GET", f"api/{P}services/", VIEWER),
+    Ask("GET", "api/services/<int:pk>/", VIEWER),
+    Ask("GET", "api/services/<int:pk>/instances/", VIEWER),
+    Ask("GET", "api/services/<int:pk>/health-check/", VIEWER),
+    Ask("PUT", "api/services/<int:pk>/health-check/", MAINTAINER, 200, {"readiness": {"tcp": {}}}),
+    Ask("GET", "api/services/<int:pk>/logs/", VIEWER),
+    Ask("GET", "api/schema/", SIGNED_IN),
+    Ask("GET", "api/docs/", SIGNED_IN),
+]
+
+PAGES = [
+    Ask("GET", "healthz", PUBLIC),
+    Ask("GET", "readyz", PUBLIC),
+    Ask("GET", "metrics", PUBLIC),
+    Ask("GET", "sign-in/", PUBLIC, known=302),
+    Ask("POST", "sign-in/", PUBLIC, 200, {"username": "nobody", "password": "wrong"}, known=302),
+    Ask("PUT", "sign-in/", PUBLIC, 200, {}, known=302),
+    Ask("GET", "sign-out/", PUBLIC, 405),
+    Ask("POST", "sign-out/", PUBLIC, 302),
+    Ask("POST", "language/", PUBLIC, 302, {"language": "en"}),
+    Ask("GET", "me/", SIGNED_IN),
+    Ask("GET", "me/tokens/", SIGNED_IN),
+    Ask("POST", "me/tokens/", SIGNED_IN, 200, {"name": "mine"}),
+    Ask("POST", "me/tokens/<int:pk>/revoke/", SIGNED_IN, 404),
+    Ask("GET", "projects/", SIGNED_IN),
+    Ask("GET", "projects/new/", SIGNED_IN),
+    Ask("POST", "projects/new/", SIGNED_IN, 422, {}),
+    Ask("GET", f"{P}settings/", VIEWER),
+    Ask("POST", f"{P}settings/", MAINTAINER, 302, {"form": "archive", "archived": "1"}),
+    Ask("POST", f"{P}settings/", OWNER, 302, {"form": "member", "user": "zoe", "role": "viewer"}),
+    Ask("POST", f"{P}settings/", OWNER, 302, {"form": "remove_member", "user": "zoe"}),
+    Ask("GET", "builds/", SIGNED_IN),
+    Ask("GET", "builds/<int:pk>/", VIEWER),
+    Ask("GET", "builds/<int:pk>/log/lines/", VIEWER),
+    Ask("GET", "builds/<int:pk>/log/find/", VIEWER),
+    Ask("GET", "builds/<int:pk>/log/marks/", VIEWER),
+    Ask("GET", "builds/<int:pk>/log/download/", VIEWER),
+    Ask("GET", "builds/<int:pk>/tests/", VIEWER),
+    Ask("POST", "builds/<int:pk>/inputs/<str:ident>/", DEVELOPER, 302, {"proceed": "1"}),
+    Ask("GET", "builds/<int:pk>/files/<path:path>", VIEWER, 404),
+    Ask("POST", "builds/<int:pk>/do/<str:verb>/", DEVELOPER, 302, {}, (("verb", "cancel"),)),
+    Ask("GET", "versions/<int:pk>/archive/", VIEWER),
+    Ask("POST", "pipelines/judge/", SIGNED_IN, 200, {"text": TEXT}),
+    Ask("GET", f"{P}builds/", VIEWER),
+    Ask("GET", f"{P}builds/start/", VIEWER),
+    Ask("POST", f"{P}builds/start/", DEVELOPER, 204, {"ref": "main"}, refusal=200),
+    Ask("GET", f"{P}versions/", VIEWER),
+    Ask("GET", f"{P}pipeline/", VIEWER),
+    Ask("POST", f"{P}pipeline/", MAINTAINER, 302, {"text": TEXT}),
+    Ask("GET", f"{P}pipeline/<int:number>/", VIEWER),
+    Ask("POST", f"{P}pipeline/<int:number>/", MAINTAINER, 302, {}),
+    Ask("GET", "", SIGNED_IN),
+    Ask("GET", "search/", SIGNED_IN),
+    Ask("GET", "machines/", SIGNED_IN),
+    Ask("GET", "deployments/", SIGNED_IN),
+    Ask("GET", "deployments/<int:pk>/", VIEWER),
+    Ask("POST", "deployments/<int:pk>/<str:verb>/", DEVELOPER, 204, {}, (("verb", "cancel"),)),
+    Ask("GET", "services/<int:pk>/logs/", VIEWER),
+    Ask("GET", P, VIEWER),
+    Ask("GET", f"{P}deployments/", VIEWER),
+    Ask("GET", f"{P}change/", VIEWER, 200, {"action": "deploy", "machine": "test-a"}),
+    Ask("POST", f"{P}change/", MAINTAINER, 204, {"action": "deploy", "machine": "prod", "version": "1"}, refusal=200),
+]
