@@ -151,6 +151,8 @@ def _go_on(row: Any, renewed: float, looked: float) -> tuple[float, float]:
         row.refresh_from_db()
     except ObjectDoesNotExist as error:
         raise runs.LostClaim(str(row)) from error
+    if row.fence != fence:  # taken in this very moment: its new fence must never become ours
+        raise runs.LostClaim(str(row))
     return renewed, time.monotonic()
 
 
