@@ -159,5 +159,4 @@ def tell(request: HttpRequest, sentence: Sentence, *, level: int = messages.SUCC
 
 def page_context(request: HttpRequest) -> dict[str, Any]:
     """What base.html needs on every page."""
-    theme = request.COOKIES.get("theme", "auto")
     return {"portal_url": settings.PUBLIC_URL}
