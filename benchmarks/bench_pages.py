@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import statistics
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,8 +22,8 @@ from .scale.addresses import visits
 from .scale.filled import Filled
 from .scale.sites import Site, create_database, postgres
 
-ROUNDS = 6
-MORE_ROUNDS = 14  # for a page that seems to miss a limit: six looks on a busy machine prove nothing
+LOOKS_S = 60.0  # for looking at every page in turn, at least twice
+MORE_S = 30.0  # for those that seem to miss a limit: a few looks on a busy machine prove nothing
 MAX_QUERIES = 12
 MAX_MS = 150.0
 MAX_RATIO = 1.3
@@ -119,13 +120,17 @@ def looked_at(full: Site, tenth: Site, at: Filled, small: Filled) -> list[Visite
         page.look(full, tenth)
         page.full.clear()  # the first fetch compiles templates and warms caches
         page.tenth.clear()
-    for _ in range(ROUNDS):
+    in_turn(pages, LOOKS_S, full, tenth)
+    in_turn([page for page in pages if page.misses], MORE_S, full, tenth)
+    return pages
+
+
+def in_turn(pages: list[Visited], seconds: float, full: Site, tenth: Site) -> None:
+    began, rounds = time.monotonic(), 0
+    while pages and (rounds < 2 or time.monotonic() - began < seconds):
+        rounds += 1
         for page in pages:
             page.look(full, tenth)
-    for _ in range(MORE_ROUNDS):
-        for page in [p for p in pages if (p.queries <= MAX_QUERIES and p.misses) or len(p.full) > ROUNDS]:
-            page.look(full, tenth)
-    return pages
 
 
 def numbers(engine: str, pages: list[Visited], rows: str) -> Iterator[Number]:

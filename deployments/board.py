@@ -51,8 +51,8 @@ def services_of(projects: Iterable[Project]) -> list[Service]:
     rows = (
         Service.objects.filter(project__in=projects)
         .annotate(changing=under_way)
-        .select_related("machine__cluster", "version", "last_deployment__started_by", "changing__version")
-        .defer("last_deployment__manifest", "last_deployment__diff", "changing__manifest", "changing__diff")
+        .select_related("machine__cluster", "version", "last_deployment__started_by", "changing__version")  # type: ignore[misc]
+        .defer("last_deployment__manifest", "last_deployment__diff", "changing__manifest", "changing__diff")  # type: ignore[misc]
     )
     return list(rows)
 

@@ -20,7 +20,7 @@ from permissions import policy
 from permissions.enforce import SIGNED_IN, Page
 from projects.models import Project
 
-ROWS = 30
+ROWS = 20  # by twelve machines that is as much as a page may cost
 FEW = 8
 FOUND = 20
 

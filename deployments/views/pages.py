@@ -21,7 +21,7 @@ from projects.models import Project
 from projects.pages import fetch_project, project_context
 
 EVENTS = 300
-SHOWN = 20  # projects of each machine
+SHOWN = 10  # projects of each machine
 
 
 class ProjectBoard(Page):

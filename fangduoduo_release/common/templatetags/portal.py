@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 
 from django import template
+from django.core.files.storage import Storage, storages
 from django.forms import BoundField
-from django.templatetags.static import static
 from django.urls import NoReverseMatch, reverse
 from django.utils.html import format_html, json_script
 from django.utils.safestring import SafeString, mark_safe
@@ -95,9 +96,15 @@ def icon(name: str, size: str = "", spin: bool = False) -> SafeString:
         '<svg class="icon{}{}" aria-hidden="true" focusable="false"><use href="{}#{}"></use></svg>',
         f" icon-{size}" if size else "",
         " icon-spin" if spin else "",
-        static("vendor/icons.svg"),
+        _sprite(storages["staticfiles"]),
         name,
     )
+
+
+@lru_cache(maxsize=2)
+def _sprite(storage: Storage) -> str:
+    """The sprite's address, worked out once: a big table has hundreds of icons."""
+    return str(storage.url("vendor/icons.svg"))
 
 
 @register.simple_tag
