@@ -14,6 +14,8 @@ from permissions.admin_base import PortalAdmin
 
 
 class _Placed(PortalAdmin):
+    """Added and changed through the action; deleting is not offered: what ran there stays told."""
+
     def has_add_permission(self, request: HttpRequest) -> bool:
         return self.has_module_permission(request)
 

@@ -22,6 +22,7 @@ class ServiceAdmin(ReadOnlyAdmin):
 
 @admin.register(Deployment)
 class DeploymentAdmin(ReadOnlyAdmin):
+    big_columns = ("manifest", "diff")
     list_display = ("__str__", "state", "needs_ops", "phase", "version", "started_by", "created_at", "finished_at")
     list_filter = ("needs_ops", "state", "action", "service__machine__environment")
     list_select_related = ("service__project", "service__machine", "version__project", "started_by")
@@ -53,6 +54,6 @@ class DeploymentAdmin(ReadOnlyAdmin):
 @admin.register(Instance)
 class InstanceAdmin(ReadOnlyAdmin):
     list_display = ("name", "service", "state", "ready", "restarts", "digest", "started_at")
-    list_filter = ("state", "ready")
+    list_filter = ("ready",)
     list_select_related = ("service__project", "service__machine")
     search_fields = ("name", "service__project__slug")

@@ -6,6 +6,7 @@ from __future__ import annotations
 from typing import Any
 
 from django.contrib import admin
+from django.db import transaction
 from django.db.models import QuerySet
 from django.forms import ModelForm
 from django.http import HttpRequest
@@ -13,6 +14,7 @@ from django.utils.translation import gettext_lazy as _
 from django_q.models import Failure, OrmQ, Schedule, Success
 
 from clusters import actions as cluster_actions
+from fangduoduo_release.audit import trail
 from fangduoduo_release.audit.models import AuditEntry
 from fangduoduo_release.common import runs
 from fangduoduo_release.common.models import Beat, Connection, Event, IdempotencyKey, InboxItem, Lease, Step
@@ -25,24 +27,25 @@ hide(Schedule, Success, Failure, OrmQ)
 @admin.register(AuditEntry)
 class AuditAdmin(ReadOnlyAdmin):
     list_display = ("at", "actor", "verb", "object_kind", "object_label", "address")
-    list_filter = ("verb", "object_kind", "at")
-    search_fields = ("actor", "object_label", "object_id")
-    date_hierarchy = "at"
+    list_filter = ("at",)  # words are searched for: a list of all that ever occurred would be read from every row
+    search_fields = ("=actor", "=verb", "=object_kind", "object_label", "=object_id")
 
 
 @admin.register(InboxItem)
 class InboxAdmin(ReadOnlyAdmin):
     list_display = ("id", "kind", "dedupe_key", "state", "needs_ops", "received_at", "handled_at")
-    list_filter = ("kind", "state", "needs_ops")
-    search_fields = ("dedupe_key",)
+    list_filter = ("state", "needs_ops")
+    search_fields = ("=kind", "dedupe_key")
     actions = ["try_again"]
 
     @admin.action(description=_("Try again"))
     def try_again(self, request: HttpRequest, rows: QuerySet[InboxItem]) -> None:
         def act(item: InboxItem) -> None:
-            InboxItem.objects.filter(pk=item.pk).exclude(state=InboxItem.State.DONE).update(
-                needs_ops=False, attempts=0, state=InboxItem.State.NEW
-            )
+            with transaction.atomic():
+                InboxItem.objects.filter(pk=item.pk).exclude(state=InboxItem.State.DONE).update(
+                    needs_ops=False, attempts=0, state=InboxItem.State.NEW
+                )
+                trail.record(request.user, "inbox.try_again", item)
             runs.poke(item)
 
         self.each(request, rows.exclude(state=InboxItem.State.DONE), act, str(_("Queued again")))
@@ -51,7 +54,6 @@ class InboxAdmin(ReadOnlyAdmin):
 @admin.register(Event)
 class EventAdmin(ReadOnlyAdmin):
     list_display = ("at", "topic", "seq", "kind", "text")
-    list_filter = ("kind",)
     search_fields = ("=topic",)
 
 
@@ -92,8 +94,7 @@ class ConnectionAdmin(PortalAdmin):
     def has_add_permission(self, request: HttpRequest) -> bool:
         return self.has_module_permission(request)
 
-    has_change_permission = PortalAdmin.has_view_permission
-    has_delete_permission = PortalAdmin.has_view_permission
+    has_change_permission = has_delete_permission = PortalAdmin.has_view_permission
 
     def save_model(self, request: HttpRequest, obj: Connection, form: ModelForm[Any], change: bool) -> None:
         cluster_actions.save_connection(
@@ -104,5 +105,7 @@ class ConnectionAdmin(PortalAdmin):
         cluster_actions.delete_connection(actor=request.user, connection=obj)
 
     def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Connection]) -> None:
-        for row in queryset:  # Django's own way would pass the action by
-            self.delete_model(request, row)
+        def act(connection: Connection) -> None:
+            cluster_actions.delete_connection(actor=request.user, connection=connection)
+
+        self.each(request, queryset, act, str(_("Deleted")))

@@ -8,18 +8,39 @@ from django.contrib import admin
 from django.contrib.admin.exceptions import NotRegistered
 from django.contrib.auth.admin import GroupAdmin, UserAdmin
 from django.contrib.auth.models import Group
-from django.db.models import QuerySet
+from django.db.models import Model, QuerySet
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
+from fangduoduo_release.audit import trail
 from permissions import actions
-from permissions.admin_base import ReadOnlyAdmin
+from permissions.admin_base import PortalAdmin, ReadOnlyAdmin
 from permissions.models import ApiToken, User
 
 
+class _PeopleAdmin(PortalAdmin):
+    """Ops look; only a superuser writes, and every write is in the audit: who may do what begins here."""
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return bool(request.user.is_active and request.user.is_superuser)
+
+    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return self.has_add_permission(request)
+
+    def log_addition(self, request: HttpRequest, obj: Any, message: Any) -> Any:
+        trail.record(request.user, f"{obj._meta.model_name}.create", obj)
+        return super().log_addition(request, obj, message)
+
+    def log_change(self, request: HttpRequest, obj: Any, message: Any) -> Any:
+        entries = [entry.get("changed", {}) for entry in message if isinstance(entry, dict)]
+        changed = [name for entry in entries for name in entry.get("fields", [])]
+        trail.record(request.user, f"{obj._meta.model_name}.update", obj, after={"fields": changed})
+        return super().log_change(request, obj, message)
+
+
 @admin.register(User)
-class PersonAdmin(UserAdmin):  # type: ignore[type-arg]
-    """Django's own user screen."""
+class PersonAdmin(_PeopleAdmin, UserAdmin):  # type: ignore[type-arg]
+    """Django's own user screen. People are made inactive, not deleted: what they did stays theirs."""
 
     list_display = ("username", "email", "first_name", "last_name", "is_staff", "is_active", "last_login")
 
@@ -51,7 +72,13 @@ def hide(*models: Any) -> None:
 
 
 hide(Group)
-admin.site.register(Group, GroupAdmin)
+
+
+@admin.register(Group)
+class TeamAdmin(_PeopleAdmin, GroupAdmin):
+    """Teams and what they may do."""
+
+
 admin.site.site_header = _("Fangduoduo Release")
 admin.site.site_title = _("Fangduoduo Release")
 admin.site.index_title = _("Operations")

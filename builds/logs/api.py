@@ -52,7 +52,9 @@ class BuildLogText(ApiView):
         response = answer(request._request, reader.pieces(now, offset, limit))
         response["Content-Length"] = str(max(0, end - offset))
         response["X-Log-Next-Offset"] = str(max(end, min(offset, now.size)))
-        response["X-Log-Complete"] = "true" if now.complete and end >= now.size else "false"
+        # A build that ended before it said a word has no log to complete: nothing will follow either.
+        over = now.complete or (build.is_final and not now.size)
+        response["X-Log-Complete"] = "true" if over and end >= now.size else "false"
         return response
 
     def _number(self, name: str, default: int) -> int:

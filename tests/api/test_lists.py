@@ -28,7 +28,6 @@ _numbers = itertools.count(1)
 
 def make_rows(owner: User, home: Project, count: int) -> None:
     """`count` more of everything that is listed."""
-    cluster, _ = Cluster.objects.get_or_create(name="local", defaults={"kind": "local"})
     connection_row = Connection.objects.create(name=f"c{next(_numbers)}", kind="git")
     for _turn in range(count):
         number = next(_numbers)

@@ -74,9 +74,7 @@ def dead_digest(token: ApiToken, text: str) -> str:
     return f"fdd_{token.prefix}_{token.digest}"
 
 
-@pytest.mark.parametrize(
-    "kill", [dead_expired, dead_revoked, dead_inactive, dead_wrong, dead_prefix_only, dead_digest]
-)
+@pytest.mark.parametrize("kill", [dead_expired, dead_revoked, dead_inactive, dead_wrong, dead_prefix_only, dead_digest])
 def test_a_dead_token_opens_nothing(kill: Any, made: tuple[ApiToken, str]) -> None:
     text = kill(*made)
     answer = ask(f"Bearer {text}")
@@ -89,7 +87,15 @@ def test_a_dead_token_opens_nothing(kill: Any, made: tuple[ApiToken, str]) -> No
 
 @pytest.mark.parametrize(
     "header",
-    ["Bearer", "Bearer ", "Bearer a b", "Bearer fdd_", "Bearer fdd_x", "Bearer \u00e4\u00f6", "Bearer fdd_\u00e4_\u00f6"],
+    [
+        "Bearer",
+        "Bearer ",
+        "Bearer a b",
+        "Bearer fdd_",
+        "Bearer fdd_x",
+        "Bearer \u00e4\u00f6",
+        "Bearer fdd_\u00e4_\u00f6",
+    ],
 )
 def test_malformed_bearers_are_401(header: str) -> None:
     assert ask(header).status_code == 401

@@ -1,0 +1,46 @@
+"""People at the ops screen, and rows to look at."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from django.test import Client
+
+from permissions.models import User
+from tests import world
+
+
+@pytest.fixture(autouse=True)
+def plain_static_files(settings: Any) -> None:
+    settings.STORAGES = {
+        **settings.STORAGES,
+        "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
+    }
+
+
+def browser(user: User) -> Client:
+    client = Client()
+    client.force_login(user)
+    return client
+
+
+@pytest.fixture
+def ops(db: Any) -> Client:
+    return browser(world.ops())
+
+
+@pytest.fixture
+def root(db: Any) -> Client:
+    return browser(User.objects.create_superuser("root", password=None))
+
+
+@pytest.fixture
+def dev(db: Any) -> Client:
+    return browser(world.person("dev"))
+
+
+@pytest.fixture
+def clerk(db: Any) -> Client:
+    """Staff, but not from ops."""
+    return browser(world.person("clerk", is_staff=True))

@@ -1,0 +1,145 @@
+"""Every page of the ops screen works for ops and for nobody else, shows no secret, and stays quick on big tables."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+from django.contrib import admin
+from django.contrib.auth.models import Group
+from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+from django.urls import reverse
+from django.utils import timezone
+
+from builds.actions import save_credential
+from builds.models import (
+    Artifact,
+    BuildLog,
+    InputRequest,
+    LogChunk,
+    LogMark,
+    Stage,
+    TestResult,
+)
+from clusters.actions import save_connection
+from deployments.actions import start_deployment
+from deployments.models import Instance
+from fangduoduo_release.common import events
+from fangduoduo_release.common.actor import SYSTEM
+from fangduoduo_release.common.models import Beat, IdempotencyKey, InboxItem, Lease, Step
+from permissions.models import ApiToken
+from projects.actions import save_spec
+from tests import world
+
+pytestmark = pytest.mark.django_db
+SECRET = "planted-7f3a9c-secret"
+MODELS = sorted(admin.site._registry, key=lambda model: model._meta.label)
+
+
+def page(model: Any, name: str = "changelist", *args: Any) -> str:
+    return reverse(f"admin:{model._meta.app_label}_{model._meta.model_name}_{name}", args=args)
+
+
+@pytest.fixture
+def rows() -> str:
+    """A row of every kind, with a secret wherever one may be kept; answers the token's readable text."""
+    owner = world.person("ann")
+    Group.objects.create(name="team")
+    project = world.project(owner, "shop")
+    save_spec(actor=SYSTEM, project=project, spec={"command": ["./run"], "secrets": {"PASSWORD": SECRET}})
+    save_credential(actor=SYSTEM, project=project, ident="deploy", kind="text", values={"secret": SECRET})
+    save_connection(actor=SYSTEM, name="origin", kind="git", config={"username": "x"}, secrets={"password": SECRET})
+    machine = world.granted(project, "test-a")
+    world.pipeline(project, "pipeline { agent any\n stages { stage('a') { steps { echo 'hi' } } } }")
+    version = world.version(project)
+    deployment = start_deployment(actor=SYSTEM, project=project, machine=machine, action="deploy", version=version)
+    build = version.build
+    Stage.objects.create(build=build, ident="a", name="a")
+    InputRequest.objects.create(build=build, ident="Go", message="Go on?")
+    TestResult.objects.create(build=build, suite="s", name="t", state="passed")
+    Artifact.objects.create(build=build, path="a.txt", size=1, sha256="0" * 64)
+    BuildLog.objects.create(build=build)
+    LogChunk.objects.create(build=build, offset=0, size=1, data=b"x", first_line=0, lines=1)
+    LogMark.objects.create(build=build, line=0, offset=0, at_ms=0)
+    Instance.objects.create(service=deployment.service, name="shop-1", state="running")
+    events.record(build, "state", state="succeeded")
+    InboxItem.objects.create(kind="note", dedupe_key="one")
+    Step.objects.create(run_key=build.key, key="k", name="start")
+    Beat.objects.create(name="worker@here", kind="worker", seen_at=timezone.now())
+    Lease.objects.create(name="sources.compare", owner="here")
+    IdempotencyKey.objects.create(owner="1", key="k", fingerprint="f", status=201, body={})
+    return ApiToken.make(owner, "mine")[1]
+
+
+@pytest.mark.parametrize("who", ["ops", "root"])
+def test_every_page_works_and_none_shows_a_secret(who: str, rows: str, request: Any) -> None:
+    client: Client = request.getfixturevalue(who)
+    hidden = [SECRET, rows, rows.rpartition("_")[2], ApiToken.hash(rows)]
+    empty = []
+    for model in MODELS:
+        found = [page(model), f"{page(model)}?q=shop", f"{page(model)}?q=1&o=1"]
+        row = model._default_manager.first()
+        if row is None:
+            empty.append(model._meta.label)
+        else:
+            found += [page(model, "change", row.pk), page(model, "history", row.pk)]
+        for address in found:
+            answer = client.get(address)
+            assert answer.status_code == 200, address
+            text = answer.content.decode()
+            assert not [word for word in hidden if word in text], address
+            policy_holds(text, address)
+    assert empty == [], "make a row of it in `rows`"
+
+
+def policy_holds(text: str, address: str) -> None:
+    """Nothing that the content security policy would stop: no inline script, handler or style."""
+    for tag in re.findall(r"<script\b[^>]*>", text):
+        assert "src=" in tag or "application/json" in tag, (address, tag)
+    assert not re.search(r"<[^>]*\son[a-z]+\s*=", text), address
+    assert not re.search(r"<[^>]*\sstyle\s*=", text), address
+    assert "<style" not in text, address
+    assert not re.search(r"(?:src|href)=[\"'](?:https?:)?//", text), address
+
+
+def test_the_start_page_names_the_portal_and_leads_back(ops: Client, root: Client) -> None:
+    for client in (ops, root):
+        answer = client.get("/admin/")
+        text = answer.content.decode()
+        assert "Fangduoduo Release" in text
+        assert f'href="{reverse("home")}"' in text
+        assert answer["Content-Security-Policy"]
+        policy_holds(text, "/admin/")
+
+
+def test_the_task_queues_own_screens_are_not_there(root: Client) -> None:
+    assert not [model for model in MODELS if model._meta.app_label == "django_q"]
+    assert root.get("/admin/django_q/schedule/").status_code == 404
+
+
+@pytest.mark.parametrize("who", ["dev", "clerk", "nobody"])
+def test_nobody_else_comes_in(who: str, rows: str, request: Any) -> None:
+    client: Client = Client() if who == "nobody" else request.getfixturevalue(who)
+    for model in MODELS:
+        row = model._default_manager.first()
+        for address in (page(model), page(model, "add"), page(model, "change", row.pk), page(model, "delete", row.pk)):
+            for answer in (client.get(address), client.post(address, {"action": "delete_selected"})):
+                assert answer.status_code in {302, 403}, address
+                assert answer.status_code == 403 or "/admin/login/" in answer["Location"], address
+
+
+def test_lists_never_count_or_fetch_the_whole_table(rows: str, ops: Client) -> None:
+    ops.get("/admin/")  # content types and the like are known now
+    for model in MODELS:
+        with CaptureQueriesContext(connection) as asked:
+            assert ops.get(f"{page(model)}?q=x").status_code == 200
+        statements = [query["sql"] for query in asked]
+        assert len(statements) <= 12, "\n".join(statements)
+        for sql in statements:
+            if "COUNT(" in sql.upper():
+                assert "LIMIT 10000" in sql, sql
+        for column in getattr(admin.site._registry[model], "big_columns", ()):
+            assert not [sql for sql in statements if f'"{column}"' in sql], (model, column)
