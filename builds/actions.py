@@ -10,11 +10,12 @@ from django.db.models import F
 from django.db.models.functions import Now
 
 from builds import pipelines
+from builds.endings import close_what_is_open
 from builds.models import Build, Credential, InputRequest, PipelineRevision
 from fangduoduo_release.audit import trail
 from fangduoduo_release.common import events, runs
 from fangduoduo_release.common.actor import System, name_of, user_or_none
-from fangduoduo_release.common.errors import Conflict, Denied, Invalid
+from fangduoduo_release.common.errors import Conflict, Denied, Invalid, NotFound
 from fangduoduo_release.common.queue import ring
 from fangduoduo_release.common.sentence import S
 from fangduoduo_release.common.settling import settle
@@ -23,6 +24,12 @@ from projects.drivers.source.base import HEADS, TAGS, Commit
 from projects.models import Project
 from projects.sources import source_of
 
+CREDENTIAL_VALUES = {  # what each kind cannot do without
+    Credential.Kind.TEXT: {"secret"},
+    Credential.Kind.USERNAME_PASSWORD: {"username", "password"},
+    Credential.Kind.FILE: {"name", "content"},
+    Credential.Kind.SSH_KEY: {"username", "private_key"},
+}
 MAX_PARAMETERS = 100
 MAX_VALUE = 32 * 1024
 
@@ -204,6 +211,9 @@ def save_credential(
         raise Invalid(S("There is no kind of credential called “%(kind)s”.", kind=kind))
     if not ident or len(ident) > 80 or not all(c.isalnum() or c in "-_." for c in ident):
         raise Invalid(S("A credential's id has letters, digits, dots, hyphens and underscores."), fields={"id": []})
+    missing = sorted(CREDENTIAL_VALUES[kind] - set(values))
+    if missing:
+        raise Invalid(S("This kind of credential needs “%(name)s”.", name=missing[0]), fields={"values": []})
     with transaction.atomic():
         row, _ = Credential.objects.update_or_create(
             project=project,
@@ -214,11 +224,24 @@ def save_credential(
     return row
 
 
+def delete_credential(*, actor: Any, project: Project, ident: str) -> None:
+    """Forget a secret; pipelines that name it fail from now on. Raises Denied, NotFound."""
+    policy.require(actor, "change_project", project)
+    with transaction.atomic():
+        row = Credential.objects.filter(project=project, ident=ident).first()
+        if row is None:
+            raise NotFound(S("There is no credential “%(id)s” in this project.", id=ident))
+        trail.record(actor, "credential.delete", row, before={"id": ident, "kind": row.kind})
+        row.delete()
+
+
 def settle_for_ops(*, actor: Any, build: Build, retry: bool) -> None:
     """A build that waits for ops: try again, or end it as failed. Ops only. Raises Denied, Conflict."""
     policy.require_ops(actor)
     with transaction.atomic():
         settle(actor=actor, run=build, retry=retry)
+        if not retry:
+            close_what_is_open(build)
         trail.record(actor, "build.retry_stuck" if retry else "build.give_up", build)
 
 

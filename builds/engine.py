@@ -11,15 +11,15 @@ from typing import Any
 from django.conf import settings
 from django.db import transaction
 from django.db.models import Q, QuerySet
-from django.db.models.functions import Now
 
 from builds import pipelines
 from builds.agents import client
 from builds.drivers.builder.embedded.orphans import kill_build
 from builds.drivers.builder.embedded.stage_report import stage_id
+from builds.endings import close_what_is_open
 from builds.jenkinsfile import parse, stage_tree
 from builds.logs import seal
-from builds.models import Build, InputRequest, Stage
+from builds.models import Build, Stage
 from fangduoduo_release.common import events, runs
 from fangduoduo_release.common.engines import Again
 from fangduoduo_release.common.errors import AppError, Unavailable
@@ -96,10 +96,7 @@ class BuildEngine:
     def _bury(self, build: Build) -> None:
         kill_build(str(build.key), grace=0.5)
         seal.seal(build.pk)  # also when the agent was killed after its own seal
-        Stage.objects.filter(build=build, state__in=("running", "waiting", "pending")).update(
-            state="cancelled", finished_at=Now()
-        )
-        InputRequest.objects.filter(build=build, answer="").update(answer="abort", answered_by="system")
+        close_what_is_open(build)
         if build.cancel_requested_at is not None:
             runs.transition(build, "cancelled", S("Cancelled by %(who)s.", who=build.cancel_requested_by))
         else:

@@ -97,6 +97,13 @@ def _adopt_remote(project: Project) -> None:
     source.refresh(repository)
 
 
+def ensure_repository(project: Project) -> None:
+    """Make the repository of a project whose creation was cut off; does nothing where there is one."""
+    source, repository = source_of(project)
+    if not source.exists(repository):
+        source.create_repository(repository, starter="blank")
+
+
 def _create_repository(project: Project, actor: Any, starter: str) -> None:
     source, repository = source_of(project)
     user = user_or_none(actor)

@@ -11,6 +11,7 @@ from django.db.models.functions import Now
 from fangduoduo_release.common.errors import AppError
 from fangduoduo_release.common.runs import in_seconds
 from projects import pushes
+from projects.actions import ensure_repository
 from projects.drivers.source.git import GitSource
 from projects.models import Project
 from projects.sources import source_of
@@ -32,6 +33,8 @@ def compare_tips() -> int:
             break
         Project.objects.filter(pk=project.pk).update(polled_at=Now())
         try:
+            if project.is_embedded:
+                ensure_repository(project)
             found += pushes.compare(project)
         except AppError as error:
             logger.warning("cannot compare the tips of %s: %s", project.slug, error)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import path
 
-from builds.api import pipelines, versions, views
+from builds.api import credentials, pipelines, versions, views
 from builds.logs.api import BuildLogText
 
 urlpatterns = [
@@ -20,5 +20,7 @@ urlpatterns = [
     path("versions/<int:pk>/archive/", versions.VersionArchive.as_view()),
     path("projects/<str:slug>/pipeline/", pipelines.Pipeline.as_view()),
     path("projects/<str:slug>/pipeline/revisions/", pipelines.PipelineRevisions.as_view()),
+    path("projects/<str:slug>/credentials/", credentials.Credentials.as_view()),
+    path("projects/<str:slug>/credentials/<str:ident>/", credentials.CredentialOne.as_view()),
     path("pipelines/validate/", pipelines.PipelineValidate.as_view()),
 ]
