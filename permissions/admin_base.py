@@ -12,8 +12,7 @@ from typing import Any, ClassVar
 from django.contrib import admin, messages
 from django.core.paginator import Paginator
 from django.db.models import Model, QuerySet
-from django.http import HttpRequest, HttpResponseRedirect
-from django.http.response import HttpResponseBase
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 
 from fangduoduo_release.common.errors import AppError
 from fangduoduo_release.common.http import say
@@ -58,7 +57,7 @@ class PortalAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         return super().get_queryset(request).defer(*self.big_columns)
 
-    def changeform_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+    def changeform_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         """An action's refusal is a message above the form; nothing was written."""
         try:
             return super().changeform_view(request, *args, **kwargs)

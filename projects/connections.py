@@ -10,7 +10,7 @@ from fangduoduo_release.common.models import Connection
 from fangduoduo_release.common.sentence import S, Sentence
 from permissions import policy
 from projects.drivers.source.base import Repository
-from projects.drivers.source.git_remote import RemoteUrl, parse_url
+from projects.drivers.source.git_remote import parse_url
 from projects.sources import credentials_of, source_of_kind
 
 
@@ -38,11 +38,8 @@ def require_use(actor: Any, connection: Connection, repository: str) -> None:
     """
     if policy.is_ops(actor):
         return
-    try:
-        home, asked = parse_url(str(connection.config.get("url", ""))), parse_url(repository)
-    except Invalid:
-        home = asked = None
-    if home is None or asked is None or _server(home) != _server(asked):
+    home = _server(str(connection.config.get("url", "")))
+    if home is None or home != _server(repository):
         raise Denied(
             S("“%(repository)s” is not on the server of the connection.", repository=repository[:200]),
             rule="connection_server",
@@ -50,7 +47,11 @@ def require_use(actor: Any, connection: Connection, repository: str) -> None:
         )
 
 
-def _server(url: RemoteUrl) -> tuple[str, str, int]:
+def _server(address: str) -> tuple[str, str, int] | None:
+    try:
+        url = parse_url(address)
+    except Invalid:
+        return None
     return url.scheme, url.host.lower(), url.port
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
@@ -120,7 +120,9 @@ class MachineIn(serializers.ModelSerializer[Machine]):
     class Meta:
         model = Machine
         fields = ["name", "cluster", "environment", "placement", "description"]
-        extra_kwargs = {"name": {"validators": []}}  # the action judges names: a taken one is a conflict
+        extra_kwargs: ClassVar[dict[str, Any]] = {
+            "name": {"validators": []}
+        }  # the action judges names: a taken one is a conflict
 
 
 class MemberOut(serializers.Serializer[Any]):

@@ -118,7 +118,7 @@ def test_an_inactive_persons_password_opens_nothing(ann: User) -> None:
 
 def test_no_table_holds_the_readable_text(made: tuple[ApiToken, str]) -> None:
     _, text = made
-    secret = text.rpartition("_")[2]
+    secret = text.split("_", 2)[2]
     with connection.cursor() as cursor:
         for table in connection.introspection.table_names(cursor):
             cursor.execute(f'SELECT * FROM "{table}"')
