@@ -17,7 +17,8 @@ pytestmark = [pytest.mark.slow, pytest.mark.browser]
 
 NOISY = r"""pipeline { agent any
   stages { stage('Noise') { steps {
-    sh '''printf '\\033[31mred\\033[0m <b id=evil>bold</b> <script>window.evil = 1</script>\\n'
+    sh '''#!/bin/sh
+printf '\\033[31mred\\033[0m <b id=evil>bold</b> <script>window.evil = 1</script>\\n'
 printf '\\033]0;a new title\\007\\033]8;;https://example.com\\007link\\033]8;;\\007 \\033[2Jcleared\\n' '''
   } } } }
 """
