@@ -133,8 +133,9 @@ def wrong(stage: Stage, ask: Ask, role: str) -> str:
     return ""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("lines", [API, PAGES], ids=["api", "pages"])
-def test_everybody_gets_what_the_matrix_says(lines: list[Ask], settings: Any) -> None:
+def test_everybody_gets_what_the_matrix_says(lines: list[Ask]) -> None:
     stage = Stage()
     complaints = [said for role in ROLES for ask in lines if (said := wrong(stage, ask, role))]
     assert not complaints, "\n" + "\n".join(complaints)
