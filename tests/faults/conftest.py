@@ -1,4 +1,4 @@
-"""One portal per file of tests, with short leases so that waiting for them is short too."""
+"""One portal for all of these tests, with short leases so that waiting for them is short too."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.portal import Portal
 from tests.waiting import until
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="package")
 def site() -> Iterator[Site]:
     with (
         tempfile.TemporaryDirectory(prefix="fdd-") as folder,
@@ -26,7 +26,7 @@ def site() -> Iterator[Site]:
         yield site
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="package")
 def clone(site: Site) -> Clone:
     return site.clone()
 

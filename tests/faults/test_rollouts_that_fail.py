@@ -90,16 +90,24 @@ def archive_with(member: tarfile.TarInfo, data: bytes = b"") -> bytes:
 
 
 def bad_archives() -> dict[str, bytes]:
+    """Archives that would write outside of their folder, make a device, or fill the disk."""
     up = tarfile.TarInfo("../../outside")
     up.size = 1
     link = tarfile.TarInfo("link")
     link.type, link.linkname = tarfile.SYMTYPE, "/etc/passwd"
     device = tarfile.TarInfo("device")
     device.type = tarfile.CHRTYPE
-    return {"up": archive_with(up, b"x"), "link": archive_with(link), "device": archive_with(device)}
+    bomb = tarfile.TarInfo("bomb")
+    bomb.size = 100 << 20
+    return {
+        "up": archive_with(up, b"x"),
+        "link": archive_with(link),
+        "device": archive_with(device),
+        "bomb": archive_with(bomb, bytes(bomb.size)),
+    }
 
 
-@pytest.mark.parametrize("kind", ["up", "link", "device"])
+@pytest.mark.parametrize("kind", ["up", "link", "device", "bomb"])
 def test_an_archive_that_reaches_out(
     site: Site, clone: Clone, good: int, ground: Ground, steady: Steady, kind: str
 ) -> None:
