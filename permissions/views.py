@@ -57,7 +57,9 @@ class Tokens(Page):
         days = request.POST.get("days", "90")
         try:
             _, text = actions.create_token(
-                actor=self.actor, name=request.POST.get("name", ""), days=int(days) if days.isdecimal() and len(days) < 9 else 90
+                actor=self.actor,
+                name=request.POST.get("name", ""),
+                days=int(days) if days.isdecimal() and len(days) < 9 else 90,
             )
         except Invalid as error:
             return self.get(request, problem=error.sentence)

@@ -52,7 +52,9 @@ class Pipeline(Page):
         except AppError as error:
             problem = problem or error
         text = shown if text is None else text
-        found: dict[str, Any] = judged(text) if text.strip() else {"valid": False, "errors": [], "warnings": [], "stages": []}
+        found: dict[str, Any] = (
+            judged(text) if text.strip() else {"valid": False, "errors": [], "warnings": [], "stages": []}
+        )
         context = {
             **project_context(self.actor, project, "pipeline"),
             "text": text,
