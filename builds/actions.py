@@ -24,7 +24,7 @@ from projects.drivers.source.base import HEADS, TAGS, Commit
 from projects.models import Project
 from projects.sources import source_of
 
-CREDENTIAL_VALUES = {  # what each kind cannot do without
+CREDENTIAL_VALUES: dict[str, set[str]] = {  # what each kind cannot do without
     Credential.Kind.TEXT: {"secret"},
     Credential.Kind.USERNAME_PASSWORD: {"username", "password"},
     Credential.Kind.FILE: {"name", "content"},

@@ -178,9 +178,8 @@ class DeploymentEngine:
         error: dict[str, Any] = deployment.error or {}
         state = "cancelled" if error.get("code") == "cancelled" else "failed"
         deployment.pins.pop("doing", None)
-        runs.transition(
-            deployment, state, Sentence.from_json(error.get("sentence") or {}), phase="", pins=deployment.pins
-        )
+        ended = S("What ran before is restored.") if before is not None else S("Nothing of it is left running.")
+        runs.transition(deployment, state, ended, phase="", pins=deployment.pins)
         events.record(service, "changed", deployment=deployment.pk)
         return None
 

@@ -24,7 +24,7 @@ def insert(model: type[models.Model], source: str, columns: dict[str, str], seri
     for field in model._meta.concrete_fields:
         if field.primary_key and isinstance(field, models.AutoField):
             continue
-        names.append(connection.ops.quote_name(field.column))
+        names.append(connection.ops.quote_name(str(field.column)))
         if field.name in columns:
             taken.append(columns[field.name].replace("%", "%%"))
         else:

@@ -96,7 +96,7 @@ def postgres(scratch: Path) -> Iterator[str]:
         "UTF8",
         "--locale=C.UTF-8",
     ]
-    subprocess.run(init, cwd=data, stdout=subprocess.DEVNULL, check=True, timeout=300)
+    subprocess.run([str(word) for word in init], cwd=data, stdout=subprocess.DEVNULL, check=True, timeout=300)
     options = [
         "-c",
         "listen_addresses=127.0.0.1",
@@ -109,10 +109,14 @@ def postgres(scratch: Path) -> Iterator[str]:
     ]
     command = [*become, folder / "postgres", "-D", data / "db", "-p", str(port), "-k", data, *options]
     with (scratch / "postgres.log").open("wb") as output:
-        server = subprocess.Popen(command, cwd=data, stdout=output, stderr=output)
+        server = subprocess.Popen([str(word) for word in command], cwd=data, stdout=output, stderr=output)
     try:
         ready = [folder / "pg_isready", "-q", "-h", "127.0.0.1", "-p", str(port)]
-        until(lambda: subprocess.run(ready, check=False, timeout=30).returncode == 0, timeout=120, what="PostgreSQL")
+        until(
+            lambda: subprocess.run([str(word) for word in ready], check=False, timeout=30).returncode == 0,
+            timeout=120,
+            what="PostgreSQL",
+        )
         yield f"postgres://fdd@127.0.0.1:{port}"
     finally:
         server.terminate()

@@ -5,28 +5,27 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('builds', '0003_logmark_offset'),
-        ('projects', '0002_tip_moves'),
+        ("builds", "0003_logmark_offset"),
+        ("projects", "0002_tip_moves"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
     operations = [
         migrations.AddIndex(
-            model_name='build',
-            index=models.Index(fields=['started_by', 'state', '-id'], name='build_by_starter'),
+            model_name="build",
+            index=models.Index(fields=["started_by", "state", "-id"], name="build_by_starter"),
         ),
         migrations.AddIndex(
-            model_name='build',
-            index=models.Index(fields=['commit_sha'], name='build_by_commit'),
+            model_name="build",
+            index=models.Index(fields=["commit_sha"], name="build_by_commit"),
         ),
         migrations.AddIndex(
-            model_name='build',
-            index=models.Index(fields=['number'], name='build_by_number'),
+            model_name="build",
+            index=models.Index(fields=["number"], name="build_by_number"),
         ),
         migrations.AddIndex(
-            model_name='version',
-            index=models.Index(fields=['commit_sha'], name='version_by_commit'),
+            model_name="version",
+            index=models.Index(fields=["commit_sha"], name="version_by_commit"),
         ),
     ]

@@ -4,15 +4,14 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('projects', '0001_initial'),
+        ("projects", "0001_initial"),
     ]
 
     operations = [
         migrations.AddField(
-            model_name='branchtip',
-            name='moves',
+            model_name="branchtip",
+            name="moves",
             field=models.PositiveIntegerField(default=0),
         ),
     ]

@@ -260,6 +260,6 @@ def test_background_children_live_until_the_build_ends_and_no_longer(ground: Gro
 def test_variables_of_the_environment_that_are_missing_are_null(ground: Ground) -> None:
     ran = ground.steps(
         "script { echo \">${env.NOPE} ${env.NOPE == null} ${env['CI']} ${env.getProperty('CI') ?: 'x'}\"\n"
-        " env.MADE = 1 + 1\n env.MADE2 = \"${env.MADE}!\" }\n sh 'echo \">$MADE $MADE2\"'"
+        ' env.MADE = 1 + 1\n env.MADE2 = "${env.MADE}!" }\n sh \'echo ">$MADE $MADE2"\''
     )
     assert ran.said() == ["null true true true", "2 2!"]

@@ -20,6 +20,7 @@ from django.db import connection
 from django.test import Client
 from guardian.shortcuts import assign_perm
 from websockets.asyncio.client import connect
+from websockets.typing import Origin
 
 from builds.models import Build
 from fangduoduo_release.common.models import Event
@@ -89,7 +90,7 @@ class Server:
         return connect(
             f"ws://{self.address}{path}",
             additional_headers=headers,
-            origin=shown,
+            origin=Origin(shown) if shown is not None else None,
             open_timeout=20,
             proxy=None,
             **options,
