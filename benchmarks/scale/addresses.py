@@ -70,7 +70,12 @@ def everyones(at: Filled) -> dict[str, str]:
         "deployment, moving": f"/deployments/{at.moving}/?part=live",
         "profile": "/me/",
     }
-    lists = {
+    return {**pages, **{f"API {name}": path for name, path in _lists(at).items()}}
+
+
+def _lists(at: Filled) -> dict[str, str]:
+    """The API's lists, and the rows they lead to."""
+    return {
         "projects": "/api/projects/",
         "machines": "/api/machines/",
         "builds": "/api/builds/",
@@ -90,7 +95,6 @@ def everyones(at: Filled) -> dict[str, str]:
         "deployment's events": f"/api/deployments/{at.deployment}/events/",
         "project": f"/api/projects/{DEEP}/",
     }
-    return {**pages, **{f"API {name}": path for name, path in lists.items()}}
 
 
 def visits(at: Filled) -> Iterator[tuple[str, str, str]]:
