@@ -24,7 +24,6 @@ from permissions.enforce import undeclared
 REFUSED = 78  # EX_CONFIG: a supervisor need not try again
 SECRET_LENGTH = 50
 DIFFERENT_CHARACTERS = 5
-AUDIT_KEY_LENGTH = 32
 
 
 def secret_key() -> str:
@@ -41,14 +40,6 @@ def secrets() -> Iterator[CheckMessage]:
         yield Error("SECRET_KEY is not set.", hint="Put 50 or more random characters into it.", id="fdd.E001")
     elif len(key) < SECRET_LENGTH or len(set(key)) < DIFFERENT_CHARACTERS or key.startswith("django-insecure"):
         yield Error("SECRET_KEY can be guessed.", hint="Use 50 or more random characters.", id="fdd.E002")
-    audit = settings.AUDIT_HMAC_KEY
-    if not audit:
-        yield Error(
-            "AUDIT_HMAC_KEY is not set.", hint="It seals the audit trail: 32 random bytes as hex.", id="fdd.E003"
-        )
-    elif len(audit) < AUDIT_KEY_LENGTH or audit == key:
-        hint = "32 or more random characters, not the SECRET_KEY."
-        yield Error("AUDIT_HMAC_KEY is too weak to seal the audit trail.", hint=hint, id="fdd.E004")
 
 
 def encryption_keys() -> Iterator[CheckMessage]:

@@ -62,9 +62,6 @@ SECRET_KEY = os.environ.get("SECRET_KEY") or (
 FIELD_ENCRYPTION_KEYS = env_list("FIELD_ENCRYPTION_KEYS") or (
     [local_secret("field_encryption_key", lambda: Fernet.generate_key().decode())] if LOCAL else []
 )
-AUDIT_HMAC_KEY = os.environ.get("AUDIT_HMAC_KEY") or (
-    local_secret("audit_hmac_key", lambda: secrets.token_hex(32)) if LOCAL else ""
-)
 DEBUG = LOCAL and env_bool("DEBUG", False)
 ALLOWED_HOSTS = env_list("ALLOWED_HOSTS", "127.0.0.1,localhost,[::1],testserver" if LOCAL else "")
 CSRF_TRUSTED_ORIGINS = env_list("CSRF_TRUSTED_ORIGINS")

@@ -11,7 +11,7 @@ from pathlib import Path
 
 WHO = {
     "admin": "everything, also the admin pages",
-    "ops": "machines, clusters, approvals",
+    "ops": "machines, clusters, grants",
     "dev": "owns the sample project",
     "guest": "another developer who owns nothing",
 }

@@ -51,7 +51,6 @@ def safe_production() -> dict[str, str]:
     return {
         "FDD_ENV": "production",
         "SECRET_KEY": secrets.token_urlsafe(64),
-        "AUDIT_HMAC_KEY": secrets.token_hex(32),
         "FIELD_ENCRYPTION_KEYS": urlsafe_b64encode(secrets.token_bytes(32)).decode(),
         "ALLOWED_HOSTS": "release.example.com",
         "PUBLIC_URL": "https://release.example.com",
