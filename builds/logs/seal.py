@@ -38,7 +38,12 @@ def seal(build_id: int, *, fence: Callable[[], None] | None = None) -> BuildLog:
     Raises LogGap, what `fence` raises, OSError, DatabaseError; after any of them call it again."""
     log, _ = BuildLog.objects.get_or_create(build_id=build_id)
     if not log.complete:
-        _seal(log, fence)
+        try:
+            _seal(log, fence)
+        except FileNotFoundError:
+            # Another sealer was done first and removed our half-written object as a stray of a crash.
+            if not BuildLog.objects.filter(pk=log.pk, complete=True).exists():
+                raise
         log.refresh_from_db()
     LogChunk.objects.filter(build_id=build_id).delete()
     _remove_strays(log)

@@ -20,6 +20,8 @@ def bare_checkout(root: Path) -> Path:
     """A checkout with only what set-up needs, and nothing to download."""
     (root / "scripts").mkdir(parents=True)
     shutil.copy(ROOT / "scripts" / "setup.py", root / "scripts")
+    for name in ("assets.py", "messages.py"):
+        (root / "scripts" / name).write_text("")
     shutil.copy(ROOT / "Makefile", root)
     for name in ("requirements.txt", "requirements-dev.txt"):
         (root / name).write_text("# nothing\n")
