@@ -87,6 +87,7 @@ INSTALLED_APPS = [
     "django_q",
     "fangduoduo_release.common",
     "fangduoduo_release.audit",
+    "fangduoduo_release.notifications",
     "permissions",
     "clusters",
     "projects",

@@ -2,7 +2,8 @@
 
 `fetch` is the authorised way to a row: what one may not see is NotFound. `require` refuses what one may see but not
 do, with the rule, who can grant it and where to ask. Ops and superusers pass everywhere; SYSTEM too.
-List and detail ask the same question: `visible` narrows a list by the same permission `may` checks.
+List and detail ask the same question: `visible` narrows a list by the same rows that `may` reads (guardian's own
+shortcuts count global permissions in one of them and not in the other, and know no expiry).
 """
 
 from __future__ import annotations
@@ -10,8 +11,8 @@ from __future__ import annotations
 from typing import Any, TypeVar
 
 from django.apps import apps
-from django.db.models import Model, QuerySet
-from guardian.shortcuts import get_objects_for_user
+from django.db.models import Model, Q, QuerySet
+from django.db.models.functions import Now
 from guardian.utils import get_group_obj_perms_model, get_user_obj_perms_model
 
 from fangduoduo_release.common.actor import System
@@ -32,6 +33,7 @@ PATH_TO_PROJECT: dict[str, str] = {
     "deployments.deployment": "service__project",
     "projects.machinegrant": "project",
     "projects.rolegrant": "project",
+    "projects.accessrequest": "project",
     "projects.specrevision": "project",
 }
 
@@ -55,11 +57,18 @@ def permissions_on(actor: Any, project: Any) -> frozenset[str]:
 
 
 def _held(actor: Any, project: Any) -> frozenset[str]:
-    """Given to the person or to a group of theirs, in one question (guardian's own asks two)."""
-    own = get_user_obj_perms_model(project)._default_manager.filter(content_object=project, user=actor)
-    shared = get_group_obj_perms_model(project)._default_manager.filter(content_object=project, group__user=actor)
+    """Given to the person or to a team of theirs and not run out, in one question (guardian's own asks two)."""
+    own = get_user_obj_perms_model(project)._default_manager.filter(live(), content_object=project, user=actor)
+    shared = get_group_obj_perms_model(project)._default_manager.filter(
+        live(), content_object=project, group__user=actor
+    )
     names = [rows.order_by().values_list("permission__codename", flat=True) for rows in (own, shared)]
     return frozenset(names[0].union(names[1]))
+
+
+def live() -> Q:
+    """Permissions that have not run out: an expiry counts from its second, not from when somebody tidies up."""
+    return Q(until=None) | Q(until__gt=Now())
 
 
 def forget(actor: Any) -> None:
@@ -110,9 +119,10 @@ def visible_projects(actor: Any, codename: str = "view_project") -> QuerySet[Any
         return from_project.all()
     if actor is None or isinstance(actor, System) or not actor.is_active or actor.pk is None:
         return from_project.none()
-    found: QuerySet[Any] = get_objects_for_user(
-        actor, codename, klass=_project_model(), accept_global_perms=False, with_superuser=False
-    )
+    own = get_user_obj_perms_model(from_project.model)._default_manager.filter(live(), user=actor)
+    shared = get_group_obj_perms_model(from_project.model)._default_manager.filter(live(), group__user=actor)
+    held = [rows.filter(permission__codename=codename).values("content_object") for rows in (own, shared)]
+    found: QuerySet[Any] = from_project.filter(Q(pk__in=held[0]) | Q(pk__in=held[1]))
     return found
 
 

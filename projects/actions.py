@@ -184,9 +184,8 @@ def set_member(*, actor: Any, project: Project, user: Any, role: str | None, rea
     if role is not None and role not in Role.values:
         raise Invalid(S("There is no role “%(role)s”.", role=role))
     with transaction.atomic():
-        owners = project.role_grants.select_for_update().filter(role=Role.OWNER)
+        owners = project.role_grants.select_for_update().filter(grants.live(), role=Role.OWNER, team=None)
         if role != Role.OWNER and list(owners.values_list("user_id", flat=True)) == [user.pk]:
             raise Conflict(S("A project keeps at least one owner; make somebody else owner first."), code="last_owner")
         grants.set_role(project, user, role, granted_by=name_of(actor), reason=reason)
         trail.record(actor, "member.set", project, after={"user": user.username, "role": role})
-    policy.forget(user)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from django.conf import settings
+from django.contrib.auth.models import Group
 from django.core.validators import RegexValidator
 from django.db import models
 from django.utils.translation import gettext_lazy as _
@@ -12,6 +13,7 @@ from clusters.models import Machine
 from fangduoduo_release.common.fields import EncryptedJSONField
 from fangduoduo_release.common.models import Connection
 from permissions.roles import PROJECT_PERMISSIONS, Role
+from projects.states import REQUEST_STATES
 
 SLUG = RegexValidator(
     r"\A[a-z]([a-z0-9-]{0,48}[a-z0-9])?\Z",
@@ -62,45 +64,165 @@ class Project(models.Model):
 
 
 class ProjectUserObjectPermission(UserObjectPermissionBase):
-    """guardian's user permissions on projects, by direct foreign key (fast joins)."""
+    """guardian's user permissions on projects, by direct foreign key (fast joins); derived from role grants.
+
+    `until`: when the last grant that gives this permission ends; from then on it gives nothing (`policy` asks).
+    """
 
     content_object = models.ForeignKey(Project, on_delete=models.CASCADE)
+    until = models.DateTimeField(null=True, blank=True)
 
 
 class ProjectGroupObjectPermission(GroupObjectPermissionBase):
-    """guardian's team permissions on projects."""
+    """guardian's team permissions on projects; the same as above for everybody in a team."""
 
     content_object = models.ForeignKey(Project, on_delete=models.CASCADE)
+    until = models.DateTimeField(null=True, blank=True)
 
 
-class RoleGrant(models.Model):
-    """Who holds which role on a project, given by whom, why, until when. The permissions follow this row."""
+class AccessRequest(models.Model):
+    """Somebody asks for a role on a project, or for a machine for it. Decided once, by somebody else.
 
-    project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="role_grants")
-    user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="role_grants")
-    role = models.CharField(_("role"), max_length=12, choices=Role.choices)
+    `asked_sha256` is the hash of exactly what was asked (`projects.requests.fingerprint`); a decision carries the hash
+    its decider saw, and the database refuses one that differs. The database also refuses deciders who asked.
+    An emergency request is granted by one decision for hours only, and reviewed afterwards by a second person.
+    """
+
+    class Kind(models.TextChoices):
+        ROLE = "role", _("role")
+        MACHINE = "machine", _("machine")
+
+    kind = models.CharField(_("kind"), max_length=10, choices=Kind.choices)
+    project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="requests")
+    requester = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="access_requests"
+    )
+    requester_name = models.CharField(max_length=150)
+    role = models.CharField(_("role"), max_length=12, choices=Role.choices, blank=True)
+    machine = models.ForeignKey(Machine, null=True, blank=True, on_delete=models.CASCADE, related_name="requests")
+    reason = models.CharField(_("reason"), max_length=300)
+    until = models.DateTimeField(_("until"), null=True, blank=True)
+    emergency = models.BooleanField(_("emergency"), default=False)
+    asked_sha256 = models.CharField(max_length=64)
+    state = models.CharField(_("state"), max_length=12, default="pending", choices=REQUEST_STATES.choices)
+    created_at = models.DateTimeField(_("asked"), auto_now_add=True)
+    expires_at = models.DateTimeField()  # a request nobody decides ends by itself
+    decided_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL, related_name="+"
+    )
+    decided_by_name = models.CharField(max_length=150, blank=True)
+    decided_at = models.DateTimeField(null=True, blank=True)
+    decided_sha256 = models.CharField(max_length=64, blank=True)
+    note = models.CharField(_("note"), max_length=300, blank=True)
+    reviewed_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL, related_name="+"
+    )
+    reviewed_by_name = models.CharField(max_length=150, blank=True)
+    reviewed_at = models.DateTimeField(null=True, blank=True)
+    review_note = models.CharField(max_length=300, blank=True)
+
+    class Meta:
+        verbose_name = _("request")
+        ordering = ["-id"]
+        constraints = [
+            models.CheckConstraint(
+                name="request_kind_fits",
+                condition=models.Q(kind="role", machine=None) & ~models.Q(role="")
+                | models.Q(kind="machine", machine__isnull=False, role=""),
+            ),
+            models.CheckConstraint(
+                name="nobody_decides_their_own",
+                condition=models.Q(decided_by=None)
+                | models.Q(requester=None)
+                | ~models.Q(decided_by=models.F("requester")),
+            ),
+            models.CheckConstraint(
+                name="nobody_reviews_their_own",
+                condition=models.Q(reviewed_by=None)
+                | (
+                    (models.Q(requester=None) | ~models.Q(reviewed_by=models.F("requester")))
+                    & (models.Q(decided_by=None) | ~models.Q(reviewed_by=models.F("decided_by")))
+                ),
+            ),
+            models.CheckConstraint(
+                name="decided_as_asked",
+                condition=models.Q(decided_sha256="") | models.Q(decided_sha256=models.F("asked_sha256")),
+            ),
+            models.UniqueConstraint(
+                fields=["project", "requester", "role", "emergency"],
+                condition=models.Q(state="pending", kind="role"),
+                name="one_pending_role_request",
+            ),
+            models.UniqueConstraint(
+                fields=["project", "machine", "emergency"],
+                condition=models.Q(state="pending", kind="machine"),
+                name="one_pending_machine_request",
+            ),
+        ]
+        indexes = [models.Index(fields=["state", "-id"], name="request_by_state")]
+
+    def __str__(self) -> str:
+        what = self.role or (self.machine.name if self.machine else "")
+        return f"{self.requester_name}: {what} @ {self.project}"
+
+    @property
+    def state_info(self) -> object:
+        return REQUEST_STATES[self.state]
+
+
+class Grant(models.Model):
+    """What role and machine grants share: given by whom, why, from which request, until when, warned how far ahead."""
+
     granted_by = models.CharField(max_length=150, blank=True)
     reason = models.CharField(max_length=300, blank=True)
-    until = models.DateTimeField(null=True, blank=True)
+    until = models.DateTimeField(_("until"), null=True, blank=True)
+    request = models.ForeignKey(
+        AccessRequest, null=True, blank=True, on_delete=models.SET_NULL, related_name="%(class)ss"
+    )
+    emergency = models.BooleanField(_("emergency"), default=False)
+    warned_days = models.PositiveSmallIntegerField(null=True, blank=True, editable=False)  # 3, then 1
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:
+        abstract = True
+
+
+class RoleGrant(Grant):
+    """Who (a person or a team) holds which role on a project. guardian's rows are derived from these
+    (`projects.grants.sync`)."""
+
+    project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="role_grants")
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.CASCADE, related_name="role_grants"
+    )
+    team = models.ForeignKey(Group, null=True, blank=True, on_delete=models.CASCADE, related_name="role_grants")
+    role = models.CharField(_("role"), max_length=12, choices=Role.choices)
+
+    class Meta:
         verbose_name = _("role")
-        constraints = [models.UniqueConstraint(fields=["project", "user"], name="one_role_per_person")]
+        constraints = [
+            models.CheckConstraint(
+                name="a_person_or_a_team",
+                condition=models.Q(user=None, team__isnull=False) | models.Q(user__isnull=False, team=None),
+            ),
+            # Beside their lasting role somebody may hold one for an emergency.
+            models.UniqueConstraint(fields=["project", "user", "emergency"], name="one_role_per_person"),
+            models.UniqueConstraint(fields=["project", "team", "emergency"], name="one_role_per_team"),
+        ]
 
     def __str__(self) -> str:
-        return f"{self.user} {self.role} {self.project}"
+        return f"{self.holder} {self.role} {self.project}"
+
+    @property
+    def holder(self) -> object:
+        return self.user or self.team
 
 
-class MachineGrant(models.Model):
+class MachineGrant(Grant):
     """A project's right to use a machine."""
 
     project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="machine_grants")
     machine = models.ForeignKey(Machine, on_delete=models.CASCADE, related_name="grants")
-    granted_by = models.CharField(max_length=150, blank=True)
-    reason = models.CharField(max_length=300, blank=True)
-    until = models.DateTimeField(null=True, blank=True)
-    created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:
         verbose_name = _("machine grant")
