@@ -19,11 +19,13 @@ from django.core.checks import CheckMessage, Error, Tags, register
 from django.core.exceptions import ImproperlyConfigured
 from django.urls import get_resolver
 
+from fangduoduo_release.common.addresses import networks
 from permissions.enforce import undeclared
 
 REFUSED = 78  # EX_CONFIG: a supervisor need not try again
 SECRET_LENGTH = 50
 DIFFERENT_CHARACTERS = 5
+JWT_KEY_LENGTH = 32
 
 
 def secret_key() -> str:
@@ -55,6 +57,35 @@ def encryption_keys() -> Iterator[CheckMessage]:
             yield Error(f"FIELD_ENCRYPTION_KEYS: key {number} is not a Fernet key.", hint=hint, id="fdd.E006")
 
 
+def jwt_keys() -> Iterator[CheckMessage]:
+    hint = "python -c 'import secrets; print(secrets.token_urlsafe(48))'"
+    if not settings.JWT_KEYS:
+        yield Error("JWT_KEYS is not set: the gateway could sign nobody in.", hint=hint, id="fdd.E012")
+    for number, key in enumerate(settings.JWT_KEYS, start=1):
+        if len(key) < JWT_KEY_LENGTH or len(set(key)) < DIFFERENT_CHARACTERS:
+            yield Error(f"JWT_KEYS: key {number} can be guessed.", hint=hint, id="fdd.E013")
+        elif key == secret_key():
+            yield Error("JWT_KEYS holds SECRET_KEY: keys have one purpose each.", hint=hint, id="fdd.E014")
+
+
+def strangers() -> Iterator[CheckMessage]:
+    """Who else is believed about who somebody is."""
+    if settings.OIDC_ISSUER:
+        if urlsplit(settings.OIDC_ISSUER).scheme != "https":
+            yield Error("OIDC_ISSUER is not an https address: anybody between could be anybody.", id="fdd.E015")
+        if not (settings.OIDC_RP_CLIENT_ID and settings.OIDC_RP_CLIENT_SECRET):
+            yield Error("OIDC_ISSUER is set, but OIDC_CLIENT_ID or OIDC_CLIENT_SECRET is not.", id="fdd.E016")
+    plain = [url for url in settings.LDAP_AUTH_URL if not url.startswith("ldaps://")]
+    if plain and not settings.LDAP_AUTH_USE_TLS:
+        hint = "Use ldaps:// or LDAP_START_TLS=1."
+        yield Error("LDAP_URL is not encrypted: passwords would travel readable.", hint=hint, id="fdd.E017")
+    try:
+        networks(tuple(settings.TRUSTED_PROXIES))
+    except ValueError:
+        hint = "Networks, separated by commas: 10.0.0.0/8,127.0.0.1"
+        yield Error("TRUSTED_PROXIES holds something that is no network.", hint=hint, id="fdd.E018")
+
+
 def doors() -> Iterator[CheckMessage]:
     if not settings.ALLOWED_HOSTS:
         yield Error("ALLOWED_HOSTS is not set.", hint="Name the portal's host: release.example.com", id="fdd.E007")
@@ -80,7 +111,7 @@ def findings() -> list[CheckMessage]:
     """Everything wrong with this production's settings; nothing for FDD_ENV=local."""
     if settings.LOCAL:
         return []
-    return [*secrets(), *encryption_keys(), *doors(), *storage()]
+    return [*secrets(), *encryption_keys(), *jwt_keys(), *doors(), *strangers(), *storage()]
 
 
 @register(Tags.security)

@@ -9,53 +9,18 @@ from __future__ import annotations
 import os
 import secrets
 import socket
-from pathlib import Path
 
 import dj_database_url
 from cryptography.fernet import Fernet
 from django.utils.translation import gettext_lazy as _
 
 from fangduoduo_release.common.watch.duty import Duty
+from fangduoduo_release.environment import BASE_DIR, LOCAL, VAR, env_bool, env_int, env_list, local_secret
+from fangduoduo_release.sign_in import *  # noqa: F403 - who people are and how they sign in: a file of its own
+from fangduoduo_release.sign_in import SIGN_IN_APPS
 
-BASE_DIR = Path(__file__).resolve().parent.parent
-ENVIRONMENT = os.environ.get("FDD_ENV", "production")
-LOCAL = ENVIRONMENT == "local"
 PROCESS = os.environ.get("FDD_PROCESS", "web")  # web | worker | watch: decides how database connections are held
-VAR = Path(os.environ.get("FDD_VAR", BASE_DIR / "var")).resolve()
 HOST_ID = os.environ.get("FDD_HOST_ID", socket.gethostname())
-
-
-def env_bool(name: str, default: bool) -> bool:
-    return os.environ.get(name, "1" if default else "0").lower() in {"1", "true", "yes", "on"}
-
-
-def env_int(name: str, default: int) -> int:
-    return int(os.environ.get(name) or default)
-
-
-def env_list(name: str, default: str = "") -> list[str]:
-    return [part.strip() for part in os.environ.get(name, default).split(",") if part.strip()]
-
-
-def local_secret(name: str, make: object) -> str:
-    """A secret kept in VAR/secrets, made once; only for FDD_ENV=local. It appears whole or not at all, and two starts
-    at once agree on one."""
-    folder = VAR / "secrets"
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    path = folder / name
-    if not path.exists():
-        new = folder / f".{name}.{os.getpid()}.{secrets.token_hex(4)}"
-        with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-            file.write(make())  # type: ignore[operator]
-        try:
-            os.link(new, path)
-        except FileExistsError:
-            pass  # the other start was first: its secret is the one
-        finally:
-            new.unlink()
-    return path.read_text().strip()
-
-
 SECRET_KEY = os.environ.get("SECRET_KEY") or (
     local_secret("secret_key", lambda: secrets.token_urlsafe(64)) if LOCAL else ""
 )
@@ -85,6 +50,7 @@ INSTALLED_APPS = [
     "drf_spectacular_sidecar",
     "django_htmx",
     "django_q",
+    *SIGN_IN_APPS,
     "fangduoduo_release.common",
     "fangduoduo_release.audit",
     "fangduoduo_release.notifications",
@@ -104,11 +70,13 @@ MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "fangduoduo_release.common.http.RequestContextMiddleware",
+    "fangduoduo_release.common.url_secrets.UrlSecretsMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.locale.LocaleMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "permissions.sessions.SessionMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
@@ -203,6 +171,7 @@ DUTIES = [  # what `manage.py watch` calls every now and then, on one process at
     Duty("services.orphans", "deployments.reconcile.end_orphans", every_s=60, group="clusters"),
     Duty("builds.orphans", "builds.retention.end_orphans", every_s=60, group="builders"),
     Duty("answers.retention", "permissions.retention.forget_old_answers", every_s=3600, group="portal"),
+    Duty("people.tidy", "permissions.retention.tidy_people", every_s=3600, group="portal"),
     Duty("builds.logs", "builds.retention.seal_logs", every_s=60, group="builders"),
     Duty("services.releases", "deployments.reconcile.clear_releases", every_s=3600, group="clusters", limit_s=300),
     Duty("builds.retention", "builds.retention.clear_old", every_s=3600, group="builders", limit_s=600),
@@ -246,22 +215,7 @@ TRAEFIK_API_PORT = env_int("FDD_TRAEFIK_API_PORT", 20099)
 INSTANCE_PORTS = (env_int("FDD_INSTANCE_PORT_FIRST", 21000), env_int("FDD_INSTANCE_PORT_LAST", 22999))
 SERVICE_PORTS = (env_int("FDD_PORT_FIRST", 20000), env_int("FDD_PORT_LAST", 20063))
 
-# --- people --------------------------------------------------------------------------------------------------------
-AUTH_USER_MODEL = "permissions.User"
-AUTHENTICATION_BACKENDS = [
-    "django.contrib.auth.backends.ModelBackend",
-    "guardian.backends.ObjectPermissionBackend",
-]
-ANONYMOUS_USER_NAME = None
-GUARDIAN_AUTO_PREFETCH = False
-AUTH_PASSWORD_VALIDATORS = [
-    {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
-    {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 10}},
-    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
-]
-LOGIN_URL = "sign-in"
-LOGIN_REDIRECT_URL = "home"
-LOGOUT_REDIRECT_URL = "sign-in"
+# --- language (people: sign_in.py) --------------------------------------------------------------------------------------------------------
 LANGUAGE_CODE = os.environ.get("LANGUAGE_CODE", "en")
 LANGUAGES = [("en", _("English")), ("zh-hans", _("Chinese"))]
 LOCALE_PATHS = [BASE_DIR / "locale"]
@@ -273,7 +227,9 @@ TIME_ZONE = os.environ.get("TIME_ZONE", "UTC")
 # --- transport safety ------------------------------------------------------------------------------------------------
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = SECURE_SSL_REDIRECT = SECURE_TRANSPORT
 SESSION_COOKIE_HTTPONLY = True
-SESSION_COOKIE_SAMESITE = "Lax"
+SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = "Lax"
+if SECURE_TRANSPORT:  # no other host of the domain, and nothing unencrypted, can plant these
+    SESSION_COOKIE_NAME, CSRF_COOKIE_NAME = "__Host-sessionid", "__Host-csrftoken"
 SECURE_HSTS_SECONDS = 31_536_000 if SECURE_TRANSPORT else 0
 SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = SECURE_TRANSPORT
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if env_bool("BEHIND_PROXY", False) else None
@@ -328,7 +284,10 @@ LOGGING = {
     "disable_existing_loggers": False,
     "formatters": {
         "json": {"()": "fangduoduo_release.common.logs.JsonFormatter"},
-        "plain": {"format": "%(levelname).1s %(name)s: %(message)s"},
+        "plain": {
+            "()": "fangduoduo_release.common.logs.PlainFormatter",
+            "format": "%(levelname).1s %(name)s: %(message)s",
+        },
     },
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "plain" if LOCAL else "json"}},
     "root": {"handlers": ["stderr"], "level": os.environ.get("LOG_LEVEL", "INFO")},
@@ -336,6 +295,8 @@ LOGGING = {
         "django.server": {"level": "WARNING"},
         "django.channels.server": {"level": "WARNING"},
         "daphne": {"level": "WARNING"},
+        "uvicorn.access": {"handlers": ["stderr"], "propagate": False},  # ours, which lets no token through
+        "axes": {"level": "ERROR"},  # the audit says it better
         "django-q": {"level": "WARNING"},
     },
 }

@@ -22,11 +22,17 @@ SAFE: dict[str, Any] = {
     "DEBUG": False,
     "SECRET_KEY": SECRET,
     "FIELD_ENCRYPTION_KEYS": [Fernet.generate_key().decode()],
+    "JWT_KEYS": ["another-horse-another-staple-0123456789-xyz"],
     "ALLOWED_HOSTS": ["release.example.com"],
     "PUBLIC_URL": "https://release.example.com",
     "SESSION_COOKIE_SECURE": True,
     "CSRF_COOKIE_SECURE": True,
     "DATABASES": {"default": {"ENGINE": "django.db.backends.postgresql"}},
+}
+OIDC: dict[str, Any] = {
+    "OIDC_ISSUER": "https://id.example.com",
+    "OIDC_RP_CLIENT_ID": "portal",
+    "OIDC_RP_CLIENT_SECRET": "hidden",
 }
 
 
@@ -56,11 +62,24 @@ def test_a_safe_production_has_nothing_to_complain_about(settings: Any) -> None:
         ({"SESSION_COOKIE_SECURE": False}, "fdd.E010"),
         ({"CSRF_COOKIE_SECURE": False}, "fdd.E010"),
         ({"PUBLIC_URL": "http://release.example.com"}, "fdd.E011"),
+        ({"JWT_KEYS": []}, "fdd.E012"),
+        ({"JWT_KEYS": ["short"]}, "fdd.E013"),
+        ({"JWT_KEYS": ["another-horse-another-staple-0123456789-xyz", "a" * 60]}, "fdd.E013"),
+        ({"JWT_KEYS": [SECRET]}, "fdd.E014"),
+        (OIDC | {"OIDC_ISSUER": "http://id.example.com"}, "fdd.E015"),
+        (OIDC | {"OIDC_RP_CLIENT_SECRET": ""}, "fdd.E016"),
+        ({"LDAP_AUTH_URL": ["ldaps://a.example.com", "ldap://b.example.com"]}, "fdd.E017"),
+        ({"TRUSTED_PROXIES": ["10.0.0.0/8", "the proxy"]}, "fdd.E018"),
         ({"DATABASES": {"default": {"ENGINE": "django.db.backends.sqlite3"}}}, "fdd.W001"),
     ],
 )
 def test_each_unsafe_setting_is_found_alone(settings: Any, changes: dict[str, Any], finding: str) -> None:
     assert found(settings, **changes) == [finding]
+
+
+def test_oidc_and_ldap_over_tls_are_fine(settings: Any) -> None:
+    assert found(settings, **OIDC, LDAP_AUTH_URL=["ldaps://ldap.example.com"], TRUSTED_PROXIES=["10.0.0.0/8"]) == []
+    assert found(settings, LDAP_AUTH_URL=["ldap://ldap.example.com"], LDAP_AUTH_USE_TLS=True) == []
 
 
 def test_local_portals_are_not_concerned(settings: Any) -> None:
