@@ -15,6 +15,9 @@ _wakeups = import_module("fangduoduo_release.common.sockets.routing").wakeups
 _stream = import_module("builds.logs.stream")
 _log_stream = _stream.LogStream()
 
+_http = import_module("fangduoduo_release.common.http")
+_header = import_module("fangduoduo_release.common.sockets.identity").header
+_given_away = import_module("fangduoduo_release.common.secrets_in_text").given_away
 _access = import_module("projects.git_access")
 
 # Plain ASGI applications before Django, by the beginning of the path.
@@ -34,11 +37,31 @@ async def application(scope: dict[str, Any], receive: Any, send: Any) -> None:
     """ASGI: lifespan, HTTP and WebSocket, each to its room."""
     if scope["type"] == "lifespan":
         await _live(receive, send)
-    elif scope["type"] == "websocket":
+        return
+    peer = (scope.get("client") or ("", 0))[0] or ""
+    facts = _http.facts_of(peer, _header(scope, b"x-forwarded-for"), _header(scope, b"user-agent"))
+    _http.current_request.set(facts)  # of this task alone: a connection has one of its own
+    given_away = _given_away(scope.get("query_string", b"").decode("latin-1"))
+    if scope["type"] == "websocket":
+        if given_away:
+            await receive()
+            await send({"type": "websocket.close"})
+            return
         await (_log_stream if _stream.PATH.fullmatch(scope["path"]) else _wakeups)(scope, receive, send)
-    else:
-        room = next((app for start, app in HTTP_ROOMS.items() if scope["path"].startswith(start)), _pages)
-        await room(scope, receive, send)
+        return
+    room = next((app for start, app in HTTP_ROOMS.items() if scope["path"].startswith(start)), _pages)
+    if given_away and room is not _pages:
+        await _refuse(send)
+        return
+    await room(scope, receive, send)
+
+
+async def _refuse(send: Any) -> None:
+    """400 to a token in an address, where Django's middleware does not stand."""
+    body = f"{import_module('fangduoduo_release.common.url_secrets').SENTENCE}\n".encode()
+    headers = [(b"content-type", b"text/plain; charset=utf-8"), (b"content-length", str(len(body)).encode())]
+    await send({"type": "http.response.start", "status": 400, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
 
 
 async def _live(receive: Any, send: Any) -> None:

@@ -75,6 +75,17 @@ class Denied(AppError):
         self.request_url = request_url
 
 
+class TooMany(AppError):
+    """Too often (429); `retry_after` says in how many seconds it is worth another try."""
+
+    status = 429
+    code = "too_many"
+
+    def __init__(self, sentence: Sentence, *, retry_after: int, code: str | None = None) -> None:
+        super().__init__(sentence, code=code)
+        self.retry_after = retry_after
+
+
 class DriverError(AppError):
     """What a driver lets through its border instead of its SDK's own exceptions."""
 

@@ -17,7 +17,8 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
 from django.utils.translation import gettext as _
 
-from .errors import AppError, Denied, Invalid
+from .addresses import real_address
+from .errors import AppError, Denied, Invalid, TooMany
 from .sentence import S, Sentence
 
 logger = logging.getLogger(__name__)
@@ -35,6 +36,11 @@ class RequestFacts:
 
 
 current_request: ContextVar[RequestFacts] = ContextVar("current_request", default=RequestFacts())
+
+
+def facts_of(peer: str, forwarded: str, user_agent: str) -> RequestFacts:
+    """The facts of a request that has just come in."""
+    return RequestFacts(real_address(peer, forwarded), user_agent[:200], uuid.uuid4().hex)
 
 
 def say(sentence: Sentence) -> str:
@@ -75,14 +81,13 @@ class RequestContextMiddleware:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
-        request_id = uuid.uuid4().hex
-        token = current_request.set(
-            RequestFacts(
-                address=request.META.get("REMOTE_ADDR", "") or "",
-                user_agent=request.META.get("HTTP_USER_AGENT", "")[:200],
-                request_id=request_id,
-            )
+        facts = facts_of(
+            request.META.get("REMOTE_ADDR", "") or "",
+            request.META.get("HTTP_X_FORWARDED_FOR", ""),
+            request.META.get("HTTP_USER_AGENT", ""),
         )
+        request.META["REMOTE_ADDR"] = facts.address  # whoever asks further in, asks for the real one
+        token = current_request.set(facts)
         try:
             response = self.get_response(request)
         except (OperationalError, InterfaceError):
@@ -91,7 +96,7 @@ class RequestContextMiddleware:
         finally:
             current_request.reset(token)
         response.headers.setdefault("Content-Security-Policy", settings.CONTENT_SECURITY_POLICY)
-        response.headers.setdefault("X-Request-Id", request_id)
+        response.headers.setdefault("X-Request-Id", facts.request_id)
         return response
 
 
@@ -128,6 +133,14 @@ class AppErrorMiddleware:
 
 def refusal(request: HttpRequest, error: AppError) -> HttpResponse:
     """The page or fragment that says one sentence and what to do next."""
+    response = _refusal(request, error)
+    if isinstance(error, TooMany):
+        response["Retry-After"] = str(error.retry_after)
+    return response
+
+
+def _refusal(request: HttpRequest, error: AppError) -> HttpResponse:
+    response: HttpResponse
     if wants_json(request):
         return JsonResponse(problem(error), status=error.status, content_type="application/problem+json")
     if getattr(request, "htmx", False):

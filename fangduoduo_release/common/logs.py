@@ -1,10 +1,12 @@
-"""One JSON object per log line in production; plain lines in a terminal."""
+"""One JSON object per log line in production; plain lines in a terminal. Neither ever shows a token."""
 
 from __future__ import annotations
 
 import json
 import logging
 from datetime import UTC, datetime
+
+from .secrets_in_text import without_secrets
 
 
 class JsonFormatter(logging.Formatter):
@@ -20,4 +22,11 @@ class JsonFormatter(logging.Formatter):
         }
         if record.exc_info:
             entry["error"] = self.formatException(record.exc_info)
-        return json.dumps(entry, ensure_ascii=False)
+        return without_secrets(json.dumps(entry, ensure_ascii=False))
+
+
+class PlainFormatter(logging.Formatter):
+    """For a terminal."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return without_secrets(super().format(record))

@@ -14,7 +14,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
 from pathlib import Path
 from typing import Any
 
-from fangduoduo_release.common.errors import AppError
+from fangduoduo_release.common.errors import AppError, TooMany
 from projects.drivers.source.git_leftovers import push_under_way, sweep
 
 from .answers import break_off, refuse
@@ -81,7 +81,8 @@ class GitHttp:
                 raise Refusal(401, "Sign in with your user name and your password or an API token.", _CHALLENGE)
             return actor, await self._authorize(actor, request.slug, request.verb)
         except AppError as error:
-            raise Refusal(error.status, str(error.sentence)) from error
+            wait = {b"retry-after": str(error.retry_after).encode()} if isinstance(error, TooMany) else {}
+            raise Refusal(error.status, str(error.sentence), wait) from error
 
     @contextlib.asynccontextmanager
     async def _place(self) -> AsyncIterator[None]:

@@ -20,6 +20,8 @@ from daphne.server import Server
 from twisted.internet.interfaces import IPushProducer
 from zope.interface import implementer
 
+from fangduoduo_release.common.secrets_in_text import without_secrets
+
 Message = MutableMapping[str, Any]
 _CHUNK = 64 * 1024
 
@@ -119,6 +121,12 @@ class FlowServer(Server):
         await super().handle_reply(protocol, message)
         if valve:
             await valve.passed(message)
+
+    def log_action(self, protocol: str, action: str, details: MutableMapping[str, Any]) -> None:
+        """For the access log, which is to show no token."""
+        if "path" in details:
+            details = {**details, "path": without_secrets(str(details["path"]))}
+        super().log_action(protocol, action, details)
 
     def protocol_disconnected(self, protocol: Any) -> None:
         super().protocol_disconnected(protocol)

@@ -12,7 +12,7 @@ from rest_framework.response import Response
 from rest_framework.views import set_rollback
 
 from fangduoduo_release.common.api.parsers import TooLarge
-from fangduoduo_release.common.errors import AppError, NotFound
+from fangduoduo_release.common.errors import AppError, NotFound, TooMany
 from fangduoduo_release.common.http import problem
 from fangduoduo_release.common.sentence import S
 
@@ -26,6 +26,8 @@ def problem_answer(error: Exception, context: dict[str, Any]) -> Response | None
         error = TooLarge()  # said by Django before our parser could
     if isinstance(error, AppError):
         body = problem(error)
+        if isinstance(error, TooMany):
+            headers["Retry-After"] = str(error.retry_after)
     elif isinstance(error, OperationalError | InterfaceError):
         body = _body(503, "unavailable", "The database cannot be reached; try again in a few seconds.")
         headers["Retry-After"] = "5"
