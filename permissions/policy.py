@@ -18,6 +18,7 @@ from guardian.utils import get_group_obj_perms_model, get_user_obj_perms_model
 from fangduoduo_release.common.actor import System
 from fangduoduo_release.common.errors import Denied, NotFound
 from fangduoduo_release.common.sentence import S
+from permissions import scopes
 from permissions.roles import PERMISSIONS_OF, Role, weakest_role_with
 
 M = TypeVar("M", bound=Model)
@@ -39,14 +40,25 @@ PATH_TO_PROJECT: dict[str, str] = {
 
 
 def is_ops(actor: Any) -> bool:
+    """Whether the actor may act as ops: is from ops, and came with no token that leaves it out."""
+    return _from_ops(actor) and scopes.lets(actor, scopes.Scope.OPS)
+
+
+def _from_ops(actor: Any) -> bool:
+    """Whether the actor's person is from ops, whatever their token lets through."""
     return bool(actor is not None and actor.is_active and actor.is_ops)
 
 
 def permissions_on(actor: Any, project: Any) -> frozenset[str]:
-    """All permission codenames the actor holds on the project; one query per project, remembered on the actor."""
+    """The permission codenames the actor may use on the project: what the person holds, within the token's scopes."""
+    return scopes.limited(actor, _permissions_of_person(actor, project))
+
+
+def _permissions_of_person(actor: Any, project: Any) -> frozenset[str]:
+    """All the person holds on the project; one query per project, remembered on the actor."""
     if actor is None:
         raise TypeError("a permission is asked for a user or SYSTEM")
-    if is_ops(actor):
+    if _from_ops(actor):
         return frozenset(PERMISSIONS_OF[Role.OWNER])
     if not actor.is_active or actor.pk is None:
         return frozenset()
@@ -87,6 +99,8 @@ def require(actor: Any, codename: str, project: Any) -> None:
     if "view_project" not in held:
         raise NotFound(S("There is nothing here, or you may not see it."))
     if codename not in held:
+        if codename in _permissions_of_person(actor, project):
+            raise _beyond_scope(actor, scopes.needed_for(codename))
         role = weakest_role_with(codename)
         raise Denied(
             S(
@@ -99,8 +113,24 @@ def require(actor: Any, codename: str, project: Any) -> None:
         )
 
 
+def _beyond_scope(actor: Any, scope: str) -> Denied:
+    return Denied(
+        S("You may do this, but this token may not: it lacks the scope “%(scope)s”.", scope=str(scope)),
+        rule="scope",
+        granted_by=[actor.username],
+    )
+
+
+def require_scope(actor: Any, scope: str) -> None:
+    """For writes that belong to no project: raises Denied when the actor's token leaves them out."""
+    if not scopes.lets(actor, scope):
+        raise _beyond_scope(actor, scope)
+
+
 def require_ops(actor: Any) -> None:
-    if not is_ops(actor):
+    if _from_ops(actor):
+        require_scope(actor, scopes.Scope.OPS)
+    else:
         raise Denied(S("Only ops may do this."), rule="ops", granted_by=["ops"])
 
 
@@ -115,7 +145,9 @@ def owners_of(project: Any) -> list[str]:
 def visible_projects(actor: Any, codename: str = "view_project") -> QuerySet[Any]:
     """The projects on which the actor holds `codename`, as a queryset (a subquery, not a list of ids)."""
     from_project = _project_model()._default_manager
-    if is_ops(actor):
+    if codename not in scopes.limited(actor, frozenset({codename})):
+        return from_project.none()
+    if _from_ops(actor):
         return from_project.all()
     if actor is None or isinstance(actor, System) or not actor.is_active or actor.pk is None:
         return from_project.none()
@@ -129,7 +161,7 @@ def visible_projects(actor: Any, codename: str = "view_project") -> QuerySet[Any
 def visible(actor: Any, rows: QuerySet[M]) -> QuerySet[M]:
     """Narrow a queryset of a model in PATH_TO_PROJECT to what the actor may see."""
     path = PATH_TO_PROJECT[rows.model._meta.label_lower]
-    if is_ops(actor):
+    if _from_ops(actor) and not scopes.carried(actor):
         return rows
     projects = visible_projects(actor)
     if not path:

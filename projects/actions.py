@@ -46,6 +46,7 @@ def create_project(
     """
     if not actor.is_active:
         raise Denied(S("Your account is not active."), rule="active_account", granted_by=["ops"])
+    policy.require_scope(actor, "manage")
     _check_slug(slug)
     source = source_of_kind(source_kind)
     if connection is not None:
