@@ -18,12 +18,9 @@ from fangduoduo_release.common.events import group_of
 
 from .guards import Check, Guard, anybody, may_see
 from .identity import is_our_origin
-from .poller import HOME, EventPoller
-from .pool import DatabasePool
+from .poller import HOME, poller, pool
 
 logger = logging.getLogger(__name__)
-pool = DatabasePool("wake", 4)
-poller = EventPoller(pool)
 
 
 class WakeConsumer(AsyncWebsocketConsumer):

@@ -1,4 +1,5 @@
-"""May this caller listen: asked at connect and every few seconds while the socket is open.
+"""May this caller listen: asked at connect, every few seconds while the socket is open, and at once when it is told
+that the person's rights have changed (an event of the person's own topic).
 
 Close codes: 4401 not signed in, 4404 absent or not to be seen, 4403 not allowed any more, 4503 cannot be asked now (daphne sends no 1013).
 The object and the check are named in settings (SOCKET_TOPICS, SOCKET_GUARD): this room imports no app.
@@ -7,6 +8,7 @@ The object and the check are named in settings (SOCKET_TOPICS, SOCKET_GUARD): th
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import time
 from collections.abc import Callable
@@ -19,6 +21,7 @@ from django.utils.module_loading import import_string
 from fangduoduo_release.common.errors import AppError
 
 from .identity import Scope, caller_of, user_of
+from .poller import poller
 from .pool import DatabasePool
 
 logger = logging.getLogger(__name__)
@@ -51,6 +54,7 @@ class Guard:
         self._caller = caller_of(scope)
         self._check = check
         self._pool = pool
+        self._topic = ""  # of the person, known once they are
 
     async def admit(self) -> int | None:
         """None when the caller may listen, else the code to close with."""
@@ -62,9 +66,25 @@ class Guard:
 
     async def watch(self) -> int:
         """Ask again and again; returns the code to close with when the answer is no."""
+        news = asyncio.Event()
+
+        def tell(seq: int) -> None:
+            news.set()
+
+        try:
+            with contextlib.suppress(TimeoutError):  # without a database nobody is ready to tell
+                await asyncio.wait_for(poller.listen(self._topic, tell), RECHECK_S)
+            news.set()  # what changed between the first question and now
+            return await self._until_refused(news)
+        finally:
+            poller.leave(self._topic, tell)
+
+    async def _until_refused(self, news: asyncio.Event) -> int:
         asked = time.monotonic()
         while True:
-            await asyncio.sleep(RECHECK_S)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(news.wait(), RECHECK_S)
+            news.clear()
             try:
                 if await self._pool.run(self._ask) is not None:
                     return NOT_ANY_MORE
@@ -77,6 +97,7 @@ class Guard:
         user = user_of(self._caller)
         if user is None:
             return NOT_SIGNED_IN
+        self._topic = user.topic
         try:
             self._check(user)
         except AppError:

@@ -20,6 +20,8 @@ from django.http.request import split_domain_port, validate_host
 from django.utils.crypto import constant_time_compare
 from django.utils.module_loading import import_string
 
+from fangduoduo_release.common.session_age import outlived
+
 Scope = MutableMapping[str, Any]
 
 
@@ -68,7 +70,7 @@ def _user_of_session(key: str) -> Any:
     """As django.contrib.auth.get_user, but it never writes: a socket cannot hand out a new cookie."""
     session = import_module(settings.SESSION_ENGINE).SessionStore(key)
     path = session.get(BACKEND_SESSION_KEY)
-    if path not in settings.AUTHENTICATION_BACKENDS:
+    if path not in settings.AUTHENTICATION_BACKENDS or outlived(session):
         return None
     try:
         pk = get_user_model()._meta.pk.to_python(session[SESSION_KEY])

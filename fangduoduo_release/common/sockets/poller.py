@@ -93,3 +93,7 @@ class EventPoller:
         self._seen.append((now, newest))
         while len(self._seen) > 1 and now - self._seen[1][0] > OVERLAP_S:
             self._seen.popleft()
+
+
+pool = DatabasePool("wake", 4)
+poller = EventPoller(pool)
