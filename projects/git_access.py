@@ -13,7 +13,7 @@ from django.conf import settings
 from fangduoduo_release.common.errors import AppError, Conflict, NotFound
 from fangduoduo_release.common.sentence import S
 from permissions import policy
-from permissions.tokens import user_of_basic
+from permissions.tokens import user_of_header
 from projects import pushes
 from projects.drivers.source.base import PushEvent
 from projects.drivers.source.git import GitSource
@@ -26,7 +26,7 @@ SPOOL = Path(settings.REPOSITORIES_ROOT) / ".spool"
 
 
 def _authenticate(header: str) -> Any:
-    return user_of_basic(header)
+    return user_of_header(header)
 
 
 def _authorize(actor: Any, slug: str, verb: str) -> Path:

@@ -1,4 +1,4 @@
-"""Tells the OpenAPI document how one signs in with a token."""
+"""Tells the OpenAPI document how one signs in."""
 
 from __future__ import annotations
 
@@ -11,3 +11,19 @@ class TokenScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-ca
 
     def get_security_definition(self, auto_schema: object) -> dict[str, str]:
         return {"type": "http", "scheme": "bearer"}
+
+
+class GatewayScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]
+    target_class = "permissions.api.authentication.GatewayJWT"
+    name = "gateway"
+
+    def get_security_definition(self, auto_schema: object) -> dict[str, str]:
+        return {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}
+
+
+class BrowserScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]
+    target_class = "permissions.api.authentication.BrowserAtTheDoor"
+    name = "cookieAuth"
+
+    def get_security_definition(self, auto_schema: object) -> dict[str, str]:
+        return {"type": "apiKey", "in": "cookie", "name": "sessionid"}

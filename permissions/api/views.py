@@ -23,6 +23,7 @@ class ApiView(GenericAPIView):
 
     permission: ClassVar[str] = ""
     ops_writes: ClassVar[bool] = False
+    remembers: ClassVar[bool] = True  # whether an Idempotency-Key keeps the answer
     _key: IdempotencyKey | None = None
 
     @property
@@ -40,7 +41,7 @@ class ApiView(GenericAPIView):
             raise MethodNotAllowed(str(request.method))  # before the rules below could speak of what does not exist
         if self.permission == OPS or (self.ops_writes and not reads):
             policy.require_ops(request.user)
-        if not reads and "Idempotency-Key" in request.headers:
+        if not reads and self.remembers and "Idempotency-Key" in request.headers:
             self._key = idempotency.begin(request, request.headers["Idempotency-Key"])
 
     def handle_exception(self, exc: Exception) -> Response:

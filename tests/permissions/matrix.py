@@ -117,6 +117,12 @@ API = [
     Ask("GET", "api/services/<int:pk>/logs/", VIEWER),
     Ask("GET", "api/schema/", SIGNED_IN),
     Ask("GET", "api/docs/", SIGNED_IN),
+    # who one is, and the gateway's sign-in
+    Ask("POST", "api/auth/token/", PUBLIC, 400, {}),
+    Ask("POST", "api/auth/token/", PUBLIC, 401, {"username": "nobody-at-all", "password": "wrong"}),
+    Ask("POST", "api/auth/token/refresh/", PUBLIC, 401, {"refresh": "none"}),
+    Ask("POST", "api/auth/token/revoke/", PUBLIC, 204, {"refresh": "none"}),
+    Ask("GET", "api/me/", SIGNED_IN),
 ]
 
 PAGES = [
@@ -171,4 +177,14 @@ PAGES = [
     Ask("GET", f"{P}deployments/", VIEWER),
     Ask("GET", f"{P}change/", VIEWER, 200, {"action": "deploy", "machine": "test-a"}),
     Ask("POST", f"{P}change/", MAINTAINER, 204, {"action": "deploy", "machine": "prod", "version": "1"}, refusal=200),
+    # people's own pages, and ops' of service accounts
+    Ask("GET", "me/sessions/", SIGNED_IN),
+    Ask("POST", "me/sessions/", SIGNED_IN, 302),
+    Ask("POST", "me/sessions/<int:pk>/end/", SIGNED_IN, 404, values=(("pk", "999999"),)),
+    Ask("GET", "me/password/", SIGNED_IN),
+    Ask("POST", "me/password/", SIGNED_IN, 422, {}),
+    Ask("GET", "service-accounts/", OPS),
+    Ask("POST", "service-accounts/", OPS, 422, {}),
+    Ask("GET", "service-accounts/<int:pk>/", OPS, 404, values=(("pk", "999999"),)),
+    Ask("POST", "service-accounts/<int:pk>/", OPS, 404, {}, values=(("pk", "999999"),)),
 ]

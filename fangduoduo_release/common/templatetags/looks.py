@@ -57,6 +57,7 @@ LOOKS: dict[str, Look] = {
     "rejected": Look("red", "x", _("Rejected")),
     "withdrawn": Look("grey", "minus", _("Withdrawn")),
     "expired": Look("grey", "clock", _("Expired")),
+    "revoked": Look("grey", "minus", _("Revoked")),
     "passed": Look("green", "check", _("Passed")),
     "ok": Look("green", "check", _("Works")),
     "unreachable": Look("red", "plug", _("Unreachable")),
