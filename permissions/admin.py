@@ -28,14 +28,28 @@ class _PeopleAdmin(PortalAdmin):
         return self.has_add_permission(request)
 
     def log_addition(self, request: HttpRequest, obj: Any, message: Any) -> Any:
-        trail.record(request.user, f"{obj._meta.model_name}.create", obj)
+        trail.record(request.user, f"{obj._meta.model_name}.create", obj, after=self._change(request)[1])
         return super().log_addition(request, obj, message)
 
     def log_change(self, request: HttpRequest, obj: Any, message: Any) -> Any:
-        entries = [entry.get("changed", {}) for entry in message if isinstance(entry, dict)]
-        changed = [name for entry in entries for name in entry.get("fields", [])]
-        trail.record(request.user, f"{obj._meta.model_name}.update", obj, after={"fields": changed})
+        before, after = self._change(request)
+        trail.record(request.user, f"{obj._meta.model_name}.update", obj, before=before, after=after)
         return super().log_change(request, obj, message)
+
+    def construct_change_message(self, request: HttpRequest, form: Any, formsets: Any, add: bool = False) -> Any:
+        sides = (form.initial, form.cleaned_data)
+        facts = [{name: _shown(side.get(name)) for name in form.changed_data} for side in sides]
+        request.audit_change = facts  # type: ignore[attr-defined]  # the two below are told of the message alone
+        return super().construct_change_message(request, form, formsets, add)
+
+    def _change(self, request: HttpRequest) -> tuple[dict[str, Any], dict[str, Any]]:
+        before, after = getattr(request, "audit_change", ({}, {}))
+        return before, after
+
+
+def _shown(value: Any) -> Any:
+    """Of several rows their names."""
+    return [str(row) for row in value] if isinstance(value, QuerySet | list) else value
 
 
 @admin.register(User)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import path
 
-from permissions import views
+from permissions import audit_views, views
 
 urlpatterns = [
     path("sign-in/", views.SignIn.as_view(), name="sign-in"),
@@ -13,4 +13,6 @@ urlpatterns = [
     path("me/", views.Profile.as_view(), name="profile"),
     path("me/tokens/", views.Tokens.as_view(), name="tokens"),
     path("me/tokens/<int:pk>/revoke/", views.RevokeToken.as_view(), name="token-revoke"),
+    path("audit/", audit_views.Audit.as_view(), name="audit"),
+    path("audit/export/", audit_views.AuditExport.as_view(), name="audit-export"),
 ]

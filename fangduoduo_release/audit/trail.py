@@ -42,6 +42,22 @@ def named(obj: Any) -> Named:
     return obj if isinstance(obj, Named) else Named(obj._meta.label_lower, str(obj.pk), str(obj), project_of(obj))
 
 
+def facts(row: Any) -> dict[str, Any]:
+    """The row's own values, for `before` and `after`: what `record` then keeps is what differs, secrets masked."""
+    found: dict[str, Any] = {}
+    for field in row._meta.concrete_fields:
+        if not field.primary_key and not getattr(field, "auto_now_add", False):
+            value = getattr(row, field.name)
+            found[field.name] = str(value) if field.is_relation and value is not None else value
+    return found
+
+
+def stored_facts(row: Any) -> dict[str, Any] | None:
+    """The same as the database still has it; None for a row that is new."""
+    old = type(row)._base_manager.filter(pk=row.pk).first() if row.pk else None
+    return None if old is None else facts(old)
+
+
 def project_of(obj: Any) -> str:
     """The slug of the project a row belongs to; "" when it belongs to none."""
     if obj._meta.label_lower == PROJECT:

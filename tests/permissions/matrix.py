@@ -117,6 +117,8 @@ API = [
     Ask("GET", "api/services/<int:pk>/logs/", VIEWER),
     Ask("GET", "api/schema/", SIGNED_IN),
     Ask("GET", "api/docs/", SIGNED_IN),
+    # the audit
+    Ask("GET", "api/audit/", MAINTAINER, 200, {"project": "shop"}),
 ]
 
 PAGES = [
@@ -171,4 +173,9 @@ PAGES = [
     Ask("GET", f"{P}deployments/", VIEWER),
     Ask("GET", f"{P}change/", VIEWER, 200, {"action": "deploy", "machine": "test-a"}),
     Ask("POST", f"{P}change/", MAINTAINER, 204, {"action": "deploy", "machine": "prod", "version": "1"}, refusal=200),
+    # the audit
+    Ask("GET", "audit/", OPS),
+    Ask("GET", "audit/", MAINTAINER, 200, {"project": "shop"}),
+    Ask("GET", "audit/export/", OPS, 200, {"format": "json"}),
+    Ask("GET", "audit/export/", MAINTAINER, 200, {"project": "shop"}),
 ]
