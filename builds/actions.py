@@ -215,12 +215,13 @@ def save_credential(
     if missing:
         raise Invalid(S("This kind of credential needs “%(name)s”.", name=missing[0]), fields={"values": []})
     with transaction.atomic():
+        old = Credential.objects.filter(project=project, ident=ident).first()
         row, _ = Credential.objects.update_or_create(
             project=project,
             ident=ident,
             defaults={"kind": kind, "values": dict(values), "description": description},
         )
-        trail.record(actor, "credential.save", row, after={"id": ident, "kind": kind})
+        trail.record(actor, "credential.save", row, before=_facts(old) if old else None, after=_facts(row))
     return row
 
 
@@ -231,8 +232,13 @@ def delete_credential(*, actor: Any, project: Project, ident: str) -> None:
         row = Credential.objects.filter(project=project, ident=ident).first()
         if row is None:
             raise NotFound(S("There is no credential “%(id)s” in this project.", id=ident))
-        trail.record(actor, "credential.delete", row, before={"id": ident, "kind": row.kind})
+        gone, before = trail.named(row), _facts(row)
         row.delete()
+        trail.record(actor, "credential.delete", gone, before=before)
+
+
+def _facts(credential: Credential) -> dict[str, Any]:
+    return {"kind": credential.kind, "description": credential.description, "secrets": credential.values}
 
 
 def settle_for_ops(*, actor: Any, build: Build, retry: bool) -> None:

@@ -28,7 +28,7 @@ def create_cluster(*, actor: Any, name: str, kind: str, connection: str | None =
     if kind == "local" and Cluster.objects.filter(kind="local").exists():
         raise Conflict(S("This host is a cluster already."), code="exists")
     row = Cluster(name=name, kind=kind, connection=find_connection(connection), description=more.get("description", ""))
-    return _save(actor, "cluster.create", row, {"name": name, "kind": kind})
+    return _save(actor, "cluster.create", row)
 
 
 def create_machine(*, actor: Any, name: str, cluster: str, environment: str = "test", **more: Any) -> Machine:
@@ -48,7 +48,7 @@ def create_machine(*, actor: Any, name: str, cluster: str, environment: str = "t
         placement=placement,
         description=more.get("description", ""),
     )
-    return _save(actor, "machine.create", row, {"name": name, "cluster": cluster, "environment": environment})
+    return _save(actor, "machine.create", row)
 
 
 def find_connection(name: str | None) -> Connection | None:
@@ -91,7 +91,7 @@ def save_connection(
             raise Invalid(S("The secret “%(name)s” must be text.", name=str(key)[:80]), fields={"secrets": []})
     row.secrets = merged
     verb = "connection.update" if row.pk else "connection.create"
-    return _save(actor, verb, row, {"name": row.name, "kind": row.kind, "secrets": sorted(merged)})
+    return _save(actor, verb, row)
 
 
 def delete_connection(*, actor: Any, connection: Connection) -> None:
@@ -99,8 +99,9 @@ def delete_connection(*, actor: Any, connection: Connection) -> None:
     policy.require_ops(actor)
     try:
         with transaction.atomic():
-            trail.record(actor, "connection.delete", connection, before={"kind": connection.kind})
+            gone, before = trail.named(connection), trail.facts(connection)
             connection.delete()
+            trail.record(actor, "connection.delete", gone, before=before)
     except ProtectedError as error:
         raise Conflict(S("Something still uses this connection."), code="in_use") from error
 
@@ -119,13 +120,14 @@ def try_connection(*, actor: Any, connection: Connection) -> dict[str, Any]:
     return found
 
 
-def _save(actor: Any, verb: str, row: Any, facts: dict[str, Any]) -> Any:
+def _save(actor: Any, verb: str, row: Any) -> Any:
     """Validate, store, write the audit line. Raises Invalid with every field, Conflict for a taken name."""
     _check(row)
     try:
         with transaction.atomic():
+            before = trail.stored_facts(row)
             row.save()
-            trail.record(actor, verb, row, after=facts)
+            trail.record(actor, verb, row, before=before, after=trail.facts(row))
     except IntegrityError as error:
         raise Conflict(S("There is already one called “%(name)s”.", name=row.name), code="name_taken") from error
     return row
@@ -144,4 +146,4 @@ def save_row(*, actor: Any, row: Cluster | Machine) -> None:
     policy.require_ops(actor)
     if isinstance(row, Cluster) and row.kind not in settings.DRIVERS["runtime"]:
         raise Invalid(S("There is no runtime of kind “%(kind)s” here.", kind=row.kind), fields={"kind": []})
-    _save(actor, f"{row._meta.model_name}.{'update' if row.pk else 'create'}", row, {"name": row.name})
+    _save(actor, f"{row._meta.model_name}.{'update' if row.pk else 'create'}", row)

@@ -26,9 +26,12 @@ hide(Schedule, Success, Failure, OrmQ)
 
 @admin.register(AuditEntry)
 class AuditAdmin(ReadOnlyAdmin):
-    list_display = ("at", "actor", "verb", "object_kind", "object_label", "address")
+    """Rows to look at; nobody changes them, and the database would refuse it too."""
+
+    list_display = ("seq", "at", "actor", "verb", "object_kind", "object_label", "project", "address")
+    big_columns = ("before", "after")
     list_filter = ("at",)  # words are searched for: a list of all that ever occurred would be read from every row
-    search_fields = ("=actor", "=verb", "=object_kind", "object_label", "=object_id")
+    search_fields = ("=actor", "=verb", "=object_kind", "=project", "object_label", "=object_id")
 
 
 @admin.register(InboxItem)

@@ -24,6 +24,7 @@ from permissions.enforce import undeclared
 
 REFUSED = 78  # EX_CONFIG: a supervisor need not try again
 SECRET_LENGTH = 50
+AUDIT_KEY_LENGTH = 32
 DIFFERENT_CHARACTERS = 5
 JWT_KEY_LENGTH = 32
 
@@ -86,6 +87,15 @@ def strangers() -> Iterator[CheckMessage]:
         yield Error("TRUSTED_PROXIES holds something that is no network.", hint=hint, id="fdd.E018")
 
 
+def audit_keys() -> Iterator[CheckMessage]:
+    hint = "python -c 'import secrets; print(secrets.token_urlsafe(48))'"
+    if not settings.AUDIT_KEYS:
+        yield Error("AUDIT_KEYS is not set: the audit trail could not be signed.", hint=hint, id="fdd.E030")
+    for number, key in enumerate(settings.AUDIT_KEYS, start=1):
+        if len(key) < AUDIT_KEY_LENGTH or len(set(key)) < DIFFERENT_CHARACTERS:
+            yield Error(f"AUDIT_KEYS: key {number} can be guessed.", hint=hint, id="fdd.E031")
+
+
 def doors() -> Iterator[CheckMessage]:
     if not settings.ALLOWED_HOSTS:
         yield Error("ALLOWED_HOSTS is not set.", hint="Name the portal's host: release.example.com", id="fdd.E007")
@@ -111,7 +121,7 @@ def findings() -> list[CheckMessage]:
     """Everything wrong with this production's settings; nothing for FDD_ENV=local."""
     if settings.LOCAL:
         return []
-    return [*secrets(), *encryption_keys(), *jwt_keys(), *doors(), *strangers(), *storage()]
+    return [*secrets(), *encryption_keys(), *jwt_keys(), *audit_keys(), *doors(), *strangers(), *storage()]
 
 
 @register(Tags.security)

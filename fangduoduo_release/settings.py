@@ -27,6 +27,10 @@ SECRET_KEY = os.environ.get("SECRET_KEY") or (
 FIELD_ENCRYPTION_KEYS = env_list("FIELD_ENCRYPTION_KEYS") or (
     [local_secret("field_encryption_key", lambda: Fernet.generate_key().decode())] if LOCAL else []
 )
+AUDIT_KEYS = env_list("AUDIT_KEYS") or (  # the first signs, all verify
+    [local_secret("audit_key", lambda: secrets.token_urlsafe(48))] if LOCAL else []
+)
+AUDIT_ANCHOR = VAR / "audit" / "head"
 DEBUG = LOCAL and env_bool("DEBUG", False)
 ALLOWED_HOSTS = env_list("ALLOWED_HOSTS", "127.0.0.1,localhost,[::1],testserver" if LOCAL else "")
 CSRF_TRUSTED_ORIGINS = env_list("CSRF_TRUSTED_ORIGINS")
@@ -172,6 +176,7 @@ DUTIES = [  # what `manage.py watch` calls every now and then, on one process at
     Duty("builds.orphans", "builds.retention.end_orphans", every_s=60, group="builders"),
     Duty("answers.retention", "permissions.retention.forget_old_answers", every_s=3600, group="portal"),
     Duty("people.tidy", "permissions.retention.tidy_people", every_s=3600, group="portal"),
+    Duty("audit.verify", "permissions.audit_duty.verify_trail", every_s=86_400, group="portal", limit_s=300),
     Duty("builds.logs", "builds.retention.seal_logs", every_s=60, group="builders"),
     Duty("services.releases", "deployments.reconcile.clear_releases", every_s=3600, group="clusters", limit_s=300),
     Duty("builds.retention", "builds.retention.clear_old", every_s=3600, group="builders", limit_s=600),

@@ -7,7 +7,7 @@ from importlib import import_module
 from django.conf import settings
 from django.urls import path
 
-from permissions.views import door, me, tokens
+from permissions.views import audit, door, me, tokens
 
 urlpatterns = [
     path("sign-in/", door.SignIn.as_view(), name="sign-in"),
@@ -21,6 +21,8 @@ urlpatterns = [
     path("me/password/", me.Password.as_view(), name="password"),
     path("service-accounts/", tokens.ServiceAccounts.as_view(), name="service-accounts"),
     path("service-accounts/<int:pk>/", tokens.ServiceAccountPage.as_view(), name="service-account"),
+    path("audit/", audit.Audit.as_view(), name="audit"),
+    path("audit/export/", audit.AuditExport.as_view(), name="audit-export"),
 ]
 if settings.OIDC_ISSUER:  # its library is loaded only where it is used
     oidc = import_module("permissions.views.oidc")

@@ -70,7 +70,9 @@ def create_project(
             if user_or_none(actor) is not None:
                 grants.set_role(project, actor, Role.OWNER, granted_by=name_of(actor), reason="created the project")
             specs.store(actor, project, spec or specs.starter_spec(starter))
-            trail.record(actor, "project.create", project, after={"slug": slug, "repository": project.repository})
+            trail.record(
+                actor, "project.create", project, after={"name": project.name, "repository": project.repository}
+            )
     except IntegrityError as error:
         raise Conflict(S("There is already a project called “%(slug)s”.", slug=slug), code="slug_taken") from error
     if project.is_embedded:
@@ -149,10 +151,14 @@ def save_spec(*, actor: Any, project: Project, spec: Mapping[str, Any]) -> SpecR
                 actor,
                 "project.spec",
                 project,
-                before={"number": before.number, "sha256": before.sha256} if before else None,
-                after={"number": revision.number, "sha256": revision.sha256, "secrets": sorted(revision.secrets or {})},
+                before=_spec_facts(before) if before else None,
+                after=_spec_facts(revision),
             )
     return revision
+
+
+def _spec_facts(revision: SpecRevision) -> dict[str, Any]:
+    return {"number": revision.number, **revision.spec, "secrets": revision.secrets or {}}
 
 
 def grant_machine(
@@ -166,7 +172,7 @@ def grant_machine(
             machine=machine,
             defaults={"granted_by": name_of(actor), "reason": reason, "until": until},
         )
-        trail.record(actor, "machine.grant", grant, after={"project": project.slug, "machine": machine.name})
+        trail.record(actor, "machine.grant", grant, after={"machine": machine.name, "until": until, "reason": reason})
     return grant
 
 
@@ -175,8 +181,9 @@ def revoke_machine(*, actor: Any, project: Project, machine: Machine) -> None:
     policy.require_ops(actor)
     with transaction.atomic():
         for grant in MachineGrant.objects.filter(project=project, machine=machine):
-            trail.record(actor, "machine.revoke", grant, before={"project": project.slug, "machine": machine.name})
+            gone = trail.named(grant)
             grant.delete()
+            trail.record(actor, "machine.revoke", gone, before={"machine": machine.name})
 
 
 def set_member(*, actor: Any, project: Project, user: Any, role: str | None, reason: str = "") -> None:
@@ -188,5 +195,7 @@ def set_member(*, actor: Any, project: Project, user: Any, role: str | None, rea
         owners = project.role_grants.select_for_update().filter(grants.live(), role=Role.OWNER, team=None)
         if role != Role.OWNER and list(owners.values_list("user_id", flat=True)) == [user.pk]:
             raise Conflict(S("A project keeps at least one owner; make somebody else owner first."), code="last_owner")
+        old = grants.held_by(project, user).filter(emergency=False).values_list("role", flat=True).first()
         grants.set_role(project, user, role, granted_by=name_of(actor), reason=reason)
-        trail.record(actor, "member.set", project, after={"user": user.username, "role": role})
+        after = {"user": user.username, "role": role, **({"reason": reason} if reason else {})}
+        trail.record(actor, "member.set", project, before={"role": old}, after=after)

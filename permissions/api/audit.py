@@ -1,10 +1,12 @@
-"""API over the audit trail: ops read who did what to which object, newest first."""
+"""API over the audit trail: who did what to which object, newest first. Ops read all of it; owners and maintainers that
+of their project (`?project=`)."""
 
 from __future__ import annotations
 
 from typing import Any
 
 import django_filters
+from django.db.models import QuerySet
 from drf_spectacular.utils import extend_schema, extend_schema_field
 from rest_framework import serializers
 from rest_framework.request import Request
@@ -12,19 +14,26 @@ from rest_framework.response import Response
 
 from fangduoduo_release.audit.models import AuditEntry
 from permissions.api.views import ApiView
-from permissions.enforce import OPS
+from permissions.audit_access import entries_for
+from permissions.enforce import OBJECT
 
 TEXT = {"type": "string"}
+SIDE = {"type": "object", "additionalProperties": {}, "nullable": True}
 
 
 class AuditOut(serializers.ModelSerializer[AuditEntry]):
-    """`before` and `after` never hold a secret: the actions write names only."""
+    """`before` and `after` never hold a secret: it is masked before it is written."""
 
     object = serializers.SerializerMethodField()
+    before = extend_schema_field(SIDE)(serializers.JSONField)(read_only=True)
+    after = extend_schema_field(SIDE)(serializers.JSONField)(read_only=True)
 
     class Meta:
         model = AuditEntry
-        fields = ["id", "at", "actor", "verb", "object", "before", "after", "address", "user_agent", "request_id"]
+        fields = [
+            "id", "seq", "at", "actor", "verb", "object", "project", "before", "after", "address", "user_agent",
+            "request_id", "digest",
+        ]  # fmt: skip
 
     @extend_schema_field({"type": "object", "properties": {"kind": TEXT, "id": TEXT, "label": TEXT}})
     def get_object(self, entry: AuditEntry) -> dict[str, Any]:
@@ -32,6 +41,7 @@ class AuditOut(serializers.ModelSerializer[AuditEntry]):
 
 
 class AuditFilter(django_filters.FilterSet):
+    project = django_filters.CharFilter()
     actor = django_filters.CharFilter()
     verb = django_filters.CharFilter()
     object_kind = django_filters.CharFilter()
@@ -45,11 +55,16 @@ class AuditFilter(django_filters.FilterSet):
 
 
 class Audit(ApiView):
-    permission = OPS
+    permission = OBJECT
     serializer_class = AuditOut
     filterset_class = AuditFilter
     search_fields = ["actor", "verb", "object_label"]
-    queryset = AuditEntry.objects.all()
+    queryset = AuditEntry.objects.none()
+
+    def get_queryset(self) -> QuerySet[AuditEntry]:
+        if getattr(self, "swagger_fake_view", False):
+            return AuditEntry.objects.none()
+        return entries_for(self.actor, self.request.query_params.get("project", "").strip())
 
     @extend_schema(operation_id="audit_list", responses=AuditOut(many=True))
     def get(self, request: Request) -> Response:

@@ -173,3 +173,20 @@ def test_ops_see_people_but_only_a_superuser_changes_them(ops: Client, root: Cli
     assert root.post(address, form).status_code == 302
     assert User.objects.get(pk=vic.pk).first_name == "Victor"
     assert (last_audit().verb, last_audit().actor) == ("user.update", "root")
+    before, after = last_audit().before, last_audit().after
+    assert before is not None
+    assert after is not None
+    assert (before["first_name"], after["first_name"]) == ("", "Victor")
+
+
+def test_the_audit_is_shown_and_not_changed_not_even_by_a_superuser(root: Client) -> None:
+    world.project(world.person("ann"), "shop")
+    entry = last_audit()
+    detail = reverse("admin:audit_auditentry_change", args=[entry.pk])
+    assert root.get(reverse("admin:audit_auditentry_changelist")).status_code == 200
+    assert "shop" in root.get(detail).content.decode()
+    assert root.post(detail, {"actor": "mallory"}).status_code == 403
+    assert root.post(reverse("admin:audit_auditentry_delete", args=[entry.pk]), {"post": "yes"}).status_code == 403
+    assert root.get(reverse("admin:audit_auditentry_add")).status_code == 403
+    bulk(root, "audit_auditentry", "delete_selected", entry, post="yes")
+    assert AuditEntry.objects.filter(pk=entry.pk, actor="ann").exists()

@@ -123,6 +123,8 @@ API = [
     Ask("POST", "api/auth/token/refresh/", PUBLIC, 401, {"refresh": "none"}),
     Ask("POST", "api/auth/token/revoke/", PUBLIC, 204, {"refresh": "none"}),
     Ask("GET", "api/me/", SIGNED_IN),
+    # the audit
+    Ask("GET", "api/audit/", MAINTAINER, 200, {"project": "shop"}),
 ]
 
 PAGES = [
@@ -187,4 +189,9 @@ PAGES = [
     Ask("POST", "service-accounts/", OPS, 422, {}),
     Ask("GET", "service-accounts/<int:pk>/", OPS, 404, values=(("pk", "999999"),)),
     Ask("POST", "service-accounts/<int:pk>/", OPS, 404, {}, values=(("pk", "999999"),)),
+    # the audit
+    Ask("GET", "audit/", OPS),
+    Ask("GET", "audit/", MAINTAINER, 200, {"project": "shop"}),
+    Ask("GET", "audit/export/", OPS, 200, {"format": "json"}),
+    Ask("GET", "audit/export/", MAINTAINER, 200, {"project": "shop"}),
 ]

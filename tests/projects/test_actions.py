@@ -126,7 +126,7 @@ def test_a_spec_is_validated_and_numbered_and_its_secrets_stay_closed() -> None:
     assert first.secrets == {"TOKEN": "s3cret"}
     assert "s3cret" not in str(first.spec)
     entry = AuditEntry.objects.filter(verb="project.spec").latest("id")
-    assert entry.after["secrets"] == ["TOKEN"]
+    assert entry.after["secrets"] == {"TOKEN": "••••"}
     assert "s3cret" not in str(entry.after)
     changed = actions.save_spec(actor=SYSTEM, project=project, spec={"command": ["./run"], "secrets": {"TOKEN": None}})
     assert changed.number == first.number + 1

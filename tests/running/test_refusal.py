@@ -23,6 +23,7 @@ SAFE: dict[str, Any] = {
     "SECRET_KEY": SECRET,
     "FIELD_ENCRYPTION_KEYS": [Fernet.generate_key().decode()],
     "JWT_KEYS": ["another-horse-another-staple-0123456789-xyz"],
+    "AUDIT_KEYS": ["0123456789abcdefghijklmnopqrstuvwxyz"],
     "ALLOWED_HOSTS": ["release.example.com"],
     "PUBLIC_URL": "https://release.example.com",
     "SESSION_COOKIE_SECURE": True,
@@ -56,6 +57,9 @@ def test_a_safe_production_has_nothing_to_complain_about(settings: Any) -> None:
         ({"FIELD_ENCRYPTION_KEYS": []}, "fdd.E005"),
         ({"FIELD_ENCRYPTION_KEYS": ["not-a-key"]}, "fdd.E006"),
         ({"FIELD_ENCRYPTION_KEYS": [Fernet.generate_key().decode(), ""]}, "fdd.E006"),
+        ({"AUDIT_KEYS": []}, "fdd.E030"),
+        ({"AUDIT_KEYS": [SECRET, "short"]}, "fdd.E031"),
+        ({"AUDIT_KEYS": ["a" * 80]}, "fdd.E031"),
         ({"ALLOWED_HOSTS": []}, "fdd.E007"),
         ({"ALLOWED_HOSTS": ["release.example.com", "*"]}, "fdd.E008"),
         ({"DEBUG": True}, "fdd.E009"),
@@ -93,12 +97,12 @@ def test_a_warning_does_not_stop_it(settings: Any, capsys: pytest.CaptureFixture
 
 
 def test_refusing_tells_everything_at_once_and_no_secret(settings: Any, capsys: pytest.CaptureFixture[str]) -> None:
-    found(settings, SECRET_KEY="hunter2", FIELD_ENCRYPTION_KEYS=["hunter3"], ALLOWED_HOSTS=[])
+    found(settings, SECRET_KEY="hunter2", FIELD_ENCRYPTION_KEYS=["hunter3"], AUDIT_KEYS=["hunter4"], ALLOWED_HOSTS=[])
     with pytest.raises(SystemExit) as stopped:
         checks.refuse_unsafe()
     assert stopped.value.code == checks.REFUSED
     said = capsys.readouterr().err
-    for finding in ("fdd.E002", "fdd.E006", "fdd.E007"):
+    for finding in ("fdd.E002", "fdd.E006", "fdd.E007", "fdd.E031"):
         assert finding in said
     assert "hunter" not in said
 

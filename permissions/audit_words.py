@@ -1,0 +1,160 @@
+"""What a row of the trail says to people: one sentence, an icon, where its object is, and what changed.
+
+Verbs and kinds are named as texts, so nothing above this room is imported; a verb that is not in the table is still
+told, in plainer words.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from django.urls import NoReverseMatch, reverse
+from django.utils.translation import gettext
+from django.utils.translation import gettext_noop as _
+
+from fangduoduo_release.audit.models import AuditEntry
+
+# verb: the sentence; its names are `actor`, `object`, and whatever stands in before and after (after wins).
+SENTENCES: dict[str, str] = {
+    "project.create": _("%(actor)s created the project %(object)s"),
+    "project.update": _("%(actor)s changed settings of %(object)s"),
+    "project.spec": _("%(actor)s changed how %(object)s runs (spec revision %(number)s)"),
+    "machine.grant": _("%(actor)s let %(project)s use the machine %(machine)s"),
+    "machine.revoke": _("%(actor)s took the machine %(machine)s from %(project)s"),
+    "member.set": _("%(actor)s made %(user)s %(role)s on %(object)s"),
+    "member.remove": _("%(actor)s took %(user)s off %(object)s"),
+    "build.start": _("%(actor)s started the build %(object)s"),
+    "build.cancel": _("%(actor)s cancelled the build %(object)s"),
+    "build.input": _("%(actor)s answered a question of the build %(object)s"),
+    "build.retry_stuck": _("%(actor)s let the stuck build %(object)s try again"),
+    "build.give_up": _("%(actor)s gave up the stuck build %(object)s"),
+    "pipeline.save": _("%(actor)s saved pipeline revision %(revision)s of %(object)s"),
+    "credential.save": _("%(actor)s set the credential %(object)s"),
+    "credential.delete": _("%(actor)s removed the credential %(object)s"),
+    "deployment.deploy": _("%(actor)s deployed version %(version)s of %(project)s to %(machine)s"),
+    "deployment.rollback": _("%(actor)s rolled %(project)s on %(machine)s back to version %(version)s"),
+    "deployment.restart": _("%(actor)s restarted %(project)s on %(machine)s"),
+    "deployment.scale": _("%(actor)s scaled %(project)s on %(machine)s to %(replicas)s"),
+    "deployment.remove": _("%(actor)s removed %(project)s from %(machine)s"),
+    "deployment.cancel": _("%(actor)s cancelled the change %(object)s"),
+    "deployment.pause": _("%(actor)s paused the change %(object)s"),
+    "deployment.resume": _("%(actor)s let the change %(object)s go on"),
+    "deployment.approve": _("%(actor)s approved the change %(object)s"),
+    "deployment.reject": _("%(actor)s rejected the change %(object)s"),
+    "deployment.retry": _("%(actor)s let the stuck change %(object)s try again"),
+    "deployment.give_up": _("%(actor)s gave up the stuck change %(object)s"),
+    "cluster.create": _("%(actor)s added the cluster %(object)s"),
+    "cluster.update": _("%(actor)s changed the cluster %(object)s"),
+    "machine.create": _("%(actor)s added the machine %(object)s"),
+    "machine.update": _("%(actor)s changed the machine %(object)s"),
+    "connection.create": _("%(actor)s added the connection %(object)s"),
+    "connection.update": _("%(actor)s changed the connection %(object)s"),
+    "connection.delete": _("%(actor)s removed the connection %(object)s"),
+    "connection.test": _("%(actor)s tested the connection %(object)s"),
+    "request.create": _("%(actor)s asked for access: %(object)s"),
+    "request.approve": _("%(actor)s approved the request %(object)s"),
+    "request.reject": _("%(actor)s rejected the request %(object)s"),
+    "request.withdraw": _("%(actor)s withdrew the request %(object)s"),
+    "request.expire": _("The request %(object)s ran out undecided"),
+    "request.review": _("%(actor)s reviewed the emergency access %(object)s"),
+    "grant.expire": _("The grant %(object)s ran out"),
+    "token.create": _("%(actor)s made the API token %(object)s"),
+    "token.revoke": _("%(actor)s revoked the API token %(object)s"),
+    "user.create": _("%(actor)s added the person %(object)s"),
+    "user.update": _("%(actor)s changed the person %(object)s"),
+    "group.create": _("%(actor)s added the team %(object)s"),
+    "group.update": _("%(actor)s changed the team %(object)s"),
+    "inbox.try_again": _("%(actor)s had incoming news handled again: %(object)s"),
+    "audit.export": _("%(actor)s exported rows of the audit trail"),
+    "audit.accept": _("The audit trail was accepted as it is: %(reason)s"),
+}
+NO_ROLE = "member.remove"  # how `member.set` reads when the role it sets is none
+ELSE = _("%(actor)s: %(verb)s, %(object)s")
+ICONS = {
+    "project": "box", "machine": "server-2", "member": "users", "build": "hammer", "pipeline": "file-code",
+    "credential": "key", "deployment": "rocket", "cluster": "cloud", "connection": "plug", "request": "hand-stop",
+    "grant": "lock-open", "emergency": "alert-triangle", "token": "key", "user": "user", "group": "users",
+    "inbox": "inbox", "audit": "list-details", "session": "login", "freeze": "calendar", "channel": "bell",
+}  # fmt: skip
+ICON = "activity"
+# verb groups as the filter offers them
+GROUPS = {
+    "project": _("Projects"),
+    "member": _("People on projects"),
+    "request": _("Requests"),
+    "machine": _("Machines"),
+    "deployment": _("Deployments"),
+    "build": _("Builds"),
+    "pipeline": _("Pipelines"),
+    "credential": _("Credentials"),
+    "connection": _("Connections"),
+    "token": _("API tokens"),
+    "user": _("People"),
+    "audit": _("Audit"),
+}
+# kind: (name of its address, which column fills it)
+PAGES = {
+    "projects.project": ("project", "project"),
+    "projects.accessrequest": ("request", "object_id"),
+    "projects.machinegrant": ("project-settings", "project"),
+    "builds.build": ("build", "object_id"),
+    "builds.credential": ("project-settings", "project"),
+    "deployments.deployment": ("deployment", "object_id"),
+}
+
+
+def sentence(entry: AuditEntry) -> str:
+    """What happened, in the reader's language; in plainer words where the row does not hold what the sentence needs."""
+    facts = {**_plain(entry.before), **_plain(entry.after)}
+    verb = NO_ROLE if entry.verb == "member.set" and facts.get("role", "") is None else entry.verb
+    facts |= {"actor": entry.actor, "verb": entry.verb, "object": entry.object_label, "project": entry.project or "–"}
+    for msgid in (SENTENCES.get(verb, ELSE), ELSE):
+        try:
+            return gettext(msgid) % facts
+        except (KeyError, TypeError, ValueError):  # a fact that is not there, or a translation with a stray "%"
+            continue
+    return f"{entry.actor}: {entry.verb}, {entry.object_label}"
+
+
+def _plain(side: Any) -> dict[str, Any]:
+    return side if isinstance(side, dict) else {}
+
+
+def icon(entry: AuditEntry) -> str:
+    return ICONS.get(entry.verb.partition(".")[0], ICON)
+
+
+def address(entry: AuditEntry) -> str:
+    """The object's own page; "" when it has none."""
+    name, column = PAGES.get(entry.object_kind, ("", ""))
+    try:
+        return reverse(name, args=[getattr(entry, column)]) if name and getattr(entry, column) else ""
+    except NoReverseMatch:
+        return ""
+
+
+def changes(entry: AuditEntry) -> list[tuple[str, str, str]]:
+    """(name, before, after) of everything that changed; nested names with dots; "" where there was nothing."""
+    before, after = dict(flat(entry.before)), dict(flat(entry.after))
+    names = [*before, *(name for name in after if name not in before)]
+    return [(name, before.get(name, ""), after.get(name, "")) for name in names]
+
+
+def flat(value: Any, prefix: str = "") -> Iterator[tuple[str, str]]:
+    """Every leaf of nested dicts, with its path."""
+    if isinstance(value, dict) and (value or not prefix):
+        for name, item in value.items():
+            yield from flat(item, f"{prefix}.{name}" if prefix else str(name))
+    elif value is not None or prefix:
+        yield prefix, _text(value)
+
+
+def _text(value: Any) -> str:
+    if value is None or value in ("", {}, []):
+        return "–"
+    if isinstance(value, bool):
+        return gettext("yes") if value else gettext("no")
+    if isinstance(value, list):
+        return ", ".join(_text(item) for item in value)
+    return str(value)
