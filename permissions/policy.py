@@ -129,10 +129,10 @@ def require_ops(actor: Any) -> None:
         raise Denied(S("Only ops may do this."), rule="ops", granted_by=["ops"])
 
 
-def request_url(project: Any, role: str = "", *, machine: str = "") -> str:
+def request_url(project: Any, role: str = "", *, machine: str | None = None) -> str:
     """Where one asks for what was refused: the form, filled in. A path and no reversed name, because engines refuse
-    too, and have no use for the addresses of all pages in their memory."""
-    wish = {"kind": "machine", "machine": machine} if machine else {"kind": "role", "role": role}
+    too, and have no use for the addresses of all pages in their memory. `machine=""`: for one yet to be chosen."""
+    wish = {"kind": "role", "role": role} if machine is None else {"kind": "machine", "machine": machine}
     return f"{REQUEST_PAGE}?{urlencode({'project': str(project), **wish})}"
 
 

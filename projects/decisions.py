@@ -80,6 +80,8 @@ def reject(*, actor: Any, request: AccessRequest, sha256: str, note: str) -> Acc
 def review(*, actor: Any, request: AccessRequest, note: str) -> AccessRequest:
     """The second person's look at an emergency that one opened alone. Raises Denied, Conflict, Invalid, NotFound."""
     request = _reread(request)
+    if not request.emergency or request.state != "approved" or request.reviewed_at is not None:
+        raise Conflict(S("It waits for no review."), code="already_reviewed")
     policy.require_ops(actor)
     if actor.pk in {request.requester_id, request.decided_by_id}:
         raise Denied(

@@ -172,8 +172,9 @@ def renewal_of(grant: Given) -> str:
     """The form, filled in with the same facts and the same length: one click asks."""
     if isinstance(grant, RoleGrant) and grant.user_id is None:
         return f"/projects/{grant.project.slug}/settings/#members"  # a team's role is an owner's to give
-    role, machine = (grant.role, "") if isinstance(grant, RoleGrant) else ("", grant.machine.name)
     wish = {"reason": grant.reason}
     if grant.until is not None and not grant.emergency:
         wish["days"] = str(max(1, round((grant.until - grant.created_at) / timedelta(days=1))))
-    return f"{policy.request_url(grant.project, role, machine=machine)}&{urlencode(wish)}"
+    if isinstance(grant, RoleGrant):
+        return f"{policy.request_url(grant.project, grant.role)}&{urlencode(wish)}"
+    return f"{policy.request_url(grant.project, machine=grant.machine.name)}&{urlencode(wish)}"

@@ -32,6 +32,7 @@ from fangduoduo_release.common.actor import SYSTEM
 from fangduoduo_release.common.models import Beat, IdempotencyKey, InboxItem, Lease, Step
 from permissions.models import ApiToken
 from projects.actions import save_spec
+from projects.requests import ask
 from tests import world
 
 pytestmark = pytest.mark.django_db
@@ -71,6 +72,7 @@ def rows() -> str:
     Beat.objects.create(name="worker@here", kind="worker", seen_at=timezone.now())
     Lease.objects.create(name="sources.compare", owner="here")
     IdempotencyKey.objects.create(owner="1", key="k", fingerprint="f", status=201, body={})
+    ask(actor=world.person("ben"), slug="shop", kind="role", role="viewer", reason="to look")
     return ApiToken.make(owner, "mine")[1]
 
 

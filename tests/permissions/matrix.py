@@ -117,6 +117,16 @@ API = [
     Ask("GET", "api/services/<int:pk>/logs/", VIEWER),
     Ask("GET", "api/schema/", SIGNED_IN),
     Ask("GET", "api/docs/", SIGNED_IN),
+    Ask("POST", f"api/{P}access-requests/", SIGNED_IN, 201, {"role": "owner", "reason": "x", "emergency": True}),
+    Ask("POST", f"api/{P}machine-requests/", DEVELOPER, 201, {"machine": "stage", "reason": "trial"}),
+    Ask("GET", "api/requests/", SIGNED_IN),
+    Ask("GET", "api/requests/<int:pk>/", OWNER, refusal=404),
+    Ask("POST", "api/requests/<int:pk>/approve/", OWNER, refusal=404),
+    Ask("POST", "api/requests/<int:pk>/reject/", OWNER, 200, {"note": "no"}, refusal=404),
+    Ask("POST", "api/requests/<int:pk>/withdraw/", OWNER, 403, refusal=404),
+    Ask("POST", "api/requests/<int:pk>/review/", OWNER, 409, {"note": "seen"}, refusal=404),
+    Ask("POST", "api/role-grants/<int:pk>/renew/", SIGNED_IN, 404),
+    Ask("POST", "api/machine-grants/<int:pk>/renew/", VIEWER, 409),
 ]
 
 PAGES = [
@@ -171,4 +181,10 @@ PAGES = [
     Ask("GET", f"{P}deployments/", VIEWER),
     Ask("GET", f"{P}change/", VIEWER, 200, {"action": "deploy", "machine": "test-a"}),
     Ask("POST", f"{P}change/", MAINTAINER, 204, {"action": "deploy", "machine": "prod", "version": "1"}, refusal=200),
+    Ask("GET", "requests/", SIGNED_IN),
+    Ask("GET", "requests/new/", SIGNED_IN),
+    Ask("POST", "requests/new/", SIGNED_IN, 302, {"project": "nothing", "kind": "role", "role": "viewer", "reason": "x"}),
+    Ask("GET", "requests/<int:pk>/", OWNER, refusal=404),
+    Ask("POST", "requests/<int:pk>/", OWNER, 422, {"do": "reject"}, refusal=404),
+    Ask("POST", "requests/renew/<str:kind>/<int:pk>/", SIGNED_IN, 404, {}, (("kind", "other"),)),
 ]
