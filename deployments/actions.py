@@ -15,34 +15,19 @@ from clusters.models import Machine
 from clusters.runtimes import local_traffic
 from deployments import plans
 from deployments.models import Deployment, Service
+from deployments.rights import require_change
 from fangduoduo_release.audit import trail
 from fangduoduo_release.common import events, runs
 from fangduoduo_release.common.actor import name_of, user_or_none
-from fangduoduo_release.common.errors import Conflict, Denied, Invalid
+from fangduoduo_release.common.errors import Conflict, Invalid
 from fangduoduo_release.common.models import Event
 from fangduoduo_release.common.queue import ring
 from fangduoduo_release.common.sentence import S
 from fangduoduo_release.common.settling import settle
 from permissions import policy
-from projects import grants
 from projects.models import Project
 
 MAX_REASON = 300
-
-
-def require_change(actor: Any, project: Project, machine: Machine, action: str) -> None:
-    """May this actor make this kind of change on this machine? Raises NotFound, Denied."""
-    operating = action in {Deployment.Action.RESTART, Deployment.Action.SCALE, Deployment.Action.REMOVE}
-    if machine.environment == "test" and action != Deployment.Action.REMOVE:
-        policy.require(actor, "deploy_test_project", project)
-    else:
-        policy.require(actor, "operate_project" if operating else "deploy_project", project)
-    if action != Deployment.Action.REMOVE and not grants.has_machine(project, machine):
-        raise Denied(
-            S("%(project)s has no grant for the machine %(machine)s.", project=project.slug, machine=machine.name),
-            rule="machine_grant",
-            granted_by=["ops"],
-        )
 
 
 def ensure_service(project: Project, machine: Machine) -> Service:

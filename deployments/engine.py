@@ -16,7 +16,7 @@ from django.utils import timezone
 
 from clusters.drivers.runtime.base import Observed, Wanted
 from clusters.runtimes import runtime_of
-from deployments import observing, wanted
+from deployments import observing, rights, wanted
 from deployments.models import Deployment, Service
 from fangduoduo_release.common import events, runs
 from fangduoduo_release.common.engines import Again
@@ -70,6 +70,12 @@ class DeploymentEngine:
     def _begin(self, deployment: Deployment) -> Again | None:
         if deployment.cancel_requested_at is not None:
             runs.transition(deployment, "cancelled", S("Cancelled by %(who)s.", who=deployment.cancel_requested_by))
+            return None
+        try:
+            rights.require_still(deployment)
+        except AppError as error:
+            why = S("It was not begun: who asked for it may not do it any more.")
+            runs.fail(deployment, why, code="grant_gone", evidence=str(error.sentence))
             return None
         patience = LATE_S
         try:

@@ -177,6 +177,7 @@ DUTIES = [  # what `manage.py watch` calls every now and then, on one process at
     Duty("answers.retention", "permissions.retention.forget_old_answers", every_s=3600, group="portal"),
     Duty("people.tidy", "permissions.retention.tidy_people", every_s=3600, group="portal"),
     Duty("audit.verify", "permissions.audit_duty.verify_trail", every_s=86_400, group="portal", limit_s=300),
+    Duty("grants.expiry", "projects.expiry.look_after_grants", every_s=10, group="portal"),
     Duty("builds.logs", "builds.retention.seal_logs", every_s=60, group="builders"),
     Duty("services.releases", "deployments.reconcile.clear_releases", every_s=3600, group="clusters", limit_s=300),
     Duty("builds.retention", "builds.retention.clear_old", every_s=3600, group="builders", limit_s=600),
@@ -197,6 +198,9 @@ BUILD_LIMITS = {
     "log_mib": env_int("FDD_BUILD_LOG_MIB", 200),
 }
 RETENTION = {"days": env_int("FDD_KEEP_DAYS", 30), "keep": env_int("FDD_KEEP_VERSIONS", 20)}
+EMERGENCY_HOURS = env_int("FDD_EMERGENCY_HOURS", 4)  # how long a break-glass grant lasts at most
+REVIEW_HOURS = env_int("FDD_REVIEW_HOURS", 24)  # by when one that was opened alone is to be reviewed
+REQUEST_DAYS = env_int("FDD_REQUEST_DAYS", 14)  # a request nobody decides ends by itself
 BUILD_SLOTS = env_int("FDD_BUILD_SLOTS", 4)
 ENGINES = ["builds.intake.PushIntake", "builds.engine.BuildEngine", "deployments.engine.DeploymentEngine"]
 

@@ -8,9 +8,12 @@ shortcuts count global permissions in one of them and not in the other, and know
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, TypeVar
+from urllib.parse import urlencode
 
 from django.apps import apps
+from django.contrib.auth.models import Permission
 from django.db.models import Model, Q, QuerySet
 from django.db.models.functions import Now
 from guardian.utils import get_group_obj_perms_model, get_user_obj_perms_model
@@ -19,9 +22,11 @@ from fangduoduo_release.common.actor import System
 from fangduoduo_release.common.errors import Denied, NotFound
 from fangduoduo_release.common.sentence import S
 from permissions import scopes
+from permissions.models import User
 from permissions.roles import PERMISSIONS_OF, Role, weakest_role_with
 
 M = TypeVar("M", bound=Model)
+REQUEST_PAGE = "/requests/new/"
 
 # How each visible model leads to the project whose permission decides; "" is the project itself.
 PATH_TO_PROJECT: dict[str, str] = {
@@ -34,7 +39,6 @@ PATH_TO_PROJECT: dict[str, str] = {
     "deployments.deployment": "service__project",
     "projects.machinegrant": "project",
     "projects.rolegrant": "project",
-    "projects.accessrequest": "project",
     "projects.specrevision": "project",
 }
 
@@ -78,6 +82,26 @@ def _held(actor: Any, project: Any) -> frozenset[str]:
     return frozenset(names[0].union(names[1]))
 
 
+def permissions_on_all(actor: Any, projects: Iterable[Any]) -> dict[int, frozenset[str]]:
+    """What the actor holds on each of these projects, by project id: one query for all of them that were not asked for
+    yet. A page that shows buttons in a list asks this once; every `may` after it is answered from memory."""
+    chosen = list(projects)
+    known: dict[int, frozenset[str]] = actor.__dict__.setdefault("_project_permissions", {})
+    asked = [] if _from_ops(actor) or not actor.is_active else [p for p in chosen if p.pk not in known]
+    if asked:
+        keys = [project.pk for project in asked]
+        found: dict[int, set[str]] = {key: set() for key in keys}
+        own = get_user_obj_perms_model(asked[0])._default_manager.filter(live(), content_object__in=keys, user=actor)
+        shared = get_group_obj_perms_model(asked[0])._default_manager.filter(
+            live(), content_object__in=keys, group__user=actor
+        )
+        rows = [part.order_by().values_list("content_object_id", "permission__codename") for part in (own, shared)]
+        for key, codename in rows[0].union(rows[1]):
+            found[key].add(codename)
+        known.update({key: frozenset(names) for key, names in found.items()})
+    return {project.pk: permissions_on(actor, project) for project in chosen}
+
+
 def live() -> Q:
     """Permissions that have not run out: an expiry counts from its second, not from when somebody tidies up."""
     return Q(until=None) | Q(until__gt=Now())
@@ -110,6 +134,7 @@ def require(actor: Any, codename: str, project: Any) -> None:
             ),
             rule=codename,
             granted_by=owners_of(project),
+            request_url=request_url(project, role),
         )
 
 
@@ -134,12 +159,41 @@ def require_ops(actor: Any) -> None:
         raise Denied(S("Only ops may do this."), rule="ops", granted_by=["ops"])
 
 
+def request_url(project: Any, role: str = "", *, machine: str | None = None) -> str:
+    """Where one asks for what was refused: the form, filled in. A path and no reversed name, because engines refuse
+    too, and have no use for the addresses of all pages in their memory. `machine=""`: for one yet to be chosen."""
+    wish = {"kind": "role", "role": role} if machine is None else {"kind": "machine", "machine": machine}
+    return f"{REQUEST_PAGE}?{urlencode({'project': str(project), **wish})}"
+
+
+def owners(project: Any) -> QuerySet[User]:
+    """The active people who own the project now, themselves or through a team; not for an emergency only."""
+    grants = project.role_grants.filter(live(), role=Role.OWNER, emergency=False)
+    in_team = User.groups.through._default_manager.filter(group__in=grants.values("team"))
+    return User.objects.filter(
+        Q(pk__in=grants.values("user")) | Q(pk__in=in_team.values("user_id")), is_active=True
+    ).order_by("pk")
+
+
 def owners_of(project: Any) -> list[str]:
     """Who can grant rights on the project: its owners, else ops."""
-    names = list(
-        project.role_grants.filter(role=Role.OWNER, user__is_active=True).values_list("user__username", flat=True)[:5]
-    )
-    return names or ["ops"]
+    return list(owners(project).values_list("username", flat=True)[:5]) or ["ops"]
+
+
+def ops_people() -> QuerySet[User]:
+    """Everybody who is ops."""
+    named = Permission.objects.filter(codename="ops", content_type__app_label="permissions")
+    in_team = User.groups.through._default_manager.filter(group__permissions__in=named)
+    return User.objects.filter(
+        Q(is_superuser=True) | Q(user_permissions__in=named) | Q(pk__in=in_team.values("user_id")), is_active=True
+    ).distinct()
+
+
+def roles_of(user: Any) -> QuerySet[Any]:
+    """The role grants that count for a person now: their own, and those of their teams."""
+    rows: QuerySet[Any] = apps.get_model("projects", "RoleGrant")._default_manager.all()
+    teams = User.groups.through._default_manager.filter(user=user)
+    return rows.filter(Q(user=user) | Q(team__in=teams.values("group_id")), live())
 
 
 def visible_projects(actor: Any, codename: str = "view_project") -> QuerySet[Any]:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 
+from django.contrib.auth.models import Group
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
+from django.utils import timezone
 
 from clusters.models import Machine
 from fangduoduo_release.audit import trail
@@ -16,6 +19,7 @@ from fangduoduo_release.common.errors import AppError, Conflict, Denied, Invalid
 from fangduoduo_release.common.models import Connection
 from fangduoduo_release.common.sentence import S
 from permissions import policy
+from permissions.models import User
 from permissions.roles import Role
 from projects import grants, pushes, specs
 from projects.connections import require_use
@@ -25,6 +29,7 @@ from projects.sources import source_of, source_of_kind
 
 logger = logging.getLogger(__name__)
 RESERVED_SLUGS = frozenset({"new", "api", "git", "admin", "static", "hooks", "ws"})
+MAX_REASON = 300
 
 
 def create_project(
@@ -167,10 +172,8 @@ def grant_machine(
     """Let the project use the machine. Ops only. Raises Denied."""
     policy.require_ops(actor)
     with transaction.atomic():
-        grant, _ = MachineGrant.objects.update_or_create(
-            project=project,
-            machine=machine,
-            defaults={"granted_by": name_of(actor), "reason": reason, "until": until},
+        grant = grants.give_machine(
+            project, machine, granted_by=name_of(actor), reason=reason[:MAX_REASON], until=until
         )
         trail.record(actor, "machine.grant", grant, after={"machine": machine.name, "until": until, "reason": reason})
     return grant
@@ -186,16 +189,51 @@ def revoke_machine(*, actor: Any, project: Project, machine: Machine) -> None:
             trail.record(actor, "machine.revoke", gone, before={"machine": machine.name})
 
 
-def set_member(*, actor: Any, project: Project, user: Any, role: str | None, reason: str = "") -> None:
-    """Give the user a role on the project, or take it away with None. Owners and ops. Raises Denied, Conflict."""
+def set_member(
+    *,
+    actor: Any,
+    project: Project,
+    role: str | None,
+    user: User | None = None,
+    team: Group | None = None,
+    reason: str = "",
+    until: datetime | None = None,
+) -> None:
+    """Give a person or a team a role on the project (until some day), or take it away with None. Owners and ops.
+    Raises Denied, Conflict, Invalid."""
     policy.require(actor, "own_project", project)
+    holder: User | Group | None = user or team
+    if holder is None or (user and team):
+        raise Invalid(S("A role is given to a person or to a team."), fields={"user": []})
     if role is not None and role not in Role.values:
-        raise Invalid(S("There is no role “%(role)s”.", role=role))
+        raise Invalid(S("There is no role “%(role)s”.", role=role), fields={"role": []})
+    if until is not None and until <= timezone.now():
+        raise Invalid(S("This end lies in the past."), fields={"until": []})
+    if role is not None:
+        _refuse_own_prolongation(actor, project, holder, until)
     with transaction.atomic():
-        owners = project.role_grants.select_for_update().filter(grants.live(), role=Role.OWNER, team=None)
-        if role != Role.OWNER and list(owners.values_list("user_id", flat=True)) == [user.pk]:
+        Project.objects.select_for_update().get(pk=project.pk)  # two owners leaving at once: one of them stays
+        before = grants.described(grants.held_by(project, holder))
+        last = grants.is_owned(project) and not grants.is_owned(project, without=holder)
+        if role != Role.OWNER and last:
             raise Conflict(S("A project keeps at least one owner; make somebody else owner first."), code="last_owner")
-        old = grants.held_by(project, user).filter(emergency=False).values_list("role", flat=True).first()
-        grants.set_role(project, user, role, granted_by=name_of(actor), reason=reason)
-        after = {"user": user.username, "role": role, **({"reason": reason} if reason else {})}
-        trail.record(actor, "member.set", project, before={"role": old}, after=after)
+        grants.set_role(project, holder, role, granted_by=name_of(actor), reason=reason[:MAX_REASON], until=until)
+        after = grants.described(grants.held_by(project, holder))
+        whom = {"user": user.username} if user else {"team": str(team)}
+        trail.record(actor, "member.set", project, before={**whom, "roles": before}, after={**whom, "roles": after})
+
+
+def _refuse_own_prolongation(actor: Any, project: Project, holder: User | Group, until: datetime | None) -> None:
+    """Whoever is owner for a time cannot make it longer by giving themselves, or a team of theirs, a role."""
+    theirs = holder == actor if isinstance(holder, User) else holder.user_set.filter(pk=actor.pk).exists()
+    if not theirs or policy.is_ops(actor):
+        return
+    ends = policy.roles_of(actor).filter(project=project, role=Role.OWNER).values_list("until", flat=True)
+    if None in ends or (until is not None and any(end >= until for end in ends if end)):
+        return
+    raise Denied(
+        S("Your own role ends before that; nobody prolongs their own. Ask for it."),
+        rule="not_your_own",
+        granted_by=policy.owners_of(project),
+        request_url=policy.request_url(project, Role.OWNER),
+    )

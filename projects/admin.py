@@ -11,8 +11,11 @@ from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
 from permissions.admin_base import PortalAdmin, ReadOnlyAdmin
-from projects import actions
+from projects import actions, grants
 from projects.models import BranchTip, MachineGrant, Project, RoleGrant, SpecRevision
+from projects.request_admin import RequestAdmin
+
+__all__ = ["RequestAdmin"]  # registers itself
 
 
 @admin.register(Project)
@@ -39,25 +42,46 @@ class ProjectAdmin(ReadOnlyAdmin):
 
 
 @admin.register(RoleGrant)
-class RoleGrantAdmin(ReadOnlyAdmin):
-    list_display = ("user", "role", "project", "granted_by", "until", "created_at")
-    list_filter = ("role",)
-    list_select_related = ("user", "project")
-    search_fields = ("user__username", "project__slug")
+class RoleGrantAdmin(PortalAdmin):
+    """Roles of people and teams; given and taken through the action, like everywhere."""
+
+    list_display = ("holder", "role", "project", "granted_by", "until", "emergency", "created_at")
+    list_filter = ("role", "emergency")
+    list_select_related = ("user", "team", "project")
+    search_fields = ("user__username", "team__name", "project__slug")
+    autocomplete_fields = ("project", "user", "team")
+    fields = ("project", "user", "team", "role", "reason", "until")
     actions = ["take_away"]
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return self.has_module_permission(request)
+
+    get_actions = ReadOnlyAdmin.get_actions
+
+    def save_model(self, request: HttpRequest, obj: RoleGrant, form: ModelForm[Any], change: bool) -> None:
+        actions.set_member(
+            actor=request.user,
+            project=obj.project,
+            user=obj.user,
+            team=obj.team,
+            role=obj.role,
+            reason=obj.reason,
+            until=obj.until,
+        )
+        obj.pk = grants.held_by(obj.project, obj.holder).get(role=obj.role, emergency=False).pk
 
     @admin.action(description=_("Take the role away"))
     def take_away(self, request: HttpRequest, rows: QuerySet[RoleGrant]) -> None:
         def act(grant: RoleGrant) -> None:
-            actions.set_member(actor=request.user, project=grant.project, user=grant.user, role=None)
+            actions.set_member(actor=request.user, project=grant.project, user=grant.user, team=grant.team, role=None)
 
         self.each(request, rows, act, str(_("Taken away")))
 
 
 @admin.register(MachineGrant)
 class MachineGrantAdmin(PortalAdmin):
-    list_display = ("project", "machine", "environment", "granted_by", "reason", "until", "created_at")
-    list_filter = ("machine__environment", "machine")
+    list_display = ("project", "machine", "environment", "granted_by", "reason", "until", "emergency", "created_at")
+    list_filter = ("machine__environment", "emergency", "machine")
     list_select_related = ("project", "machine")
     search_fields = ("project__slug", "machine__name")
     autocomplete_fields = ("project", "machine")

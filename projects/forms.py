@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import json
 import shlex
+from datetime import date, datetime, time, timedelta
 from typing import Any
 
 from django import forms
+from django.contrib.auth.models import Group
 from django.core.exceptions import ValidationError
+from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from permissions.roles import Role
-from projects.models import Project
+from projects.models import AccessRequest, Project
 
 
 class ProjectForm(forms.Form):
@@ -158,5 +161,61 @@ def _pairs(text: str) -> dict[str, str]:
 
 
 class MemberForm(forms.Form):
-    user = forms.CharField(label=_("User name"), max_length=150)
+    """A role for a person (by user name) or for a team."""
+
+    user = forms.CharField(label=_("User name"), max_length=150, required=False)
+    team = forms.ModelChoiceField(label=_("or team"), queryset=Group.objects.order_by("name"), required=False)
     role = forms.ChoiceField(label=_("Role"), choices=Role.choices)
+    until = forms.DateField(label=_("Until"), required=False, widget=forms.DateInput(attrs={"type": "date"}))
+
+    def clean_until(self) -> datetime | None:
+        return end_of(self.cleaned_data["until"])
+
+    def clean(self) -> dict[str, Any]:
+        data: dict[str, Any] = super().clean() or {}
+        if bool(data.get("user", "").strip()) == bool(data.get("team")):
+            self.add_error("user", _("Name a person or choose a team."))
+        return data
+
+
+class AskForm(forms.Form):
+    """What one asks for; `kind` and `emergency` are chosen by the address that led here."""
+
+    project = forms.CharField(label=_("Project"), max_length=60, help_text=_("Its short name, as in its address."))
+    kind = forms.ChoiceField(choices=AccessRequest.Kind.choices, widget=forms.HiddenInput)
+    role = forms.ChoiceField(label=_("Role"), choices=Role.choices, required=False)
+    machine = forms.ChoiceField(label=_("Machine"), required=False)
+    days = forms.ChoiceField(label=_("For how long"), required=False)
+    reason = forms.CharField(
+        label=_("Why"), max_length=300, widget=forms.Textarea(attrs={"rows": 3}),
+        help_text=_("Whoever decides reads this."),
+    )  # fmt: skip
+    emergency = forms.BooleanField(required=False, widget=forms.HiddenInput)
+
+    def __init__(self, *args: Any, machines: list[tuple[str, str]], given: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        days = {7: _("7 days"), 30: _("30 days"), 90: _("90 days")}
+        asked = given.get("days", "")
+        if asked.isdecimal() and 0 < int(asked[:5]) <= 3650:
+            days.setdefault(int(asked[:5]), _("as long as before"))
+        self._choices("days", [("", _("without an end")), *((str(n), label) for n, label in sorted(days.items()))])
+        self._choices("machine", machines)
+        unused = ["role", "machine"]
+        unused.remove("machine" if given.get("kind") == "machine" else "role")
+        for name in [*unused, *(["days"] if given.get("emergency") else [])]:
+            del self.fields[name]
+
+    def _choices(self, name: str, choices: list[Any]) -> None:
+        field = self.fields[name]
+        assert isinstance(field, forms.ChoiceField)
+        field.choices = choices
+
+    def until(self) -> datetime | None:
+        """The end that was chosen."""
+        days = self.cleaned_data.get("days")
+        return timezone.now() + timedelta(days=int(days)) if days else None
+
+
+def end_of(day: date | None) -> datetime | None:
+    """The last moment of a day, where the reader is."""
+    return timezone.make_aware(datetime.combine(day, time.max)) if day else None

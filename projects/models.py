@@ -85,7 +85,10 @@ class AccessRequest(models.Model):
 
     `asked_sha256` is the hash of exactly what was asked (`projects.requests.fingerprint`); a decision carries the hash
     its decider saw, and the database refuses one that differs. The database also refuses deciders who asked.
-    An emergency request is granted by one decision for hours only, and reviewed afterwards by a second person.
+    An emergency request is granted for hours only, and signed by two: `decided_by`, and `reviewed_by` either before it
+    is granted or, when one decided alone, afterwards.
+    `slug` is what was typed. Whoever may not see a project gets a row also when there is none (`project` is empty
+    then), so that asking tells nobody what exists.
     """
 
     class Kind(models.TextChoices):
@@ -93,7 +96,8 @@ class AccessRequest(models.Model):
         MACHINE = "machine", _("machine")
 
     kind = models.CharField(_("kind"), max_length=10, choices=Kind.choices)
-    project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="requests")
+    slug = models.CharField(_("project"), max_length=50)
+    project = models.ForeignKey(Project, null=True, on_delete=models.CASCADE, related_name="requests")
     requester = models.ForeignKey(
         settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="access_requests"
     )
@@ -120,6 +124,7 @@ class AccessRequest(models.Model):
     reviewed_by_name = models.CharField(max_length=150, blank=True)
     reviewed_at = models.DateTimeField(null=True, blank=True)
     review_note = models.CharField(max_length=300, blank=True)
+    reminded_at = models.DateTimeField(null=True, blank=True, editable=False)  # when those who decide were last told
 
     class Meta:
         verbose_name = _("request")
@@ -128,7 +133,12 @@ class AccessRequest(models.Model):
             models.CheckConstraint(
                 name="request_kind_fits",
                 condition=models.Q(kind="role", machine=None) & ~models.Q(role="")
-                | models.Q(kind="machine", machine__isnull=False, role=""),
+                | models.Q(kind="machine", machine__isnull=False, project__isnull=False, role=""),
+            ),
+            models.CheckConstraint(
+                name="decisions_are_signed",
+                condition=models.Q(state__in=("pending", "withdrawn", "expired"))
+                | (~models.Q(decided_by_name="") & ~models.Q(decided_sha256="") & models.Q(project__isnull=False)),
             ),
             models.CheckConstraint(
                 name="nobody_decides_their_own",
@@ -149,7 +159,7 @@ class AccessRequest(models.Model):
                 condition=models.Q(decided_sha256="") | models.Q(decided_sha256=models.F("asked_sha256")),
             ),
             models.UniqueConstraint(
-                fields=["project", "requester", "role", "emergency"],
+                fields=["slug", "requester", "role", "emergency"],
                 condition=models.Q(state="pending", kind="role"),
                 name="one_pending_role_request",
             ),
@@ -163,7 +173,7 @@ class AccessRequest(models.Model):
 
     def __str__(self) -> str:
         what = self.role or (self.machine.name if self.machine else "")
-        return f"{self.requester_name}: {what} @ {self.project}"
+        return f"{self.requester_name}: {what} @ {self.slug}"
 
     @property
     def state_info(self) -> object:
@@ -205,9 +215,9 @@ class RoleGrant(Grant):
                 name="a_person_or_a_team",
                 condition=models.Q(user=None, team__isnull=False) | models.Q(user__isnull=False, team=None),
             ),
-            # Beside their lasting role somebody may hold one for an emergency.
-            models.UniqueConstraint(fields=["project", "user", "emergency"], name="one_role_per_person"),
-            models.UniqueConstraint(fields=["project", "team", "emergency"], name="one_role_per_team"),
+            # Beside a lasting role somebody may hold a stronger one for some days, or one for an emergency.
+            models.UniqueConstraint(fields=["project", "user", "role", "emergency"], name="each_role_once_per_person"),
+            models.UniqueConstraint(fields=["project", "team", "role", "emergency"], name="each_role_once_per_team"),
         ]
 
     def __str__(self) -> str:
@@ -226,7 +236,9 @@ class MachineGrant(Grant):
 
     class Meta:
         verbose_name = _("machine grant")
-        constraints = [models.UniqueConstraint(fields=["project", "machine"], name="one_grant_per_machine")]
+        constraints = [
+            models.UniqueConstraint(fields=["project", "machine", "emergency"], name="one_grant_per_machine_and_kind")
+        ]
 
     def __str__(self) -> str:
         return f"{self.project} → {self.machine}"

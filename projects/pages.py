@@ -3,13 +3,19 @@ need not know the apps above it."""
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
+from django.db.models import Exists, OuterRef, Q
+from django.db.models.functions import Coalesce, Now
 from django.urls import reverse
+from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from permissions import policy
-from projects.models import Project
+from permissions.roles import Role
+from projects import grants
+from projects.models import AccessRequest, MachineGrant, Project, RoleGrant
 from projects.sources import clone_url
 
 TABS = (
@@ -22,9 +28,36 @@ TABS = (
 )
 
 
+SOON = timedelta(days=max(grants.WARN_DAYS))
+
+
 def fetch_project(actor: Any, slug: str) -> Project:
-    """The project the actor may see. Raises NotFound."""
-    return policy.fetch(actor, Project.objects.select_related("source_connection"), slug=slug)
+    """The project the actor may see; it knows whether there is something to say above every page of it.
+    Raises NotFound."""
+    here = Q(project=OuterRef("pk")) & grants.live()
+    roles, machines = RoleGrant.objects.filter(here), MachineGrant.objects.filter(here)
+    near = {"until__lte": timezone.now() + SOON, "emergency": False}
+    rows = Project.objects.select_related("source_connection").annotate(
+        in_emergency=Exists(roles.filter(emergency=True)) | Exists(machines.filter(emergency=True)),
+        ends_soon=Exists(roles.filter(user=actor, **near)) | Exists(machines.filter(**near)),
+    )
+    return policy.fetch(actor, rows, slug=slug)
+
+
+def banners(actor: Any, project: Project) -> dict[str, Any]:
+    """What every page of the project says on top: emergencies that are open, and grants that end soon."""
+    found: dict[str, Any] = {}
+    if getattr(project, "in_emergency", False):
+        of_project = AccessRequest.objects.filter(project=project, emergency=True, state="approved")
+        alive = Q(rolegrants__until__gt=Now()) | Q(machinegrants__until__gt=Now())
+        ends = Coalesce("rolegrants__until", "machinegrants__until")
+        found["emergencies"] = of_project.filter(alive).annotate(ends=ends).select_related("machine")
+    if getattr(project, "ends_soon", False):
+        near = Q(project=project, until__lte=timezone.now() + SOON, emergency=False) & grants.live()
+        found["ending_roles"] = RoleGrant.objects.filter(near, user=actor)
+        if policy.may(actor, "build_project", project):
+            found["ending_machines"] = MachineGrant.objects.filter(near).select_related("machine")
+    return found
 
 
 def project_context(actor: Any, project: Project, tab: str) -> dict[str, Any]:
@@ -47,6 +80,10 @@ def project_context(actor: Any, project: Project, tab: str) -> dict[str, Any]:
         "deploy_refusal": _("Deploying needs the role developer on this project."),
         "build_refusal": _("Building needs the role developer on this project."),
         "settings_refusal": _("Changing settings needs the role maintainer on this project."),
+        "ask_developer": policy.request_url(project, Role.DEVELOPER),
+        "ask_maintainer": policy.request_url(project, Role.MAINTAINER),
+        "ask_machine": policy.request_url(project, machine="") if "build_project" in held else "",
+        **banners(actor, project),
         "owners": [] if "change_project" in held else policy.owners_of(project),
         "tab": tab,
         "tabs": [{"key": key, "label": labels[key], "url": reverse(name, args=[project.slug])} for key, name in TABS],

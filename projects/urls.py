@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from django.urls import path
 
-from projects.views import pages
+from projects.views import pages, requests
 
 urlpatterns = [
     path("projects/", pages.Projects.as_view(), name="projects"),
     path("projects/new/", pages.NewProject.as_view(), name="project-new"),
     path("projects/<str:slug>/settings/", pages.Settings.as_view(), name="project-settings"),
+    path("requests/", requests.Requests.as_view(), name="requests"),
+    path("requests/new/", requests.NewRequest.as_view(), name="request-new"),
+    path("requests/<int:pk>/", requests.OneRequest.as_view(), name="request"),
+    path("requests/renew/<str:kind>/<int:pk>/", requests.Renew.as_view(), name="grant-renew"),
 ]

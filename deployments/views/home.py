@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.db.models import Exists, OuterRef, Q
+from django.db.models import CharField, Count, Exists, Min, OuterRef, Q, QuerySet, Value
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
+from django.utils import timezone
 
 from builds.finding import commit_is, is_commit
 from builds.models import Build, InputRequest, Version
@@ -18,7 +19,9 @@ from fangduoduo_release.common.models import InboxItem
 from fangduoduo_release.common.paging import near_to
 from permissions import policy
 from permissions.enforce import SIGNED_IN, Page
-from projects.models import Project
+from projects import deciders, grants
+from projects.models import MachineGrant, Project, RoleGrant
+from projects.pages import SOON
 
 ROWS = 20  # by twelve machines that is as much as a page may cost
 FEW = 8
@@ -37,14 +40,38 @@ def needs_me(actor: Any) -> dict[str, Any]:
         .select_related("build__project")
         .order_by("id")[:FEW],
         "failed": failed.select_related("project").order_by("-id")[:FEW],
-        "stuck": 0,
+        **counted(actor),
     }
+    found["nothing"] = not any(found.values())
+    return found
+
+
+def counted(actor: Any) -> dict[str, Any]:
+    """How many requests wait for my decision, emergencies for my review, grants of mine end soon, runs wait for ops:
+    one question for all. Where it is one request, its number leads straight to it."""
+    soon = {"until__lte": timezone.now() + SOON, "emergency": False}
+    kept = Project.objects.none() if policy.is_ops(actor) else policy.visible_projects(actor, "change_project")
+    parts: list[tuple[str, QuerySet[Any]]] = [
+        ("decide", deciders.waiting_for(actor)),
+        ("ending", RoleGrant.objects.filter(grants.live(), user=actor, **soon)),
+        ("ending", MachineGrant.objects.filter(grants.live(), project__in=kept.only("pk"), **soon)),
+    ]
     if policy.is_ops(actor):
-        stuck = [
-            model._default_manager.filter(needs_ops=True).order_by().values_list("pk")
-            for model in (Build, Deployment, InboxItem)
-        ]
-        found["stuck"] = stuck[0].union(*stuck[1:], all=True).count()
+        parts += [("stuck", model._default_manager.filter(needs_ops=True)) for model in (Build, Deployment, InboxItem)]
+        parts.append(("review", deciders.reviews_due(actor)))
+    rows = [
+        part.order_by().annotate(what=Value(what, CharField())).values("what").annotate(n=Count("pk"), first=Min("pk"))
+        for what, part in parts
+    ]
+    found: dict[str, Any] = {"decide": 0, "review": 0, "ending": 0, "stuck": 0, "only": {}}
+    for what, n, first in (
+        rows[0]
+        .values_list("what", "n", "first")
+        .union(*(row.values_list("what", "n", "first") for row in rows[1:]), all=True)
+    ):
+        found[what] += n
+        if n == 1:
+            found["only"][what] = first
     return found
 
 

@@ -16,6 +16,7 @@ from deployments.api.views import fetch_deployment
 from deployments.models import Deployment
 from fangduoduo_release.common.errors import AppError, Conflict, Denied, Invalid, NotFound
 from fangduoduo_release.common.sentence import S
+from permissions import policy
 from permissions.enforce import OBJECT, Page
 from projects import grants
 from projects.models import Project
@@ -55,7 +56,12 @@ class ChangePanel(Page):
             machine = Machine.objects.select_related("cluster").filter(name=name).first()
         if machine is None:
             if not granted:
-                raise NotFound(S("This project may not use any machine yet; ops can grant one."))
+                raise Denied(
+                    S("This project may not use any machine yet; ask for one."),
+                    rule="machine_grant",
+                    granted_by=["ops"],
+                    request_url=policy.request_url(project, machine=""),
+                )
             machine = granted[0]
         version = None
         number = given.get("version", "")

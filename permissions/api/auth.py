@@ -11,7 +11,7 @@ from rest_framework.permissions import AllowAny
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from permissions import jwts, lockout
+from permissions import jwts, lockout, policy
 from permissions.api.authentication import BrowserAtTheDoor, GatewayJWT, TokenAuthentication
 from permissions.api.views import ApiView
 from permissions.enforce import PUBLIC, SIGNED_IN
@@ -42,7 +42,7 @@ class MeOut(serializers.Serializer[Any]):
     is_ops = serializers.BooleanField()
     is_service = serializers.BooleanField()
     scopes = serializers.ListField(child=serializers.ChoiceField(choices=Scope.values))
-    roles = serializers.IntegerField(help_text="on how many projects a role is held in person")
+    roles = serializers.IntegerField(help_text="how many role grants count for this person now")
 
 
 class DoorView(ApiView):
@@ -102,4 +102,4 @@ class Me(ApiView):
     def get(self, request: Request) -> Response:
         me = self.actor
         facts = {name: getattr(me, name) for name in ("username", "label", "is_ops", "is_service")}
-        return Response({**facts, "scopes": sorted(me.scopes), "roles": me.role_grants.count()})
+        return Response({**facts, "scopes": sorted(me.scopes), "roles": policy.roles_of(me).count()})

@@ -12,7 +12,7 @@ from django.shortcuts import redirect, render
 from fangduoduo_release.common.errors import Invalid, NotFound
 from fangduoduo_release.common.http import tell
 from fangduoduo_release.common.sentence import S
-from permissions import actions, sessions
+from permissions import actions, policy, sessions
 from permissions.enforce import SIGNED_IN, Page
 from permissions.views.agents import agent_words
 
@@ -21,7 +21,7 @@ class Profile(Page):
     permission = SIGNED_IN
 
     def get(self, request: HttpRequest) -> HttpResponse:
-        roles = self.actor.role_grants.select_related("project").order_by("project__slug")[:200]
+        roles = policy.roles_of(self.actor).select_related("project", "team").order_by("project__slug", "-id")[:200]
         teams = self.actor.groups.order_by("name")
         return render(request, "permissions/profile.html", {"roles": roles, "teams": teams, "tab": "profile"})
 

@@ -11,7 +11,7 @@ from django.shortcuts import redirect, render
 from fangduoduo_release.common.errors import AppError, Denied, Invalid, NotFound
 from fangduoduo_release.common.http import tell
 from fangduoduo_release.common.sentence import S
-from permissions import actions
+from permissions import actions, policy
 from permissions.enforce import OPS, SIGNED_IN, Page
 from permissions.models import ApiToken, User
 from permissions.scopes import Scope
@@ -113,7 +113,7 @@ class ServiceAccountPage(Page):
         context = {
             "account": account, "tokens": account.tokens.order_by("-id")[:100], "made": made, "problem": problem,
             "form": form_facts(given), "tab": "service-accounts",
-            "roles": account.role_grants.select_related("project").order_by("project__slug")[:100],
+            "roles": policy.roles_of(account).select_related("project", "team").order_by("project__slug")[:100],
         }  # fmt: skip
         return render(request, "permissions/service_account.html", context, status=422 if problem else 200)
 

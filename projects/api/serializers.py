@@ -126,13 +126,25 @@ class MachineIn(serializers.ModelSerializer[Machine]):
 
 
 class MemberOut(serializers.Serializer[Any]):
-    user = serializers.CharField(source="user.username")
+    """A role a person or a team holds now; one of `user` and `team` is null."""
+
+    id = serializers.IntegerField()
+    user = serializers.CharField(source="user.username", allow_null=True, default=None)
+    team = serializers.CharField(source="team.name", allow_null=True, default=None)
     role = serializers.CharField()
     granted_by = serializers.CharField()
+    reason = serializers.CharField()
     until = serializers.DateTimeField(allow_null=True)
+    emergency = serializers.BooleanField()
+    request = serializers.IntegerField(source="request_id", allow_null=True)
+    created_at = serializers.DateTimeField()
 
 
 class MemberIn(serializers.Serializer[Any]):
-    user = serializers.CharField(max_length=150)
+    """A role for a `user` or for a `team`; null takes it away."""
+
+    user = serializers.CharField(required=False, max_length=150)
+    team = serializers.CharField(required=False, max_length=150)
     role = serializers.CharField(max_length=12, allow_null=True)
     reason = serializers.CharField(required=False, allow_blank=True, max_length=300)
+    until = serializers.DateTimeField(required=False, allow_null=True)

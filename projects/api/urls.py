@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import path
 
-from projects.api import views
+from projects.api import requests, views
 
 urlpatterns = [
     path("projects/", views.Projects.as_view()),
@@ -12,4 +12,14 @@ urlpatterns = [
     path("projects/<str:slug>/members/", views.Members.as_view()),
     path("projects/<str:slug>/machines/<str:name>/", views.MachineGrants.as_view()),
     path("machines/", views.Machines.as_view()),
+    path("projects/<str:slug>/access-requests/", requests.AskRole.as_view()),
+    path("projects/<str:slug>/machine-requests/", requests.AskMachine.as_view()),
+    path("requests/", requests.Requests.as_view()),
+    path("requests/<int:pk>/", requests.RequestOne.as_view()),
+    path("requests/<int:pk>/approve/", requests.Approve.as_view()),
+    path("requests/<int:pk>/reject/", requests.Reject.as_view()),
+    path("requests/<int:pk>/withdraw/", requests.Withdraw.as_view()),
+    path("requests/<int:pk>/review/", requests.Review.as_view()),
+    path("role-grants/<int:pk>/renew/", requests.RenewRole.as_view()),
+    path("machine-grants/<int:pk>/renew/", requests.RenewMachine.as_view()),
 ]

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NoReturn
 
+from django.contrib.auth.models import Group
 from django.db import transaction
 from drf_spectacular.utils import extend_schema
 from rest_framework import status
@@ -122,22 +123,28 @@ class Members(ApiView):
     @extend_schema(operation_id="members_list", responses=MemberOut(many=True))
     def get(self, request: Request, slug: str) -> Response:
         project = fetch_project(self.actor, slug)
-        return Response(MemberOut(project.role_grants.select_related("user").order_by("id"), many=True).data)
+        rows = project.role_grants.filter(grants.live()).select_related("user", "team").order_by("id")
+        return Response(MemberOut(rows, many=True).data)
 
     @extend_schema(request=MemberIn, responses=MemberOut(many=True))
     def post(self, request: Request, slug: str) -> Response:
         project = fetch_project(self.actor, slug)
         given = MemberIn(data=request.data)
         given.is_valid(raise_exception=True)
-        data = given.validated_data
-        policy.require(self.actor, "own_project", project)
-        user = User.objects.filter(username=data["user"], is_active=True).first()
-        if user is None:
-            raise Invalid(S("There is nobody called “%(name)s”.", name=data["user"]), fields={"user": []})
-        actions.set_member(
-            actor=self.actor, project=project, user=user, role=data["role"], reason=data.get("reason", "")
-        )
+        data = dict(given.validated_data)
+        policy.require(self.actor, "own_project", project)  # before we say who there is
+        if data.get("user"):
+            data["user"] = User.objects.filter(username=data["user"]).first() or _nobody("user", data["user"])
+            if not data["user"].is_active and data["role"] is not None:
+                _nobody("user", data["user"].username)
+        if data.get("team"):
+            data["team"] = Group.objects.filter(name=data["team"]).first() or _nobody("team", data["team"])
+        actions.set_member(actor=self.actor, project=project, **data)
         return self.get(request, slug)
+
+
+def _nobody(field: str, name: str) -> NoReturn:
+    raise Invalid(S("There is nobody called “%(name)s”.", name=name), fields={field: []})
 
 
 class Machines(ApiView):

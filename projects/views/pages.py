@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.contrib.auth.models import Group
 from django.db.models import Q
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
@@ -125,22 +126,26 @@ class Settings(Page):
         form = MemberForm(request.POST)
         if form.is_valid():
             policy.require(self.actor, "own_project", project)
-            user = User.objects.filter(username=form.cleaned_data["user"].strip(), is_active=True).first()
-            if user is None:
-                form.add_error("user", say(S("There is nobody called “%(name)s”.", name=form.cleaned_data["user"])))
+            data = form.cleaned_data
+            name = data["user"].strip()
+            user = User.objects.filter(username=name, is_active=True).first() if name else None
+            if name and user is None:
+                form.add_error("user", say(S("There is nobody called “%(name)s”.", name=name)))
             else:
-                return self._set_member(request, project, user, form.cleaned_data["role"])
+                return self._set_member(request, project, user=user, **{k: data[k] for k in ("team", "role", "until")})
         return self.show(request, project, member_form=form)
 
     def remove_member(self, request: HttpRequest, project: Project) -> HttpResponse:
         policy.require(self.actor, "own_project", project)  # before we say who there is
-        user = User.objects.filter(username=request.POST.get("user", "")).first()
-        if user is None:
-            raise Invalid(S("There is nobody called “%(name)s”.", name=request.POST.get("user", "")))
-        return self._set_member(request, project, user, None)
+        name, team = request.POST.get("user", ""), request.POST.get("team", "")
+        user = User.objects.filter(username=name).first()
+        group = Group.objects.filter(name=team).first() if team else None
+        if user is None and group is None:
+            raise Invalid(S("There is nobody called “%(name)s”.", name=name or team))
+        return self._set_member(request, project, user=user, team=group, role=None)
 
-    def _set_member(self, request: HttpRequest, project: Project, user: User, role: str | None) -> HttpResponse:
-        actions.set_member(actor=self.actor, project=project, user=user, role=role)
+    def _set_member(self, request: HttpRequest, project: Project, **member: Any) -> HttpResponse:
+        actions.set_member(actor=self.actor, project=project, **member)
         tell(request, S("Saved."))
         return redirect("project-settings", project.slug)
 
@@ -165,7 +170,9 @@ class Settings(Page):
             "member_form": member_form or MemberForm(),
             "spec_revision": revision,
             "secret_names": sorted((revision.secrets or {}) if revision else {}),
-            "members": project.role_grants.select_related("user").order_by("user__username"),
+            "members": project.role_grants.filter(grants.live())
+            .select_related("user", "team", "request")
+            .order_by("team__name", "user__username", "-pk"),
             "machines": grants.live_machine_grants().filter(project=project).select_related("machine"),
         }
         wrong = settings_form or spec_form or member_form

@@ -34,6 +34,7 @@ from fangduoduo_release.common.models import Beat, IdempotencyKey, InboxItem, Le
 from permissions.actions import create_service_account
 from permissions.models import ApiToken, JwtFamily, ServiceAccount, SignedIn
 from projects.actions import save_spec
+from projects.requests import ask
 from tests import world
 
 pytestmark = pytest.mark.django_db
@@ -84,6 +85,7 @@ def rows() -> str:
     JwtFamily.objects.create(user=owner, used_at=now, expires_at=now)
     AccessAttempt.objects.create(username="ann", ip_address="10.1.2.3", failures_since_start=1)
     IdempotencyKey.objects.create(owner="1", key="k", fingerprint="f", status=201, body={})
+    ask(actor=world.person("ben"), slug="shop", kind="role", role="viewer", reason="to look")
     return ApiToken.make(owner, "mine")[1]
 
 

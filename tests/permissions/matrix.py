@@ -125,6 +125,16 @@ API = [
     Ask("GET", "api/me/", SIGNED_IN),
     # the audit
     Ask("GET", "api/audit/", MAINTAINER, 200, {"project": "shop"}),
+    Ask("POST", f"api/{P}access-requests/", SIGNED_IN, 201, {"role": "owner", "reason": "x", "emergency": True}),
+    Ask("POST", f"api/{P}machine-requests/", DEVELOPER, 201, {"machine": "stage", "reason": "trial"}),
+    Ask("GET", "api/requests/", SIGNED_IN),
+    Ask("GET", "api/requests/<int:pk>/", OWNER, refusal=404),
+    Ask("POST", "api/requests/<int:pk>/approve/", OWNER, refusal=404),
+    Ask("POST", "api/requests/<int:pk>/reject/", OWNER, 200, {"note": "no"}, refusal=404),
+    Ask("POST", "api/requests/<int:pk>/withdraw/", OWNER, 403, refusal=404),
+    Ask("POST", "api/requests/<int:pk>/review/", OWNER, 409, {"note": "seen"}, refusal=404),
+    Ask("POST", "api/role-grants/<int:pk>/renew/", SIGNED_IN, 404),
+    Ask("POST", "api/machine-grants/<int:pk>/renew/", VIEWER, 409),
 ]
 
 PAGES = [
@@ -194,4 +204,10 @@ PAGES = [
     Ask("GET", "audit/", MAINTAINER, 200, {"project": "shop"}),
     Ask("GET", "audit/export/", OPS, 200, {"format": "json"}),
     Ask("GET", "audit/export/", MAINTAINER, 200, {"project": "shop"}),
+    Ask("GET", "requests/", SIGNED_IN),
+    Ask("GET", "requests/new/", SIGNED_IN),
+    Ask("POST", "requests/new/", SIGNED_IN, 302, {"project": "nothing", "kind": "role", "role": "viewer", "reason": "x"}),
+    Ask("GET", "requests/<int:pk>/", OWNER, refusal=404),
+    Ask("POST", "requests/<int:pk>/", OWNER, 422, {"do": "reject"}, refusal=404),
+    Ask("POST", "requests/renew/<str:kind>/<int:pk>/", SIGNED_IN, 404, {}, (("kind", "other"),)),
 ]

@@ -18,6 +18,7 @@ from deployments.models import Deployment
 from fangduoduo_release.common.actor import SYSTEM
 from fangduoduo_release.common.models import Connection
 from projects.actions import save_spec
+from projects.requests import ask as ask_for
 from tests import world
 
 from .matrix import API, PAGES, ROLES, TEXT, Ask
@@ -73,6 +74,8 @@ class Stage:
             "owner": owner,
             "ops": world.ops(),
         }
+        world.machine("stage", "staging")
+        asked = ask_for(actor=world.person("yan"), slug=project.slug, kind="role", role="viewer", reason="to look")
         self.clients = {role: self.client(people.get(role)) for role in ROLES}
         self.values = {
             "slug": project.slug,
@@ -83,6 +86,9 @@ class Stage:
             "versions": version.pk,
             "deployments": deployment.pk,
             "services": deployment.service_id,
+            "requests": asked.pk,
+            "role-grants": 999_999,
+            "machine-grants": project.machine_grants.get(machine=machine).pk,
             "tokens": 999_999,
             "connections": "origin",
             "projects": "test-a",

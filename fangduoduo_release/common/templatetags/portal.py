@@ -39,6 +39,7 @@ NAVIGATION = (
     ("builds", "builds", "hammer", _("Builds"), False),
     ("deployments", "deployments", "rocket", _("Deployments"), False),
     ("machines", "machines", "server-2", _("Machines"), False),
+    ("requests", "requests", "hand-stop", _("Requests"), False),
     ("ops", "admin:index", "shield-lock", _("Ops"), True),
 )
 
