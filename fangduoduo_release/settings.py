@@ -223,6 +223,7 @@ BUILD_LIMITS = {
     "log_mib": env_int("FDD_BUILD_LOG_MIB", 200),
 }
 RETENTION = {"days": env_int("FDD_KEEP_DAYS", 30), "keep": env_int("FDD_KEEP_VERSIONS", 20)}
+APPROVAL_HOURS = env_int("FDD_APPROVAL_HOURS", 24)  # how long a deployment waits for people before it is called off
 BUILD_SLOTS = env_int("FDD_BUILD_SLOTS", 4)
 ENGINES = ["builds.intake.PushIntake", "builds.engine.BuildEngine", "deployments.engine.DeploymentEngine"]
 

@@ -12,4 +12,5 @@ urlpatterns = [
     path("projects/<str:slug>/members/", views.Members.as_view()),
     path("projects/<str:slug>/machines/<str:name>/", views.MachineGrants.as_view()),
     path("machines/", views.Machines.as_view()),
+    path("machines/<str:name>/", views.MachineOne.as_view()),
 ]
