@@ -11,6 +11,8 @@ from __future__ import annotations
 from typing import Any, TypeVar
 
 from django.apps import apps
+from django.contrib.auth import get_user_model
+from django.contrib.auth.models import Group, Permission
 from django.db.models import Model, Q, QuerySet
 from django.db.models.functions import Now
 from guardian.utils import get_group_obj_perms_model, get_user_obj_perms_model
@@ -110,6 +112,36 @@ def owners_of(project: Any) -> list[str]:
         project.role_grants.filter(role=Role.OWNER, user__is_active=True).values_list("user__username", flat=True)[:5]
     )
     return names or ["ops"]
+
+
+def people_who_may(codename: str, project: Any) -> QuerySet[Any]:
+    """The active people whose role on the project lets them, by themselves or through a team; ops not counted."""
+    own = get_user_obj_perms_model(project)._default_manager.filter(
+        live(), content_object=project, permission__codename=codename
+    )
+    shared = get_group_obj_perms_model(project)._default_manager.filter(
+        live(), content_object=project, permission__codename=codename
+    )
+    people: QuerySet[Any] = get_user_model()._default_manager.filter(
+        Q(pk__in=own.values("user")) | Q(pk__in=_in_teams(shared.values("group"))), is_active=True
+    )
+    return people.order_by("username")
+
+
+def ops_people() -> QuerySet[Any]:
+    """Everybody from ops, superusers too."""
+    named = Permission.objects.filter(codename="ops", content_type__app_label="permissions")
+    users = get_user_model()._default_manager
+    by_name = users.filter(user_permissions__in=named).values("pk")
+    by_team = _in_teams(Group.objects.filter(permissions__in=named).values("pk"))
+    people: QuerySet[Any] = users.filter(
+        Q(is_superuser=True) | Q(pk__in=by_name) | Q(pk__in=by_team), is_active=True
+    )
+    return people.order_by("username")
+
+
+def _in_teams(teams: Any) -> Any:
+    return get_user_model()._default_manager.filter(groups__in=teams).values("pk")
 
 
 def visible_projects(actor: Any, codename: str = "view_project") -> QuerySet[Any]:

@@ -97,3 +97,12 @@ def granted_machines(project: Project) -> QuerySet[Machine]:
 
 def has_machine(project: Project, machine: Machine) -> bool:
     return live_machine_grants().filter(project=project, machine=machine).exists()
+
+
+def emergency_alive(project: Project, user: Any) -> bool:
+    """Whether an emergency is open on the project for this person: a role of theirs or of a team of theirs, or any
+    machine, granted for it and not run out."""
+    if user is None or user.pk is None:
+        return False
+    mine = RoleGrant.objects.filter(Q(user=user) | Q(team__user=user), live(), project=project, emergency=True)
+    return mine.exists() or live_machine_grants().filter(project=project, emergency=True).exists()
