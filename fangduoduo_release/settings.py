@@ -317,6 +317,7 @@ SPECTACULAR_SETTINGS = {
         "BuildStateEnum": "builds.states.BUILD_CHOICES",
         "StageStateEnum": "builds.states.STAGE_CHOICES",
         "DeploymentStateEnum": "deployments.states.DEPLOYMENT_CHOICES",
+        "CredentialKindEnum": "builds.models.Credential.Kind",
         "FreezeKindEnum": "clusters.models.FreezeWindow.Kind",
         "PipelineOriginEnum": "projects.models.Project.PipelineOrigin",
     },

@@ -51,6 +51,17 @@ class Ask:
 
 TEXT = "pipeline { agent any\n stages { stage('a') { steps { echo 'hi' } } } }"
 P = "projects/<str:slug>/"
+NIGHTS = {
+    "name": "Nights",
+    "reason": "Nobody is awake",
+    "environments": ["staging"],
+    "timezone": "Asia/Shanghai",
+    "kind": "weekly",
+    "weekdays": [4],
+    "start_time": "22:00",
+    "end_time": "06:00",
+}
+WAITS = (("pk", "@waiting"),)  # the deployment that waits for approval
 TO_TEST = {"machine": "test-a", "action": "deploy", "version": 1}
 TO_PROD = {"machine": "prod", "action": "deploy", "version": 1}
 
@@ -117,6 +128,17 @@ API = [
     Ask("GET", "api/services/<int:pk>/logs/", VIEWER),
     Ask("GET", "api/schema/", SIGNED_IN),
     Ask("GET", "api/docs/", SIGNED_IN),
+    # approval and freeze windows
+    Ask("GET", "api/machines/<str:name>/", SIGNED_IN),
+    Ask("PATCH", "api/machines/<str:name>/", OPS, 200, {"approval": {"needed": 1}}),
+    Ask("GET", "api/machines/<str:name>/freezes/", SIGNED_IN),
+    Ask("GET", "api/freezes/", SIGNED_IN),
+    Ask("POST", "api/freezes/", OPS, 201, {**NIGHTS, "name": "Other nights"}),
+    Ask("GET", "api/freezes/<int:pk>/", SIGNED_IN),
+    Ask("PATCH", "api/freezes/<int:pk>/", OPS, 200, {"active": False}),
+    Ask("DELETE", "api/freezes/<int:pk>/", OPS, 204),
+    Ask("POST", "api/deployments/<int:pk>/approve/", MAINTAINER, 202, {"note": "fine"}, WAITS),
+    Ask("POST", "api/deployments/<int:pk>/reject/", MAINTAINER, 202, {"note": "not today"}, WAITS),
 ]
 
 PAGES = [
@@ -171,4 +193,8 @@ PAGES = [
     Ask("GET", f"{P}deployments/", VIEWER),
     Ask("GET", f"{P}change/", VIEWER, 200, {"action": "deploy", "machine": "test-a"}),
     Ask("POST", f"{P}change/", MAINTAINER, 204, {"action": "deploy", "machine": "prod", "version": "1"}, refusal=200),
+    # approval and freeze windows
+    Ask("GET", "freezes/", SIGNED_IN),
+    Ask("POST", "deployments/<int:pk>/<str:verb>/", MAINTAINER, 204, {}, (("verb", "approve"), *WAITS)),
+    Ask("POST", "deployments/<int:pk>/<str:verb>/", MAINTAINER, 204, {"note": "no"}, (("verb", "reject"), *WAITS)),
 ]

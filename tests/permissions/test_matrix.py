@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import json
 from collections.abc import Iterator
+from datetime import time
 from typing import Any
 
 import pytest
@@ -13,6 +14,8 @@ from django.test import Client
 from django.urls import URLPattern, URLResolver, get_resolver
 
 from builds.models import InputRequest
+from clusters.actions import save_freeze, update_machine
+from clusters.models import FreezeWindow
 from deployments.actions import start_deployment
 from deployments.models import Deployment
 from fangduoduo_release.common.actor import SYSTEM
@@ -20,7 +23,7 @@ from fangduoduo_release.common.models import Connection
 from projects.actions import save_spec
 from tests import world
 
-from .matrix import API, PAGES, ROLES, TEXT, Ask
+from .matrix import API, NIGHTS, PAGES, ROLES, TEXT, Ask
 
 pytestmark = pytest.mark.django_db
 SAFE = {"GET", "HEAD", "OPTIONS"}
@@ -64,6 +67,11 @@ class Stage:
         deployment = start_deployment(actor=SYSTEM, project=project, machine=machine, action="deploy", version=version)
         Deployment.objects.filter(pk=deployment.pk).update(state="running")
         Connection.objects.create(name="origin", kind="git")
+        guarded = world.granted(project, "guarded", "staging")
+        update_machine(actor=SYSTEM, machine=guarded, approval={"needed": 2, "role": "maintainer"})
+        waiting = start_deployment(actor=SYSTEM, project=project, machine=guarded, action="deploy", version=version)
+        nights = FreezeWindow(**{**NIGHTS, "start_time": time(22), "end_time": time(6)})
+        freeze = save_freeze(actor=SYSTEM, window=nights)
         build = world.build(project, state="running")
         InputRequest.objects.create(build=build, ident="Go", message="Go on?")
         world.pipeline(project, TEXT)
@@ -85,6 +93,9 @@ class Stage:
             "services": deployment.service_id,
             "tokens": 999_999,
             "connections": "origin",
+            "machines": "test-a",
+            "freezes": freeze.pk,
+            "waiting": waiting.pk,
             "projects": "test-a",
         }
 
@@ -100,7 +111,7 @@ class Stage:
         for part in ask.route.split("/"):
             name = part.strip("<>").partition(":")[2] if part.startswith("<") else ""
             room = next((p for p in ("tokens", *ask.route.removeprefix("api/").split("/")) if p in ask.route), "")
-            value = own.get(name) or (self.values[room] if name in {"pk", "name"} else self.values.get(name))
+            value = self.values.get(own.get(name, "").removeprefix("@"), own.get(name)) or (self.values[room] if name in {"pk", "name"} else self.values.get(name))
             parts.append(str(value) if name else part)
         return "/" + "/".join(parts)
 
