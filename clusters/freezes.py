@@ -72,7 +72,7 @@ def _day(text: str) -> date | None:
         found = date.fromisoformat(text)
     except ValueError:
         return None
-    return found if YEARS[0] <= found.year <= YEARS[1] and text.isascii() else None
+    return found if YEARS[0] <= found.year <= YEARS[1] and found.isoformat() == text else None
 
 
 def begin_of(wall: datetime, zone: ZoneInfo) -> datetime:
