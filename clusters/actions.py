@@ -1,8 +1,8 @@
-"""What ops do to clusters, machines and connections: one function a verb."""
+"""What ops do to clusters, machines, freeze windows and connections: one function a verb."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from django.conf import settings
@@ -12,7 +12,8 @@ from django.db.models import Model, ProtectedError
 from django.utils import timezone
 from django.utils.module_loading import import_string
 
-from clusters.models import Cluster, Machine
+from clusters import freeze_rules
+from clusters.models import Cluster, FreezeWindow, Machine
 from fangduoduo_release.audit import trail
 from fangduoduo_release.common.errors import Conflict, Invalid
 from fangduoduo_release.common.models import Connection
@@ -47,8 +48,30 @@ def create_machine(*, actor: Any, name: str, cluster: str, environment: str = "t
         environment=environment,
         placement=placement,
         description=more.get("description", ""),
+        **_approval(more.get("approval") or {}),
     )
     return _save(actor, "machine.create", row)
+
+
+def update_machine(*, actor: Any, machine: Machine, **changes: Any) -> Machine:
+    """Change environment, placement, description, or `approval` {needed, role, restoring}. Ops only. Raises Denied,
+    Invalid."""
+    policy.require_ops(actor)
+    approval = _approval(changes.pop("approval", None) or {})
+    if "placement" in changes and not isinstance(changes["placement"], dict):
+        raise Invalid(S("A placement is an object."), fields={"placement": []})
+    for name in ("environment", "placement", "description"):
+        if name in changes:
+            setattr(machine, name, changes[name])
+    for name, value in approval.items():
+        setattr(machine, name, value)
+    return _save(actor, "machine.update", machine)
+
+
+def _approval(given: Mapping[str, Any]) -> dict[str, Any]:
+    """The columns of what a door calls `approval`."""
+    columns = {"needed": "approvals_needed", "role": "approver_role", "restoring": "approve_restoring"}
+    return {column: given[name] for name, column in columns.items() if name in given}
 
 
 def find_connection(name: str | None) -> Connection | None:
@@ -120,14 +143,54 @@ def try_connection(*, actor: Any, connection: Connection) -> dict[str, Any]:
     return found
 
 
-def _save(actor: Any, verb: str, row: Any) -> Any:
+def save_freeze(*, actor: Any, window: FreezeWindow, machines: Iterable[Machine] | None = None) -> FreezeWindow:
+    """Keep a freeze window as it was filled in; `machines` None leaves those it has. Ops only. Raises Denied, Invalid
+    with every mistake, Conflict."""
+    policy.require_ops(actor)
+    before = None
+    known = FreezeWindow.objects.filter(pk=window.pk).first() if window.pk else None
+    if known is not None:
+        before = freeze_rules.facts(known, known.machines.values_list("name", flat=True))
+    chosen = list(machines) if machines is not None else list(window.machines.all()) if window.pk else []
+    found = freeze_rules.mistakes(window, chosen)
+    if found:
+        fields: dict[str, list[Any]] = {}
+        for name, sentence in found:
+            fields.setdefault(name, []).append(sentence)
+        raise Invalid(found[0][1], fields=fields)
+    verb = "freeze.update" if known else "freeze.create"
+    facts = freeze_rules.facts(window, [machine.name for machine in chosen])
+    saved: FreezeWindow = _save(actor, verb, window, facts, before, chosen)
+    return saved
+
+
+def delete_freeze(*, actor: Any, window: FreezeWindow) -> None:
+    """Forget a freeze window; what it refused stays refused. Ops only. Raises Denied."""
+    policy.require_ops(actor)
+    with transaction.atomic():
+        facts = freeze_rules.facts(window, window.machines.values_list("name", flat=True))
+        gone = trail.named(window)
+        window.delete()
+        trail.record(actor, "freeze.delete", gone, before=facts)
+
+
+def _save(
+    actor: Any,
+    verb: str,
+    row: Any,
+    facts: dict[str, Any] | None = None,
+    before: dict[str, Any] | None = None,
+    machines: Iterable[Machine] | None = None,
+) -> Any:
     """Validate, store, write the audit line. Raises Invalid with every field, Conflict for a taken name."""
     _check(row)
     try:
         with transaction.atomic():
-            before = trail.stored_facts(row)
+            before = before if facts else trail.stored_facts(row)
             row.save()
-            trail.record(actor, verb, row, before=before, after=trail.facts(row))
+            if machines is not None:
+                row.machines.set(machines)
+            trail.record(actor, verb, row, before=before, after=facts or trail.facts(row))
     except IntegrityError as error:
         raise Conflict(S("There is already one called “%(name)s”.", name=row.name), code="name_taken") from error
     return row

@@ -5,15 +5,17 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
+from django.conf import settings
 from django.db import IntegrityError, transaction
 from django.db.models import F, Max
 from django.db.models.functions import Now
 from django.utils import timezone
 
 from builds.models import Version
+from clusters.freezing import Freeze
 from clusters.models import Machine
 from clusters.runtimes import local_traffic
-from deployments import plans
+from deployments import approvals, frozen, plans
 from deployments.models import Deployment, Service
 from deployments.rights import require_change
 from fangduoduo_release.audit import trail
@@ -78,7 +80,8 @@ def start_deployment(
     strategy: str = Deployment.Strategy.ROLLING,
     reason: str = "",
 ) -> Deployment:
-    """Queue one change to one service. Raises Denied, Invalid, Conflict (one is active; nothing to do)."""
+    """Queue one change to one service, or let it wait where others must approve. Raises Denied, Invalid, Conflict (one
+    is active; nothing to do)."""
     require_change(actor, project, machine, action)
     if project.archived and action != Deployment.Action.REMOVE:
         raise Conflict(S("The project is archived; restore it before deploying."), code="archived")
@@ -87,12 +90,15 @@ def start_deployment(
     draft = draft_service(project, machine)
     _refuse_second(draft)
     choice = plans.choose(draft, action, version=version, replicas=replicas)
+    freeze = frozen.overridden(actor, project, machine, choice.action)
     service = draft if draft.pk else ensure_service(project, machine)  # a refused wish takes no stable port
     facts = plans.preview(service, choice)
     try:
         with transaction.atomic():
             _refuse_stale(service)
             deployment = _create(actor, service, choice, facts, strategy, reason[:MAX_REASON])
+            if freeze is not None:
+                _pass_freeze(actor, deployment, freeze)
     except IntegrityError as error:
         raise _already_active(service) from error
     return deployment
@@ -102,8 +108,11 @@ def _create(
     actor: Any, service: Service, choice: plans.Choice, facts: plans.Preview, strategy: str, reason: str
 ) -> Deployment:
     last = Deployment.objects.filter(service=service).aggregate(last=Max("number"))["last"] or 0
+    asked = approvals.rule_of(service.machine, choice.action)
+    rule = approvals.rule_for(actor, service.project, service.machine, choice.action)
     deployment = Deployment.objects.create(
         service=service,
+        state="awaiting_approval" if rule.needed else "queued",
         number=last + 1,
         action=choice.action,
         strategy=strategy,
@@ -121,9 +130,15 @@ def _create(
         diff=facts.diff,
         total=choice.replicas,
         expected_ms=facts.expected_ms,
+        approvals_needed=rule.needed,
+        approver_role=rule.role if rule.needed else "",
         next_at=Now(),
     )
     events.record(deployment, "queued", S("Asked for by %(who)s.", who=name_of(actor)), reason=reason)
+    if rule.needed:
+        _let_wait(deployment, rule)
+    elif asked.needed:
+        _pass_approval(actor, deployment, asked)
     events.record(service, "deployment", deployment=deployment.pk)
     trail.record(
         actor,
@@ -139,6 +154,29 @@ def _create(
     )
     ring("deployment", deployment.pk)
     return deployment
+
+
+def _let_wait(deployment: Deployment, rule: approvals.Rule) -> None:
+    """Fix what exactly is to be approved and until when, and tell those who may."""
+    deployment.asked_sha256 = approvals.fingerprint(deployment)
+    deployment.deadline_at = timezone.now() + timedelta(hours=settings.APPROVAL_HOURS)
+    deployment.save(update_fields=["asked_sha256", "deadline_at"])
+    events.record(deployment, "state", rule.warning, state="awaiting_approval")
+    approvals.tell_waiting(deployment)
+
+
+def _pass_approval(actor: Any, deployment: Deployment, asked: approvals.Rule) -> None:
+    """Loudly: an emergency lets it begin without the people who would have to agree."""
+    word = S("An emergency is open: it begins without the %(count)s who would have to approve.", count=asked.needed)
+    events.record(deployment, "despite_approval", word)
+    facts = {"needed": asked.needed, "role": str(asked.role)}
+    trail.record(actor, "deployment.despite_approval", deployment, after=facts)
+
+
+def _pass_freeze(actor: Any, deployment: Deployment, freeze: Freeze) -> None:
+    deployment.despite_freeze = freeze.sentence.as_json()
+    deployment.save(update_fields=["despite_freeze"])
+    frozen.tell_everybody(actor, deployment, freeze)
 
 
 def _refuse_stale(service: Service) -> None:

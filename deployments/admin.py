@@ -7,8 +7,9 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
-from deployments import actions
-from deployments.models import Deployment, Instance, Service
+from deployments import actions, approvals
+from deployments.models import Deployment, DeploymentApproval, Instance, Service
+from permissions import policy
 from permissions.admin_base import ReadOnlyAdmin
 
 
@@ -20,6 +21,24 @@ class ServiceAdmin(ReadOnlyAdmin):
     search_fields = ("project__slug", "machine__name", "key")
 
 
+class DecisionInline(admin.TabularInline):  # type: ignore[type-arg]
+    """Who decided what; nobody edits that."""
+
+    model = DeploymentApproval
+    fields = readonly_fields = ("decided_by_name", "verdict", "note", "decided_at", "seen_sha256")
+    extra = 0
+    can_delete = False
+
+    def has_view_permission(self, request: HttpRequest, obj: Deployment | None = None) -> bool:
+        return bool(request.user.is_staff and policy.is_ops(request.user))
+
+    def has_add_permission(self, request: HttpRequest, obj: Deployment | None = None) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Deployment | None = None) -> bool:
+        return False
+
+
 @admin.register(Deployment)
 class DeploymentAdmin(ReadOnlyAdmin):
     big_columns = ("manifest", "diff")
@@ -27,7 +46,22 @@ class DeploymentAdmin(ReadOnlyAdmin):
     list_filter = ("needs_ops", "state", "action", "service__machine__environment")
     list_select_related = ("service__project", "service__machine", "version__project", "started_by")
     search_fields = ("service__project__slug", "service__machine__name", "key")
-    actions = ["cancel", "retry_stuck", "give_up"]
+    inlines = (DecisionInline,)
+    actions = ["approve", "reject", "cancel", "retry_stuck", "give_up"]
+
+    @admin.action(description=_("Approve"))
+    def approve(self, request: HttpRequest, rows: QuerySet[Deployment]) -> None:
+        def act(deployment: Deployment) -> None:
+            approvals.approve_deployment(actor=request.user, deployment=deployment)
+
+        self.each(request, rows, act, str(_("Approved")))
+
+    @admin.action(description=_("Reject"))
+    def reject(self, request: HttpRequest, rows: QuerySet[Deployment]) -> None:
+        def act(deployment: Deployment) -> None:
+            approvals.reject_deployment(actor=request.user, deployment=deployment)
+
+        self.each(request, rows, act, str(_("Rejected")))
 
     @admin.action(description=_("Cancel"))
     def cancel(self, request: HttpRequest, rows: QuerySet[Deployment]) -> None:

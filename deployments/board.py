@@ -9,6 +9,7 @@ from typing import Any
 from django.db.models import FilteredRelation, OuterRef, Q, QuerySet, Subquery
 
 from builds.models import Build
+from clusters.freezing import Freeze
 from clusters.models import Machine
 from deployments.addresses import address_of
 from deployments.models import Deployment, Service
@@ -26,6 +27,7 @@ class Cell:
     active: Deployment | None = None
     behind: int = 0
     url: str = ""
+    freeze: Freeze | None = None  # now or next, where the page asks for it
 
     @property
     def version(self) -> int | None:
@@ -57,16 +59,16 @@ def services_of(projects: Iterable[Project]) -> list[Service]:
     return list(rows)
 
 
-def matrix(projects: Sequence[Project]) -> tuple[list[Machine], list[Row]]:
+def matrix(projects: Sequence[Project], *, with_builds: bool = True) -> tuple[list[Machine], list[Row]]:
     """The machines worth a column (granted to one of these projects, or with a service of one), and a row for each
-    project: 3 queries however many there are."""
+    project: 3 queries however many there are, one less without their last builds."""
     services = {(s.project_id, s.machine_id): s for s in services_of(projects)}
     live = grants.live_machine_grants().filter(project__in=projects).select_related("machine__cluster")
     given = {(grant.project_id, grant.machine_id): grant.machine for grant in live}
     granted = given.keys()
     known = {machine.pk: machine for machine in [*given.values(), *(s.machine for s in services.values())]}
     machines = sorted(known.values(), key=lambda machine: (machine.order, machine.name))
-    builds = last_builds(projects)
+    builds = last_builds(projects) if with_builds else {}
     rows = []
     for project in projects:
         row = Row(project, builds.get(project.pk))

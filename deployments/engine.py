@@ -16,7 +16,7 @@ from django.utils import timezone
 
 from clusters.drivers.runtime.base import Observed, Wanted
 from clusters.runtimes import runtime_of
-from deployments import observing, rights, wanted
+from deployments import beginning, observing, wanted
 from deployments.models import Deployment, Service
 from fangduoduo_release.common import events, runs
 from fangduoduo_release.common.engines import Again
@@ -41,6 +41,8 @@ class DeploymentEngine:
         return rows
 
     def advance(self, deployment: Deployment) -> Again | None:
+        if deployment.state == "awaiting_approval":
+            return beginning.wait(deployment)
         if deployment.state == "queued":
             return self._begin(deployment)
         if deployment.phase == "rolling_back":
@@ -71,18 +73,17 @@ class DeploymentEngine:
         if deployment.cancel_requested_at is not None:
             runs.transition(deployment, "cancelled", S("Cancelled by %(who)s.", who=deployment.cancel_requested_by))
             return None
-        try:
-            rights.require_still(deployment)
-        except AppError as error:
-            why = S("It was not begun: who asked for it may not do it any more.")
-            runs.fail(deployment, why, code="grant_gone", evidence=str(error.sentence))
-            return None
+        if beginning.wait_again(deployment):
+            return Again(0)
         patience = LATE_S
         try:
+            beginning.check(deployment)
             if deployment.action != Deployment.Action.REMOVE:
                 goal = wanted.of_deployment(deployment)
                 patience += (goal.spec.start_deadline_s + goal.spec.drain_s) * max(1, deployment.replicas)
                 plan = _runtime(deployment).plan(goal)
+                if deployment.asked_sha256 and plan.sha256 != deployment.pins["manifest_sha256"]:
+                    raise beginning.changed(S("What would run is not what was approved; ask again."))
                 deployment.pins["manifest_sha256"] = plan.sha256
                 runs.write(deployment, pins=deployment.pins, manifest=plan.manifest)
         except Unavailable:

@@ -98,6 +98,8 @@ class Deployment(Run):
         SCALE = "scale", _("scale")
         REMOVE = "remove", _("remove")
 
+    RESTORING: ClassVar[frozenset[str]] = frozenset({"rollback", "restart"})  # what nothing holds up at night
+
     class Strategy(models.TextChoices):
         ROLLING = "rolling", _("rolling")
 
@@ -127,6 +129,10 @@ class Deployment(Run):
     ready = models.PositiveIntegerField(default=0)
     total = models.PositiveIntegerField(default=0)
     expected_ms = models.PositiveIntegerField(null=True, blank=True)
+    approvals_needed = models.PositiveSmallIntegerField(default=0)
+    approver_role = models.CharField(max_length=12, blank=True)
+    asked_sha256 = models.CharField(max_length=64, blank=True)  # of exactly what is to be approved
+    despite_freeze = models.JSONField(null=True, blank=True)  # {"msgid", "params"}: the freeze an emergency overrode
 
     class Meta:
         verbose_name = _("deployment")
@@ -155,3 +161,46 @@ class Deployment(Run):
         if self.is_final:
             return 100
         return int(100 * self.ready / self.total) if self.total else 0
+
+
+class DeploymentApproval(models.Model):
+    """What one person decided about a deployment that waits: never the one who asked, and only once.
+
+    `seen_sha256` is the hash of what the decider saw; the database refuses one that is not what was asked.
+    """
+
+    class Verdict(models.TextChoices):
+        APPROVED = "approved", _("approved")
+        REJECTED = "rejected", _("rejected")
+
+    deployment = models.ForeignKey(Deployment, on_delete=models.CASCADE, related_name="approvals")
+    asked_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL, related_name="+"
+    )  # copied from the deployment, so that the database can compare
+    decided_by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+")
+    decided_by_name = models.CharField(max_length=150)
+    verdict = models.CharField(max_length=8, choices=Verdict.choices)
+    note = models.CharField(max_length=300, blank=True)
+    asked_sha256 = models.CharField(max_length=64)
+    seen_sha256 = models.CharField(max_length=64)
+    decided_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        verbose_name = _("decision about a deployment")
+        ordering = ["id"]
+        constraints = [
+            models.UniqueConstraint(fields=["deployment", "decided_by"], name="one_decision_per_person"),
+            models.CheckConstraint(
+                name="nobody_approves_their_own",
+                condition=models.Q(decided_by=None)
+                | models.Q(asked_by=None)
+                | ~models.Q(decided_by=models.F("asked_by")),
+            ),
+            models.CheckConstraint(
+                name="approved_as_asked",
+                condition=models.Q(seen_sha256=models.F("asked_sha256")) & ~models.Q(asked_sha256=""),
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.decided_by_name} {self.verdict} {self.deployment}"

@@ -8,11 +8,14 @@ from datetime import timedelta
 from typing import Any
 
 from django.db.models import F, QuerySet
+from django.utils import timezone
 
 from builds.models import Version
+from clusters import freezing
+from clusters.freezing import Freeze
 from clusters.models import Machine
 from clusters.runtimes import runtime_of
-from deployments import wanted
+from deployments import approvals, wanted
 from deployments.models import Deployment, Service
 from fangduoduo_release.common.errors import AppError, Conflict, Invalid, NotFound
 from fangduoduo_release.common.sentence import S, Sentence
@@ -49,6 +52,7 @@ class Preview:
     commits: list[Commit] = field(default_factory=list)
     undone: list[Commit] = field(default_factory=list)
     expected_ms: int | None = None
+    freeze: Freeze | None = None  # what refuses it now
 
 
 def choose(service: Service, action: str, *, version: Version | None = None, replicas: int | None = None) -> Choice:
@@ -146,6 +150,7 @@ def preview(service: Service, choice: Choice) -> Preview:
     """Pins, diff, warnings and commits of a completed choice. Raises Rejected (files gone), Unavailable (runtime)."""
     found = Preview(choice, pins_of(choice))
     found.expected_ms = expected_ms(service, choice.action)
+    _foresee(service.machine, choice.action, found)
     if choice.version is None or choice.spec is None:
         found.warnings.append(S("All instances stop and the address answers no more."))
         return found
@@ -160,6 +165,19 @@ def preview(service: Service, choice: Choice) -> Preview:
     _warn(service, choice, found, changed=plan.changed)
     _compare(service, choice, found)
     return found
+
+
+def _foresee(machine: Machine, action: str, found: Preview) -> None:
+    """What stands between the click and the change: a freeze now or soon, people who must approve."""
+    restoring, now = action in Deployment.RESTORING, timezone.now()
+    windows = [w for w in freezing.windows_on([machine])[machine.pk] if w.blocks_restoring or not restoring]
+    found.freeze = freezing.frozen_by(windows, now, restoring=restoring)
+    soon = freezing.coming(windows, now, freezing.SOON)
+    if found.freeze is not None or soon:
+        found.warnings.append((found.freeze or soon[0]).sentence)
+    rule = approvals.rule_of(machine, action)
+    if rule.needed:
+        found.warnings.append(rule.warning)
 
 
 def pins_of(choice: Choice) -> dict[str, Any]:

@@ -201,6 +201,7 @@ RETENTION = {"days": env_int("FDD_KEEP_DAYS", 30), "keep": env_int("FDD_KEEP_VER
 EMERGENCY_HOURS = env_int("FDD_EMERGENCY_HOURS", 4)  # how long a break-glass grant lasts at most
 REVIEW_HOURS = env_int("FDD_REVIEW_HOURS", 24)  # by when one that was opened alone is to be reviewed
 REQUEST_DAYS = env_int("FDD_REQUEST_DAYS", 14)  # a request nobody decides ends by itself
+APPROVAL_HOURS = env_int("FDD_APPROVAL_HOURS", 24)  # how long a deployment waits for people before it is called off
 BUILD_SLOTS = env_int("FDD_BUILD_SLOTS", 4)
 ENGINES = ["builds.intake.PushIntake", "builds.engine.BuildEngine", "deployments.engine.DeploymentEngine"]
 
@@ -281,6 +282,8 @@ SPECTACULAR_SETTINGS = {
         "BuildStateEnum": "builds.states.BUILD_CHOICES",
         "StageStateEnum": "builds.states.STAGE_CHOICES",
         "DeploymentStateEnum": "deployments.states.DEPLOYMENT_CHOICES",
+        "CredentialKindEnum": "builds.models.Credential.Kind",
+        "FreezeKindEnum": "clusters.models.FreezeWindow.Kind",
         "PipelineOriginEnum": "projects.models.Project.PipelineOrigin",
     },
     "SWAGGER_UI_DIST": "SIDECAR",

@@ -21,6 +21,7 @@ urlpatterns = [
     path("api/schema/", api_docs.Schema.as_view(), name="schema"),
     path("api/docs/", api_docs.Docs.as_view(url_name="schema"), name="api-docs"),
     path("", include("permissions.urls")),
+    path("", include("clusters.urls")),
     path("", include("projects.urls")),
     path("", include("builds.urls")),
     path("", include("deployments.urls")),

@@ -196,6 +196,20 @@ def roles_of(user: Any) -> QuerySet[Any]:
     return rows.filter(Q(user=user) | Q(team__in=teams.values("group_id")), live())
 
 
+def people_who_may(codename: str, project: Any) -> QuerySet[User]:
+    """The active people whose role on the project lets them, by themselves or through a team; ops not counted."""
+    own = get_user_obj_perms_model(project)._default_manager.filter(
+        live(), content_object=project, permission__codename=codename
+    )
+    shared = get_group_obj_perms_model(project)._default_manager.filter(
+        live(), content_object=project, permission__codename=codename
+    )
+    in_team = User.groups.through._default_manager.filter(group__in=shared.values("group"))
+    return User.objects.filter(
+        Q(pk__in=own.values("user")) | Q(pk__in=in_team.values("user_id")), is_active=True
+    ).order_by("username")
+
+
 def visible_projects(actor: Any, codename: str = "view_project") -> QuerySet[Any]:
     """The projects on which the actor holds `codename`, as a queryset (a subquery, not a list of ids)."""
     from_project = _project_model()._default_manager

@@ -44,3 +44,8 @@ PERMISSIONS_OF: dict[str, tuple[str, ...]] = {
 def weakest_role_with(codename: str) -> str:
     """The first role that holds `codename`: what a refused person should ask for."""
     return next(role for role, held in PERMISSIONS_OF.items() if codename in held)
+
+
+def mark_of(role: str) -> str:
+    """The permission by which one tells that somebody holds `role` or a stronger one."""
+    return next(codename for codename in PERMISSIONS_OF[role] if weakest_role_with(codename) == role)

@@ -20,6 +20,7 @@ ADMIN = (
     "projects/machinegrant",
     "projects/specrevision",
     "clusters/machine",
+    "clusters/freezewindow",
     "common/event",
     "common/inboxitem",
 )
@@ -38,6 +39,7 @@ def everyones(at: Filled) -> dict[str, str]:
         "search by number": "/search/?q=%23200",
         "search in vain": "/search/?q=nothing-like-this",
         "machines": "/machines/",
+        "freezes": "/freezes/",
         "projects": "/projects/",
         "new project": "/projects/new/",
         "builds": "/builds/",
@@ -78,6 +80,7 @@ def _lists(at: Filled) -> dict[str, str]:
     return {
         "projects": "/api/projects/",
         "machines": "/api/machines/",
+        "freezes": "/api/freezes/",
         "builds": "/api/builds/",
         "builds of a project": f"/api/builds/?project={DEEP}",
         "builds of a commit": f"/api/builds/?commit={at.commit[:10]}",

@@ -1,4 +1,4 @@
-"""Clusters and connections as JSON; secrets go in and never come out."""
+"""Clusters, freeze windows and connections as JSON; secrets go in and never come out."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ from typing import Any
 
 from rest_framework import serializers
 
-from clusters.models import Cluster
+from clusters.freezing import Freeze
+from clusters.models import MOST_APPROVALS, ApproverRole, Cluster, FreezeWindow
 from fangduoduo_release.common.models import Connection
 
 
@@ -23,6 +24,69 @@ class ClusterIn(serializers.Serializer[Any]):
     kind = serializers.CharField(max_length=30)
     connection = serializers.CharField(required=False, allow_null=True, max_length=60)
     description = serializers.CharField(required=False, allow_blank=True, max_length=200)
+
+
+class ApprovalIn(serializers.Serializer[Any]):
+    """How many must agree to a change on a machine, who may, and whether a rollback or restart waits for them too."""
+
+    needed = serializers.IntegerField(required=False, min_value=0, max_value=MOST_APPROVALS)
+    role = serializers.ChoiceField(choices=ApproverRole.choices, required=False)
+    restoring = serializers.BooleanField(required=False)
+
+
+class FreezeOut(serializers.ModelSerializer[FreezeWindow]):
+    machines = serializers.SlugRelatedField(slug_field="name", many=True, read_only=True)
+    environments = serializers.ListField(child=serializers.CharField())
+    weekdays = serializers.ListField(child=serializers.IntegerField(), help_text="Monday is 0.")
+    exceptions = serializers.ListField(child=serializers.CharField())
+
+    class Meta:
+        model = FreezeWindow
+        fields = [
+            "id", "name", "reason", "active", "blocks_restoring", "everywhere", "environments", "machines", "timezone",
+            "kind", "weekdays", "first_day", "start_time", "last_day", "end_time", "duration_minutes", "exceptions",
+            "created_at",
+        ]  # fmt: skip
+
+
+class FreezeIn(serializers.Serializer[Any]):
+    """`once`: first_day start_time … last_day end_time. `weekly`: weekdays start_time, and end_time or
+    duration_minutes. `yearly`: first_day … last_day as MM-DD. All local times of `timezone`."""
+
+    name = serializers.CharField(max_length=80)
+    reason = serializers.CharField(max_length=300)
+    active = serializers.BooleanField(required=False)
+    blocks_restoring = serializers.BooleanField(required=False)
+    everywhere = serializers.BooleanField(required=False)
+    environments = serializers.ListField(child=serializers.CharField(max_length=12), required=False, max_length=3)
+    machines = serializers.ListField(child=serializers.CharField(max_length=60), required=False, max_length=1000)
+    timezone = serializers.CharField(max_length=64)
+    kind = serializers.ChoiceField(choices=FreezeWindow.Kind.choices)
+    weekdays = serializers.ListField(
+        child=serializers.IntegerField(min_value=0, max_value=6), required=False, max_length=7
+    )
+    first_day = serializers.CharField(max_length=10, required=False, allow_blank=True)
+    start_time = serializers.TimeField(required=False)
+    last_day = serializers.CharField(max_length=10, required=False, allow_blank=True)
+    end_time = serializers.TimeField(required=False, allow_null=True)
+    duration_minutes = serializers.IntegerField(required=False, allow_null=True, min_value=1, max_value=10_080)
+    exceptions = serializers.ListField(child=serializers.CharField(max_length=10), required=False, max_length=200)
+
+
+class FreezeTime(serializers.Serializer[Any]):
+    """One time that a window freezes a machine."""
+
+    window = serializers.CharField(source="window.name")
+    reason = serializers.CharField(source="window.reason")
+    timezone = serializers.CharField(source="window.timezone")
+    blocks_restoring = serializers.BooleanField(source="window.blocks_restoring")
+    begins_at = serializers.DateTimeField(source="begins")
+    ends_at = serializers.DateTimeField(source="ends")
+    local = serializers.SerializerMethodField(help_text="From and until by the window's own clock.")
+    now = serializers.BooleanField()
+
+    def get_local(self, freeze: Freeze) -> str:
+        return f"{freeze.from_words} – {freeze.until_words}"
 
 
 class ConnectionOut(serializers.ModelSerializer[Connection]):

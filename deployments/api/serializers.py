@@ -10,7 +10,9 @@ from rest_framework import serializers
 
 from builds.api.serializers import ERROR, VersionBrief, error_of
 from deployments.addresses import address_of
-from deployments.models import Deployment, Instance, Service
+from deployments.models import Deployment, DeploymentApproval, Instance, Service
+from fangduoduo_release.common.http import say
+from fangduoduo_release.common.sentence import Sentence
 
 OBJECT = {"type": "object", "additionalProperties": True}
 
@@ -26,6 +28,30 @@ class DeploymentIn(serializers.Serializer[Any]):
     reason = serializers.CharField(required=False, allow_blank=True, max_length=300)
 
 
+class DecisionIn(serializers.Serializer[Any]):
+    """`sha256` is the deployment's `approval.sha256` as you read it: a decision about anything else is refused."""
+
+    note = serializers.CharField(required=False, allow_blank=True, max_length=300)
+    sha256 = serializers.CharField(required=False, allow_blank=True, max_length=64)
+
+
+class DecisionOut(serializers.ModelSerializer[DeploymentApproval]):
+    by = serializers.CharField(source="decided_by_name")
+
+    class Meta:
+        model = DeploymentApproval
+        fields = ["by", "verdict", "note", "decided_at"]
+
+
+class ApprovalOut(serializers.Serializer[Any]):
+    """What a deployment waits, or waited, for."""
+
+    needed = serializers.IntegerField(source="approvals_needed")
+    role = serializers.CharField(source="approver_role")
+    sha256 = serializers.CharField(source="asked_sha256")
+    decisions = DecisionOut(source="approvals", many=True)
+
+
 class DeploymentOut(serializers.ModelSerializer[Deployment]):
     project = serializers.CharField(source="service.project.slug")
     machine = serializers.CharField(source="service.machine.name")
@@ -36,6 +62,8 @@ class DeploymentOut(serializers.ModelSerializer[Deployment]):
     progress = serializers.SerializerMethodField()
     error = serializers.SerializerMethodField()
     duration_ms = serializers.IntegerField(read_only=True, allow_null=True)
+    approval = serializers.SerializerMethodField()
+    despite_freeze = serializers.SerializerMethodField()
     url = serializers.SerializerMethodField()
 
     class Meta:
@@ -43,7 +71,7 @@ class DeploymentOut(serializers.ModelSerializer[Deployment]):
         fields = [
             "id", "key", "number", "service", "project", "machine", "action", "strategy", "state", "phase", "version",
             "previous_version", "replicas", "reason", "started_by", "pins", "progress", "error", "needs_ops",
-            "created_at", "started_at", "finished_at", "duration_ms", "url",
+            "created_at", "started_at", "finished_at", "duration_ms", "approval", "despite_freeze", "url",
         ]  # fmt: skip
 
     @extend_schema_field(OBJECT)
@@ -72,6 +100,15 @@ class DeploymentOut(serializers.ModelSerializer[Deployment]):
     @extend_schema_field(ERROR)
     def get_error(self, deployment: Deployment) -> dict[str, Any] | None:
         return error_of(deployment)
+
+    @extend_schema_field(ApprovalOut(allow_null=True))
+    def get_approval(self, deployment: Deployment) -> dict[str, Any] | None:
+        return dict(ApprovalOut(deployment).data) if deployment.asked_sha256 else None
+
+    @extend_schema_field({"type": "string", "nullable": True})
+    def get_despite_freeze(self, deployment: Deployment) -> str | None:
+        """The freeze that an emergency overrode, as a sentence."""
+        return say(Sentence.from_json(deployment.despite_freeze)) if deployment.despite_freeze else None
 
     def get_url(self, deployment: Deployment) -> str:
         return f"{settings.PUBLIC_URL}/deployments/{deployment.pk}/"

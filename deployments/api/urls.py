@@ -13,6 +13,8 @@ urlpatterns = [
     path("deployments/<int:pk>/cancel/", views.DeploymentCancel.as_view()),
     path("deployments/<int:pk>/pause/", views.DeploymentPause.as_view()),
     path("deployments/<int:pk>/resume/", views.DeploymentResume.as_view()),
+    path("deployments/<int:pk>/approve/", views.DeploymentApprove.as_view()),
+    path("deployments/<int:pk>/reject/", views.DeploymentReject.as_view()),
     path("projects/<str:slug>/deployments/", views.ProjectDeployments.as_view()),
     path("projects/<str:slug>/deployments/preview/", views.DeploymentPreview.as_view()),
     path("projects/<str:slug>/services/", services.ProjectServices.as_view()),

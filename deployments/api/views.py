@@ -5,14 +5,15 @@ from __future__ import annotations
 from typing import Any
 
 import django_filters
+from django.db.models import prefetch_related_objects
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework import status
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from clusters.models import Machine
-from deployments import actions, plans
-from deployments.api.serializers import DeploymentIn, DeploymentOut, EventOut, PreviewOut
+from deployments import actions, approvals, plans
+from deployments.api.serializers import DecisionIn, DeploymentIn, DeploymentOut, EventOut, PreviewOut
 from deployments.models import Deployment
 from deployments.states import DEPLOYMENT_STATES
 from fangduoduo_release.common.errors import Invalid, NotFound
@@ -41,6 +42,12 @@ def rows() -> Any:
     return Deployment.objects.select_related(
         "service__project", "service__machine__cluster", "version", "previous_version", "started_by"
     )
+
+
+def shown_in(page: Any) -> Any:
+    """A page of deployments as JSON; decisions are fetched, at once, only where there may be any."""
+    prefetch_related_objects([one for one in page or [] if one.asked_sha256], "approvals")
+    return DeploymentOut(page, many=True).data
 
 
 def fetch_deployment(actor: Any, pk: int) -> Deployment:
@@ -73,7 +80,7 @@ class Deployments(ApiView):
     @extend_schema(operation_id="deployments_list", responses=DeploymentOut(many=True))
     def get(self, request: Request) -> Response:
         page = self.paginate_queryset(self.filter_queryset(policy.visible(self.actor, rows())))
-        return self.get_paginated_response(DeploymentOut(page, many=True).data)
+        return self.get_paginated_response(shown_in(page))
 
 
 class ProjectDeployments(ApiView):
@@ -86,7 +93,7 @@ class ProjectDeployments(ApiView):
     def get(self, request: Request, slug: str) -> Response:
         project = fetch_project(self.actor, slug)
         page = self.paginate_queryset(self.filter_queryset(rows().filter(service__project=project)))
-        return self.get_paginated_response(DeploymentOut(page, many=True).data)
+        return self.get_paginated_response(shown_in(page))
 
     @extend_schema(request=DeploymentIn, responses={201: DeploymentOut})
     def post(self, request: Request, slug: str) -> Response:
@@ -202,3 +209,32 @@ class DeploymentPause(_Verb):
 class DeploymentResume(_Verb):
     def say(self, deployment: Deployment) -> None:
         actions.pause_deployment(actor=self.actor, deployment=deployment, paused=False)
+
+
+class _Decision(ApiView):
+    """What an approver says about a deployment that waits: 202 with what it is now."""
+
+    permission = OBJECT
+    serializer_class = DeploymentOut
+    queryset = Deployment.objects.all()
+
+    def decide(self, deployment: Deployment, note: str, seen: str) -> None:
+        raise NotImplementedError
+
+    @extend_schema(request=DecisionIn, responses={202: DeploymentOut})
+    def post(self, request: Request, pk: int) -> Response:
+        deployment = fetch_deployment(self.actor, pk)
+        given = DecisionIn(data=request.data)
+        given.is_valid(raise_exception=True)
+        self.decide(deployment, given.validated_data.get("note", ""), given.validated_data.get("sha256", ""))
+        return Response(DeploymentOut(fetch_deployment(self.actor, pk)).data, status=status.HTTP_202_ACCEPTED)
+
+
+class DeploymentApprove(_Decision):
+    def decide(self, deployment: Deployment, note: str, seen: str) -> None:
+        approvals.approve_deployment(actor=self.actor, deployment=deployment, note=note, seen=seen)
+
+
+class DeploymentReject(_Decision):
+    def decide(self, deployment: Deployment, note: str, seen: str) -> None:
+        approvals.reject_deployment(actor=self.actor, deployment=deployment, note=note, seen=seen)

@@ -4,7 +4,19 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.db.models import CharField, Count, Exists, Min, OuterRef, Q, QuerySet, Value
+from django.db.models import (
+    BooleanField,
+    Case,
+    CharField,
+    Count,
+    Exists,
+    Min,
+    OuterRef,
+    Q,
+    QuerySet,
+    Value,
+    When,
+)
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
@@ -14,11 +26,12 @@ from builds.finding import commit_is, is_commit
 from builds.models import Build, InputRequest, Version
 from clusters.models import Machine
 from deployments import board
-from deployments.models import Deployment
+from deployments.models import Deployment, DeploymentApproval
 from fangduoduo_release.common.models import InboxItem
 from fangduoduo_release.common.paging import near_to
 from permissions import policy
 from permissions.enforce import SIGNED_IN, Page
+from permissions.roles import Role, mark_of
 from projects import deciders, grants
 from projects.models import MachineGrant, Project, RoleGrant
 from projects.pages import SOON
@@ -75,16 +88,36 @@ def counted(actor: Any) -> dict[str, Any]:
     return found
 
 
+def waits_for(actor: Any) -> Q:
+    """Deployments that wait for a decision this person may make and has not made."""
+    allowed = Q()
+    if not policy.is_ops(actor):
+        for role in Role.values:
+            mine = policy.visible_projects(actor, mark_of(role)).values("pk")
+            allowed |= Q(service__machine__approver_role=role, service__project__in=mine)
+    decided = DeploymentApproval.objects.filter(deployment=OuterRef("pk"), decided_by=actor)
+    asked_by_others = Q(started_by=None) | ~Q(started_by=actor)
+    return allowed & asked_by_others & Q(state="awaiting_approval") & ~Exists(decided)
+
+
 def changing_now(actor: Any) -> dict[str, Any]:
-    """Runs under way that the actor may see."""
+    """Runs under way that the actor may see; `waiting` are the deployments that wait for the actor (one question for
+    both, those first)."""
     builds = policy.visible(actor, Build.objects.filter(state__in=Build.STATES.active).select_related("project"))
+    asks_me = Case(When(waits_for(actor), then=Value(True)), default=Value(False), output_field=BooleanField())
     deployments = policy.visible(
         actor,
-        Deployment.objects.filter(state__in=Deployment.STATES.active).select_related(
-            "service__project", "service__machine", "version"
-        ),
+        Deployment.objects.filter(state__in=Deployment.STATES.active)
+        .select_related("service__project", "service__machine", "version", "started_by")
+        .defer("manifest", "diff")
+        .annotate(asks_me=asks_me),
     )
-    return {"builds": builds.order_by("-id")[:FEW], "deployments": deployments.order_by("-id")[:FEW]}
+    found = list(deployments.order_by("-asks_me", "-id")[: 2 * FEW])
+    return {
+        "builds": builds.order_by("-id")[:FEW],
+        "waiting": [one for one in found if one.asks_me][:FEW],
+        "deployments": [one for one in found if not one.asks_me][:FEW],
+    }
 
 
 def board_of(request: HttpRequest, actor: Any) -> dict[str, Any]:

@@ -8,8 +8,9 @@ from django.db.models import prefetch_related_objects
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 
+from clusters import freezing
 from clusters.models import Machine
-from deployments import board, plans
+from deployments import approvals, board, plans
 from deployments.addresses import address_of
 from deployments.api.views import DeploymentFilter, fetch_deployment, rows
 from deployments.models import Deployment
@@ -36,6 +37,9 @@ class ProjectBoard(Page):
             "row": row,
             "lanes": board.lanes(row),
         }
+        frozen = freezing.badges([cell.machine for cell in row.cells])
+        for cell in row.cells:
+            cell.freeze = frozen.get(cell.machine.pk)
         part = request.GET.get("part") == "live"
         return render(request, "deployments/board_part.html" if part else "deployments/board.html", context)
 
@@ -99,6 +103,25 @@ class DeploymentPage(Page):
             "latest": latest,
             "may_change": bool({"deploy_project", "deploy_test_project"} & held),
             "can_roll_back": latest and deployment.is_final and plans.can_roll_back(service),
+            **self.approval(deployment),
+        }
+
+    def approval(self, deployment: Deployment) -> dict[str, Any]:
+        """Who has decided, who may, and whether the reader is asked; costs nothing where nobody has to agree."""
+        if not deployment.asked_sha256:
+            return {}
+        now = approvals.standing(deployment)
+        found: dict[str, Any] = {"standing": now, "decisions": deployment.approvals.all()}
+        if deployment.state != "awaiting_approval":
+            return found
+        decided = any(row.decided_by_id == self.actor.pk for row in found["decisions"])
+        refusal = approvals.why_not(self.actor, deployment)
+        return {
+            **found,
+            "asks_me": refusal is None and not decided and now.rejected is None,
+            "refusal": refusal,
+            "mine": deployment.started_by_id == self.actor.pk,
+            "to_ask": approvals.people_to_ask(deployment)[: approvals.NAMED] if now.missing else [],
         }
 
 
@@ -120,9 +143,13 @@ class Machines(Page):
         uses = board.uses(projects)
         chosen = {pk for pks in uses.values() for pk in pks[:SHOWN]}
         found: dict[int, list[Any]] = {m.pk: [] for m in machines}
-        for row in board.matrix(list(Project.objects.filter(pk__in=chosen).order_by("slug")))[1]:
+        mine = list(Project.objects.filter(pk__in=chosen).order_by("slug"))
+        for row in board.matrix(mine, with_builds=False)[1]:
             for cell in row.cells:
                 if row.project.pk in uses.get(cell.machine.pk, [])[:SHOWN]:
                     found[cell.machine.pk].append({"project": row.project, "cell": cell})
-        shown = [(machine, found[machine.pk], len(uses.get(machine.pk, []))) for machine in machines]
+        frozen = freezing.badges(machines)
+        shown = [
+            (machine, found[machine.pk], len(uses.get(machine.pk, [])), frozen.get(machine.pk)) for machine in machines
+        ]
         return render(request, "deployments/machines.html", {"machines": shown})

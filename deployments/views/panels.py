@@ -11,7 +11,7 @@ from django.urls import reverse
 from builds import versions as version_files
 from builds.models import Version
 from clusters.models import Machine
-from deployments import actions, plans
+from deployments import actions, approvals, frozen, plans, rights
 from deployments.api.views import fetch_deployment
 from deployments.models import Deployment
 from fangduoduo_release.common.errors import AppError, Conflict, Denied, Invalid, NotFound
@@ -88,12 +88,17 @@ class ChangePanel(Page):
         problem: AppError | None = refused
         preview = None
         service = actions.draft_service(project, machine)
+        rule = approvals.rule_for(self.actor, project, machine, action)
         if action == Deployment.Action.SCALE and asked["replicas"] is None:
             asked["replicas"] = service.replicas
         try:
-            actions.require_change(self.actor, project, machine, action)
+            granted = machine in asked["machines"]
+            rights.require_change(self.actor, project, machine, action, granted=granted)
             choice = plans.choose(service, action, version=asked["version"], replicas=asked["replicas"])
             preview = plans.preview(service, choice)
+            self.judge_freeze(preview, project, machine)
+            if not rule.needed:
+                preview.warnings = [w for w in preview.warnings if w != approvals.rule_of(machine, action).warning]
         except AppError as error:
             problem = problem or error
         context = {
@@ -110,10 +115,19 @@ class ChangePanel(Page):
             "versions": self.versions(project, service, action),
             "chosen": preview.choice.version if preview else asked["version"],
             "replicas": preview.choice.replicas if preview else asked["replicas"],
+            "rule": rule,
             "kept": bool(preview and preview.choice.version and version_files.is_there(preview.choice.version)),
             "reason": given.get("reason", ""),
         }
         return render(request, "deployments/change_panel.html", context)
+
+    def judge_freeze(self, preview: plans.Preview, project: Project, machine: Machine) -> None:
+        """A freeze is either the refusal that is shown, or a warning that it is overridden. Raises Denied."""
+        if preview.freeze is None:
+            return
+        preview.warnings.remove(preview.freeze.sentence)
+        frozen.require_emergency(self.actor, project, machine, preview.freeze)
+        preview.warnings[:0] = [preview.freeze.sentence, frozen.OVERRIDDEN]
 
     @staticmethod
     def machines(project: Project) -> list[Machine]:
@@ -129,7 +143,7 @@ class ChangePanel(Page):
 
 
 class DeploymentVerb(Page):
-    """Cancel, pause or resume from the deployment's page."""
+    """Approve, reject, cancel, pause or resume from the deployment's page."""
 
     permission = OBJECT
 
@@ -139,6 +153,10 @@ class DeploymentVerb(Page):
             actions.cancel_deployment(actor=self.actor, deployment=deployment)
         elif verb in {"pause", "resume"}:
             actions.pause_deployment(actor=self.actor, deployment=deployment, paused=verb == "pause")
+        elif verb in {"approve", "reject"}:
+            decide = approvals.approve_deployment if verb == "approve" else approvals.reject_deployment
+            note, seen = request.POST.get("note", ""), request.POST.get("sha256", "")
+            decide(actor=self.actor, deployment=deployment, note=note, seen=seen)
         else:
             raise NotFound(S("There is nothing here, or you may not see it."))
         response = HttpResponse(status=204)

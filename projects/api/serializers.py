@@ -7,7 +7,8 @@ from typing import Any, ClassVar
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-from clusters.models import Machine
+from clusters.api.serializers import ApprovalIn
+from clusters.models import Environment, Machine
 from projects import specs
 from projects.models import Project
 from projects.sources import clone_url
@@ -103,10 +104,28 @@ class MachineOut(serializers.ModelSerializer[Machine]):
 
     cluster = serializers.CharField(source="cluster.name")
     granted = serializers.SerializerMethodField()
+    approval = serializers.SerializerMethodField()
 
     class Meta:
         model = Machine
-        fields = ["name", "cluster", "environment", "placement", "description", "granted"]
+        fields = ["name", "cluster", "environment", "placement", "description", "approval", "granted"]
+
+    @extend_schema_field(
+        {
+            "type": "object",
+            "properties": {
+                "needed": {"type": "integer"},
+                "role": {"type": "string"},
+                "restoring": {"type": "boolean"},
+            },
+        }
+    )
+    def get_approval(self, machine: Machine) -> dict[str, Any]:
+        return {
+            "needed": machine.approvals_needed,
+            "role": machine.approver_role,
+            "restoring": machine.approve_restoring,
+        }
 
     @extend_schema_field({"type": "array", "items": {"type": "string"}})
     def get_granted(self, machine: Machine) -> list[str]:
@@ -116,13 +135,21 @@ class MachineOut(serializers.ModelSerializer[Machine]):
 
 class MachineIn(serializers.ModelSerializer[Machine]):
     cluster = serializers.CharField(max_length=60)
+    approval = ApprovalIn(required=False)
 
     class Meta:
         model = Machine
-        fields = ["name", "cluster", "environment", "placement", "description"]
+        fields = ["name", "cluster", "environment", "placement", "description", "approval"]
         extra_kwargs: ClassVar[dict[str, Any]] = {
             "name": {"validators": []}
         }  # the action judges names: a taken one is a conflict
+
+
+class MachinePatch(serializers.Serializer[Any]):
+    environment = serializers.ChoiceField(choices=Environment.choices, required=False)
+    placement = serializers.JSONField(required=False)
+    description = serializers.CharField(required=False, allow_blank=True, max_length=200)
+    approval = ApprovalIn(required=False)
 
 
 class MemberOut(serializers.Serializer[Any]):

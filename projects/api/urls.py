@@ -22,4 +22,5 @@ urlpatterns = [
     path("requests/<int:pk>/review/", requests.Review.as_view()),
     path("role-grants/<int:pk>/renew/", requests.RenewRole.as_view()),
     path("machine-grants/<int:pk>/renew/", requests.RenewMachine.as_view()),
+    path("machines/<str:name>/", views.MachineOne.as_view()),
 ]

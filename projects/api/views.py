@@ -24,6 +24,7 @@ from projects import actions, grants
 from projects.api.serializers import (
     MachineIn,
     MachineOut,
+    MachinePatch,
     MemberIn,
     MemberOut,
     ProjectDetail,
@@ -161,12 +162,8 @@ class Machines(ApiView):
     @extend_schema(operation_id="machines_list", responses=MachineOut(many=True))
     def get(self, request: Request) -> Response:
         page = self.paginate_queryset(self.filter_queryset(self.get_queryset()))
-        mine = policy.visible_projects(self.actor)
-        granted: dict[int, list[str]] = {}
-        rows = grants.live_machine_grants().filter(machine__in=page or [], project__in=mine.values("pk"))
-        for machine, slug in rows.values_list("machine_id", "project__slug").order_by("project__slug")[:10_000]:
-            granted.setdefault(machine, []).append(slug)
-        return self.get_paginated_response(MachineOut(page, many=True, context={"granted": granted}).data)
+        context = {"granted": granted_of(self.actor, page or [])}
+        return self.get_paginated_response(MachineOut(page, many=True, context=context).data)
 
     @extend_schema(request=MachineIn, responses={201: MachineOut})
     def post(self, request: Request) -> Response:
@@ -174,6 +171,45 @@ class Machines(ApiView):
         given.is_valid(raise_exception=True)
         machine = cluster_actions.create_machine(actor=self.actor, **given.validated_data)
         return Response(MachineOut(machine).data, status=status.HTTP_201_CREATED)
+
+
+def granted_of(actor: Any, machines: list[Machine]) -> dict[int, list[str]]:
+    """Which of the reader's projects may use each machine: {machine id: slugs}."""
+    granted: dict[int, list[str]] = {}
+    mine = policy.visible_projects(actor)
+    rows = grants.live_machine_grants().filter(machine__in=machines, project__in=mine.values("pk"))
+    for machine, slug in rows.values_list("machine_id", "project__slug").order_by("project__slug")[:10_000]:
+        granted.setdefault(machine, []).append(slug)
+    return granted
+
+
+class MachineOne(ApiView):
+    """One machine; ops change where it stands and who must agree to changes there."""
+
+    permission = SIGNED_IN
+    ops_writes = True
+    serializer_class = MachineOut
+    queryset = Machine.objects.select_related("cluster")
+
+    def _answer(self, machine: Machine) -> Response:
+        return Response(MachineOut(machine, context={"granted": granted_of(self.actor, [machine])}).data)
+
+    def _fetch(self, name: str) -> Machine:
+        machine = self.get_queryset().filter(name=name).first()
+        if machine is None:
+            raise NotFound(S("There is no machine called “%(name)s”.", name=name))
+        return machine
+
+    @extend_schema(operation_id="machines_get", responses=MachineOut)
+    def get(self, request: Request, name: str) -> Response:
+        return self._answer(self._fetch(name))
+
+    @extend_schema(request=MachinePatch, responses=MachineOut)
+    def patch(self, request: Request, name: str) -> Response:
+        machine = self._fetch(name)
+        given = MachinePatch(data=request.data)
+        given.is_valid(raise_exception=True)
+        return self._answer(cluster_actions.update_machine(actor=self.actor, machine=machine, **given.validated_data))
 
 
 class MachineGrants(ApiView):

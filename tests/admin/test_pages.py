@@ -26,6 +26,7 @@ from builds.models import (
     TestResult,
 )
 from clusters.actions import save_connection
+from clusters.models import FreezeWindow
 from deployments.actions import start_deployment
 from deployments.models import Instance
 from fangduoduo_release.common import events
@@ -65,6 +66,8 @@ def rows() -> str:
     world.pipeline(project, "pipeline { agent any\n stages { stage('a') { steps { echo 'hi' } } } }")
     version = world.version(project)
     deployment = start_deployment(actor=SYSTEM, project=project, machine=machine, action="deploy", version=version)
+    window = {"name": "Nights", "reason": "Nobody is awake", "everywhere": True, "timezone": "Asia/Shanghai"}
+    FreezeWindow.objects.create(**window, weekdays=[0], end_time="06:00")
     build = version.build
     Stage.objects.create(build=build, ident="a", name="a")
     InputRequest.objects.create(build=build, ident="Go", message="Go on?")

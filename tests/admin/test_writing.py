@@ -47,6 +47,7 @@ def test_a_cluster_and_a_machine_are_added_by_their_actions(ops: Client) -> None
     assert (last_audit().verb, last_audit().actor) == ("cluster.create", "olga")
     cluster = Cluster.objects.get()
     form = {"name": "test-a", "cluster": cluster.pk, "environment": "test", "placement": "{}", "order": 0}
+    form |= {"approvals_needed": 2, "approver_role": "owner"}
     add(ops, "clusters_machine", **form)
     machine = Machine.objects.get()
     assert last_audit().verb == "machine.create"
@@ -54,6 +55,9 @@ def test_a_cluster_and_a_machine_are_added_by_their_actions(ops: Client) -> None
     machine.refresh_from_db()
     assert machine.environment == "production"
     assert last_audit().verb == "machine.update"
+    assert last_audit().before["environment"] == "test"
+    assert last_audit().after["environment"] == "production"
+    assert last_audit().after["approval"] == {"needed": 2, "role": "owner", "restoring": False}
 
 
 def test_what_an_action_refuses_is_a_message_and_changes_nothing(ops: Client) -> None:

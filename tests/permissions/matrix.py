@@ -51,6 +51,17 @@ class Ask:
 
 TEXT = "pipeline { agent any\n stages { stage('a') { steps { echo 'hi' } } } }"
 P = "projects/<str:slug>/"
+NIGHTS = {
+    "name": "Nights",
+    "reason": "Nobody is awake",
+    "environments": ["staging"],
+    "timezone": "Asia/Shanghai",
+    "kind": "weekly",
+    "weekdays": [4],
+    "start_time": "22:00",
+    "end_time": "06:00",
+}
+WAITS = (("pk", "@waiting"),)  # the deployment that waits for approval
 TO_TEST = {"machine": "test-a", "action": "deploy", "version": 1}
 TO_PROD = {"machine": "prod", "action": "deploy", "version": 1}
 
@@ -135,6 +146,17 @@ API = [
     Ask("POST", "api/requests/<int:pk>/review/", OWNER, 409, {"note": "seen"}, refusal=404),
     Ask("POST", "api/role-grants/<int:pk>/renew/", SIGNED_IN, 404),
     Ask("POST", "api/machine-grants/<int:pk>/renew/", VIEWER, 409),
+    # approval and freeze windows
+    Ask("GET", "api/machines/<str:name>/", SIGNED_IN),
+    Ask("PATCH", "api/machines/<str:name>/", OPS, 200, {"approval": {"needed": 1}}),
+    Ask("GET", "api/machines/<str:name>/freezes/", SIGNED_IN),
+    Ask("GET", "api/freezes/", SIGNED_IN),
+    Ask("POST", "api/freezes/", OPS, 201, {**NIGHTS, "name": "Other nights"}),
+    Ask("GET", "api/freezes/<int:pk>/", SIGNED_IN),
+    Ask("PATCH", "api/freezes/<int:pk>/", OPS, 200, {"active": False}),
+    Ask("DELETE", "api/freezes/<int:pk>/", OPS, 204),
+    Ask("POST", "api/deployments/<int:pk>/approve/", MAINTAINER, 202, {"note": "fine"}, WAITS),
+    Ask("POST", "api/deployments/<int:pk>/reject/", MAINTAINER, 202, {"note": "not today"}, WAITS),
 ]
 
 PAGES = [
@@ -206,8 +228,14 @@ PAGES = [
     Ask("GET", "audit/export/", MAINTAINER, 200, {"project": "shop"}),
     Ask("GET", "requests/", SIGNED_IN),
     Ask("GET", "requests/new/", SIGNED_IN),
-    Ask("POST", "requests/new/", SIGNED_IN, 302, {"project": "nothing", "kind": "role", "role": "viewer", "reason": "x"}),
+    Ask(
+        "POST", "requests/new/", SIGNED_IN, 302, {"project": "nothing", "kind": "role", "role": "viewer", "reason": "x"}
+    ),
     Ask("GET", "requests/<int:pk>/", OWNER, refusal=404),
     Ask("POST", "requests/<int:pk>/", OWNER, 422, {"do": "reject"}, refusal=404),
     Ask("POST", "requests/renew/<str:kind>/<int:pk>/", SIGNED_IN, 404, {}, (("kind", "other"),)),
+    # approval and freeze windows
+    Ask("GET", "freezes/", SIGNED_IN),
+    Ask("POST", "deployments/<int:pk>/<str:verb>/", MAINTAINER, 204, {}, (("verb", "approve"), *WAITS)),
+    Ask("POST", "deployments/<int:pk>/<str:verb>/", MAINTAINER, 204, {"note": "no"}, (("verb", "reject"), *WAITS)),
 ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import json
 from collections.abc import Iterator
+from datetime import time
 from typing import Any
 
 import pytest
@@ -13,6 +14,8 @@ from django.test import Client
 from django.urls import URLPattern, URLResolver, get_resolver
 
 from builds.models import InputRequest
+from clusters.actions import save_freeze, update_machine
+from clusters.models import FreezeWindow
 from deployments.actions import start_deployment
 from deployments.models import Deployment
 from fangduoduo_release.common.actor import SYSTEM
@@ -21,7 +24,7 @@ from projects.actions import save_spec
 from projects.requests import ask as ask_for
 from tests import world
 
-from .matrix import API, PAGES, ROLES, TEXT, Ask
+from .matrix import API, NIGHTS, PAGES, ROLES, TEXT, Ask
 
 pytestmark = pytest.mark.django_db
 SAFE = {"GET", "HEAD", "OPTIONS"}
@@ -65,6 +68,11 @@ class Stage:
         deployment = start_deployment(actor=SYSTEM, project=project, machine=machine, action="deploy", version=version)
         Deployment.objects.filter(pk=deployment.pk).update(state="running")
         Connection.objects.create(name="origin", kind="git")
+        guarded = world.granted(project, "guarded", "staging")
+        update_machine(actor=SYSTEM, machine=guarded, approval={"needed": 2, "role": "maintainer"})
+        waiting = start_deployment(actor=SYSTEM, project=project, machine=guarded, action="deploy", version=version)
+        nights = FreezeWindow(**{**NIGHTS, "start_time": time(22), "end_time": time(6)})
+        freeze = save_freeze(actor=SYSTEM, window=nights)
         build = world.build(project, state="running")
         InputRequest.objects.create(build=build, ident="Go", message="Go on?")
         world.pipeline(project, TEXT)
@@ -91,6 +99,9 @@ class Stage:
             "machine-grants": project.machine_grants.get(machine=machine).pk,
             "tokens": 999_999,
             "connections": "origin",
+            "machines": "test-a",
+            "freezes": freeze.pk,
+            "waiting": waiting.pk,
             "projects": "test-a",
         }
 
@@ -106,7 +117,9 @@ class Stage:
         for part in ask.route.split("/"):
             name = part.strip("<>").partition(":")[2] if part.startswith("<") else ""
             room = next((p for p in ("tokens", *ask.route.removeprefix("api/").split("/")) if p in ask.route), "")
-            value = own.get(name) or (self.values[room] if name in {"pk", "name"} else self.values.get(name))
+            value = self.values.get(own.get(name, "").removeprefix("@"), own.get(name)) or (
+                self.values[room] if name in {"pk", "name"} else self.values.get(name)
+            )
             parts.append(str(value) if name else part)
         return "/" + "/".join(parts)
 
