@@ -14,7 +14,7 @@ from typing import Any
 from urllib.parse import SplitResult, urlsplit
 
 from .errors import Invalid, Unavailable
-from .sentence import S
+from .sentence import S, Sentence
 
 HOST = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9.-]{0,251}[A-Za-z0-9])?|[0-9A-Fa-f:.]+")
 RESOLVE_S = 5.0
@@ -27,12 +27,12 @@ Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 def split(text: str) -> SplitResult:
     """The parts of an address that is well formed and holds nothing odd. Raises Invalid."""
     if len(text) > 2000 or re.search(r"[\x00-\x20\x7f\\]", text) or not text.isascii():
-        raise refused("The address is too long or holds characters that no address has.", "form")
+        raise refused(S("The address is too long or holds characters that no address has."), "form")
     try:
         parts = urlsplit(text)
         _ = parts.port
     except ValueError as error:
-        raise refused("The address is not well formed.", "form") from error
+        raise refused(S("The address is not well formed."), "form") from error
     return parts
 
 
@@ -40,7 +40,7 @@ def host_of(parts: SplitResult) -> str:
     """The host that the address names. Raises Invalid."""
     host = parts.hostname or ""
     if not HOST.fullmatch(host):
-        raise refused("The address names no valid host.", "host")
+        raise refused(S("The address names no valid host."), "host")
     return host
 
 
@@ -69,15 +69,17 @@ def judge(address: Address, host: str, *, allow_private: bool) -> None:
         or plain.is_unspecified
         or (plain.is_reserved and not loopback)
     ):
-        raise refused("“%(host)s” leads to an address that must not be reached from here.", "address", host=host)
+        raise refused(S("“%(host)s” leads to an address that must not be reached from here.", host=host), "address")
     private = loopback or plain.is_private or (plain.version == 4 and plain in _SHARED)
     if private and not allow_private:
-        raise refused("“%(host)s” leads into a private network, which this portal may not reach.", "private", host=host)
+        raise refused(
+            S("“%(host)s” leads into a private network, which this portal may not reach.", host=host), "private"
+        )
 
 
-def refused(msgid: str, detail: str, **params: str) -> Invalid:
+def refused(sentence: Sentence, detail: str) -> Invalid:
     """What is wrong with an address, with a code of its own."""
-    return Invalid(S(msgid, **params), code=f"bad_url_{detail}")
+    return Invalid(sentence, code=f"bad_url_{detail}")
 
 
 def _resolve(host: str, port: int) -> list[Address]:

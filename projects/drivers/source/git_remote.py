@@ -17,6 +17,7 @@ from pathlib import Path
 from urllib.parse import quote, unquote
 
 from fangduoduo_release.common import reach
+from fangduoduo_release.common.sentence import S
 
 from .base import Credentials
 from .git_command import clean_env
@@ -47,18 +48,18 @@ def parse_url(text: str) -> RemoteUrl:
     scheme = parts.scheme.lower()
     if scheme not in _PORTS:
         raise reach.refused(
-            "A repository's address begins with https://, http:// or ssh://, or looks like git@host:path.", "scheme"
+            S("A repository's address begins with https://, http:// or ssh://, or looks like git@host:path."), "scheme"
         )
     if parts.password is not None or (scheme != "ssh" and parts.username is not None):
         raise reach.refused(
-            "Put the user name and the password into their own fields, not into the address.", "credentials"
+            S("Put the user name and the password into their own fields, not into the address."), "credentials"
         )
     host = reach.host_of(parts)
     user = unquote(parts.username or "")
     if user and not _USER.fullmatch(user):
-        raise reach.refused("The address holds a user name with characters that are not allowed.", "user")
+        raise reach.refused(S("The address holds a user name with characters that are not allowed."), "user")
     if parts.query or parts.fragment or len(parts.path) < 2 or "/../" in f"{unquote(parts.path)}/":
-        raise reach.refused("The address names no repository: its path is empty or holds “?”, “#” or “..”.", "path")
+        raise reach.refused(S("The address names no repository: its path is empty or holds “?”, “#” or “..”."), "path")
     port = parts.port or _PORTS[scheme]
     shown = f"[{host}]" if ":" in host else host
     login = f"{quote(user)}@" if user else ""
