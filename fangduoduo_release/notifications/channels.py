@@ -149,6 +149,11 @@ def _lead(channel: Channel, address: str, secret: str) -> None:
     sending.notifier(channel.kind, sending.values_of(channel))
 
 
+def judge(kind: str, address: str, secret: str) -> None:
+    """Whether such a channel could work. Raises Invalid."""
+    _lead(Channel(kind=kind), address, secret)
+
+
 def _shown(address: str) -> str:
     """The address by its host only: keys of robots stand in the path or the query."""
     try:

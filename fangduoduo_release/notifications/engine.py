@@ -12,6 +12,7 @@ import random
 import time
 from typing import Any
 
+from django.db import InterfaceError, OperationalError
 from django.db.models import F, QuerySet
 from django.db.models.functions import Now
 from django.utils import timezone
@@ -76,10 +77,10 @@ class NotificationEngine:
 
     def _send(self, row: Delivery) -> bool:
         """One attempt. False: whatever else waits on this route has to wait too."""
-        if not _wanted(row):
-            _end(row, Delivery.State.SKIPPED)
-            return True
         try:
+            if not _wanted(row):
+                _end(row, Delivery.State.SKIPPED)
+                return True
             notifier_of(row).send(message_of(row))
         except Unavailable as error:
             return self._later(row, error)
@@ -87,6 +88,8 @@ class NotificationEngine:
             evidence = error.evidence if isinstance(error, DriverError) else ""
             _end(row, Delivery.State.FAILED, runs.error_of(error.code, error.sentence, evidence))
             return True
+        except (runs.LostClaim, OperationalError, InterfaceError):
+            raise
         except Exception as error:  # a bug in a driver: this message waits, the others go on, ops see what it was
             logger.exception("delivery %s failed in its attempt", row.pk)
             return self._later(row, _unexpected(error))

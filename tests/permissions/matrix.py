@@ -53,6 +53,8 @@ TEXT = "pipeline { agent any\n stages { stage('a') { steps { echo 'hi' } } } }"
 P = "projects/<str:slug>/"
 TO_TEST = {"machine": "test-a", "action": "deploy", "version": 1}
 TO_PROD = {"machine": "prod", "action": "deploy", "version": 1}
+HOOK = {"kind": "webhook", "name": "hook", "address": "https://hooks.example.org/x"}
+NOBODYS = (("pk", "999999"),)
 
 API = [
     Ask("GET", "api/audit/", OPS),
@@ -117,6 +119,21 @@ API = [
     Ask("GET", "api/services/<int:pk>/logs/", VIEWER),
     Ask("GET", "api/schema/", SIGNED_IN),
     Ask("GET", "api/docs/", SIGNED_IN),
+    # who is told
+    Ask("GET", "api/me/notifications/", SIGNED_IN),
+    Ask("PATCH", "api/me/notifications/", SIGNED_IN, 200, {"language": "en"}),
+    Ask("GET", "api/me/channels/", SIGNED_IN),
+    Ask("POST", "api/me/channels/", SIGNED_IN, 201, HOOK),
+    Ask("PATCH", "api/me/channels/<int:pk>/", SIGNED_IN, 404, {"enabled": False}, NOBODYS),
+    Ask("DELETE", "api/me/channels/<int:pk>/", SIGNED_IN, 404, values=NOBODYS),
+    Ask("POST", "api/me/channels/<int:pk>/test/", SIGNED_IN, 404, values=NOBODYS),
+    Ask("GET", "api/me/deliveries/", SIGNED_IN),
+    Ask("GET", f"api/{P}channels/", MAINTAINER),
+    Ask("POST", f"api/{P}channels/", MAINTAINER, 201, HOOK),
+    Ask("PATCH", f"api/{P}channels/<int:pk>/", MAINTAINER, 404, {"enabled": False}, NOBODYS),
+    Ask("DELETE", f"api/{P}channels/<int:pk>/", MAINTAINER, 404, values=NOBODYS),
+    Ask("POST", f"api/{P}channels/<int:pk>/test/", MAINTAINER, 404, values=NOBODYS),
+    Ask("GET", f"api/{P}deliveries/", MAINTAINER),
 ]
 
 PAGES = [
@@ -171,4 +188,9 @@ PAGES = [
     Ask("GET", f"{P}deployments/", VIEWER),
     Ask("GET", f"{P}change/", VIEWER, 200, {"action": "deploy", "machine": "test-a"}),
     Ask("POST", f"{P}change/", MAINTAINER, 204, {"action": "deploy", "machine": "prod", "version": "1"}, refusal=200),
+    # who is told
+    Ask("GET", "me/notifications/", SIGNED_IN),
+    Ask("POST", "me/notifications/", SIGNED_IN, 302, {"form": "choices"}),
+    Ask("GET", f"{P}channels/", MAINTAINER),
+    Ask("POST", f"{P}channels/", MAINTAINER, 302, {"form": "choices"}),
 ]
