@@ -14,6 +14,7 @@ from django.utils.translation import gettext_lazy as _
 from django_q.models import Failure, OrmQ, Schedule, Success
 
 from clusters import actions as cluster_actions
+from fangduoduo_release import notification_admin as notification_admin  # registers its screens
 from fangduoduo_release.audit import trail
 from fangduoduo_release.audit.models import AuditEntry
 from fangduoduo_release.common import runs

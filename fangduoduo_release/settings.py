@@ -181,6 +181,10 @@ DUTIES = [  # what `manage.py watch` calls every now and then, on one process at
     Duty("builds.logs", "builds.retention.seal_logs", every_s=60, group="builders"),
     Duty("services.releases", "deployments.reconcile.clear_releases", every_s=3600, group="clusters", limit_s=300),
     Duty("builds.retention", "builds.retention.clear_old", every_s=3600, group="builders", limit_s=600),
+    Duty(
+        "deliveries.overdue", "fangduoduo_release.notifications.retention.give_up_overdue", every_s=60, group="portal"
+    ),
+    Duty("deliveries.retention", "fangduoduo_release.notifications.retention.forget_old", every_s=600, group="portal"),
 ]
 WORKER_COMPANIONS = {"agents": "builds.agents.host.main"}
 # What sockets wake for, who may listen, and whose a bearer token is; named here because common imports no app.
@@ -203,7 +207,14 @@ REVIEW_HOURS = env_int("FDD_REVIEW_HOURS", 24)  # by when one that was opened al
 REQUEST_DAYS = env_int("FDD_REQUEST_DAYS", 14)  # a request nobody decides ends by itself
 APPROVAL_HOURS = env_int("FDD_APPROVAL_HOURS", 24)  # how long a deployment waits for people before it is called off
 BUILD_SLOTS = env_int("FDD_BUILD_SLOTS", 4)
-ENGINES = ["builds.intake.PushIntake", "builds.engine.BuildEngine", "deployments.engine.DeploymentEngine"]
+ENGINES = [
+    "builds.intake.PushIntake",
+    "builds.engine.BuildEngine",
+    "deployments.engine.DeploymentEngine",
+    "fangduoduo_release.notifications.engine.NotificationEngine",
+]
+# Who spreads the news when a run ends, in the transaction that ends it; by the run's topic.
+RUN_ENDINGS = {"builds": "builds.news.build_ended", "deployments": "deployments.news.deployment_ended"}
 
 # --- drivers -------------------------------------------------------------------------------------------------------
 DRIVERS = {
@@ -211,12 +222,30 @@ DRIVERS = {
     "builder": {"embedded": "builds.drivers.builder.embedded.Execution"},
     "runtime": {"local": "clusters.drivers.runtime.local.runtime.LocalRuntime"},
     "traffic": {"traefik": "clusters.drivers.traffic.traefik.driver.TraefikTraffic"},
+    "notification": {
+        "email": "fangduoduo_release.notifications.drivers.email.Email",
+        "webhook": "fangduoduo_release.notifications.drivers.webhook.Webhook",
+        "feishu": "fangduoduo_release.notifications.drivers.feishu.Feishu",
+        "dingtalk": "fangduoduo_release.notifications.drivers.dingtalk.DingTalk",
+        "wecom": "fangduoduo_release.notifications.drivers.wecom.WeCom",
+    },
 }
 CONNECTION_TESTS = {"git": "projects.connections.look_at_git"}  # kind -> how ops find out whether it works
 REPOSITORIES_ROOT = VAR / "repositories"
 MIRRORS_ROOT = VAR / "mirrors"
 STARTERS_ROOT = BASE_DIR / "examples" / "starters"
 SOURCE_ALLOW_PRIVATE = env_bool("SOURCE_ALLOW_PRIVATE", LOCAL)  # may bound repositories live on private networks?
+MAIL = {  # the server that email goes through; without a host nobody is told by email
+    "host": os.environ.get("EMAIL_HOST", ""),
+    "port": env_int("EMAIL_PORT", 587),
+    "security": os.environ.get("EMAIL_SECURITY", "starttls"),  # starttls | tls | none
+    "user": os.environ.get("EMAIL_USER", ""),
+    "password": os.environ.get("EMAIL_PASSWORD", ""),
+    "sender": os.environ.get("EMAIL_FROM", ""),
+    "ca_file": os.environ.get("EMAIL_CA_FILE", ""),
+}
+NOTIFY_ALLOW_PRIVATE = env_bool("NOTIFY_ALLOW_PRIVATE", LOCAL)  # may channels lead into private networks?
+NOTIFY_ALLOW_HTTP = env_bool("NOTIFY_ALLOW_HTTP", LOCAL)
 WORKSPACES_ROOT = VAR / "workspaces"
 SOCKETS_ROOT = VAR / "run"
 RUNTIME_ROOT = VAR / "runtime"

@@ -7,7 +7,7 @@ from importlib import import_module
 from django.conf import settings
 from django.urls import path
 
-from permissions.views import audit, door, me, tokens
+from permissions.views import audit, door, me, notifications, tokens
 
 urlpatterns = [
     path("sign-in/", door.SignIn.as_view(), name="sign-in"),
@@ -18,6 +18,7 @@ urlpatterns = [
     path("me/tokens/<int:pk>/revoke/", tokens.RevokeToken.as_view(), name="token-revoke"),
     path("me/sessions/", me.Sessions.as_view(), name="sessions"),
     path("me/sessions/<int:pk>/end/", me.EndSession.as_view(), name="session-end"),
+    path("me/notifications/", notifications.Notifications.as_view(), name="notifications"),
     path("me/password/", me.Password.as_view(), name="password"),
     path("service-accounts/", tokens.ServiceAccounts.as_view(), name="service-accounts"),
     path("service-accounts/<int:pk>/", tokens.ServiceAccountPage.as_view(), name="service-account"),

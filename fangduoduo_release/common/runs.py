@@ -17,7 +17,7 @@ from django.db import models, transaction
 from django.db.models import Case, DateTimeField, ExpressionWrapper, F, Q, Value, When
 from django.db.models.functions import Now
 
-from . import events
+from . import endings, events
 from .errors import Conflict
 from .models import Claimable, Run
 from .sentence import S, Sentence
@@ -138,6 +138,8 @@ def transition(
             raise LostClaim(f"{run} fence {run.fence}")
         events.record(run, "state", sentence, **{**(data or {}), "state": to})
         run.refresh_from_db()
+        if run.is_final:
+            endings.spread(run)
     run.pokes = pokes  # one that came meanwhile has not been looked at: release must still see the difference
     return run
 

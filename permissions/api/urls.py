@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import path
 
-from permissions.api import audit, auth
+from permissions.api import audit, auth, notifications
 
 urlpatterns = [
     path("audit/", audit.Audit.as_view()),
@@ -12,4 +12,9 @@ urlpatterns = [
     path("auth/token/refresh/", auth.Renew.as_view()),
     path("auth/token/revoke/", auth.End.as_view()),
     path("me/", auth.Me.as_view()),
+    path("me/notifications/", notifications.MyChoices.as_view()),
+    path("me/channels/", notifications.MyChannels.as_view()),
+    path("me/channels/<int:pk>/", notifications.MyChannel.as_view()),
+    path("me/channels/<int:pk>/test/", notifications.MyChannelTest.as_view()),
+    path("me/deliveries/", notifications.MyDeliveries.as_view()),
 ]

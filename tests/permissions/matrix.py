@@ -64,6 +64,8 @@ NIGHTS = {
 WAITS = (("pk", "@waiting"),)  # the deployment that waits for approval
 TO_TEST = {"machine": "test-a", "action": "deploy", "version": 1}
 TO_PROD = {"machine": "prod", "action": "deploy", "version": 1}
+HOOK = {"kind": "webhook", "name": "hook", "address": "https://hooks.example.org/x"}
+NOBODYS = (("pk", "999999"),)
 
 API = [
     Ask("GET", "api/audit/", OPS),
@@ -157,6 +159,21 @@ API = [
     Ask("DELETE", "api/freezes/<int:pk>/", OPS, 204),
     Ask("POST", "api/deployments/<int:pk>/approve/", MAINTAINER, 202, {"note": "fine"}, WAITS),
     Ask("POST", "api/deployments/<int:pk>/reject/", MAINTAINER, 202, {"note": "not today"}, WAITS),
+    # who is told
+    Ask("GET", "api/me/notifications/", SIGNED_IN),
+    Ask("PATCH", "api/me/notifications/", SIGNED_IN, 200, {"language": "en"}),
+    Ask("GET", "api/me/channels/", SIGNED_IN),
+    Ask("POST", "api/me/channels/", SIGNED_IN, 201, HOOK),
+    Ask("PATCH", "api/me/channels/<int:pk>/", SIGNED_IN, 404, {"enabled": False}, NOBODYS),
+    Ask("DELETE", "api/me/channels/<int:pk>/", SIGNED_IN, 404, values=NOBODYS),
+    Ask("POST", "api/me/channels/<int:pk>/test/", SIGNED_IN, 404, values=NOBODYS),
+    Ask("GET", "api/me/deliveries/", SIGNED_IN),
+    Ask("GET", f"api/{P}channels/", MAINTAINER),
+    Ask("POST", f"api/{P}channels/", MAINTAINER, 201, HOOK),
+    Ask("PATCH", f"api/{P}channels/<int:pk>/", MAINTAINER, 404, {"enabled": False}, NOBODYS),
+    Ask("DELETE", f"api/{P}channels/<int:pk>/", MAINTAINER, 404, values=NOBODYS),
+    Ask("POST", f"api/{P}channels/<int:pk>/test/", MAINTAINER, 404, values=NOBODYS),
+    Ask("GET", f"api/{P}deliveries/", MAINTAINER),
 ]
 
 PAGES = [
@@ -238,4 +255,9 @@ PAGES = [
     Ask("GET", "freezes/", SIGNED_IN),
     Ask("POST", "deployments/<int:pk>/<str:verb>/", MAINTAINER, 204, {}, (("verb", "approve"), *WAITS)),
     Ask("POST", "deployments/<int:pk>/<str:verb>/", MAINTAINER, 204, {"note": "no"}, (("verb", "reject"), *WAITS)),
+    # who is told
+    Ask("GET", "me/notifications/", SIGNED_IN),
+    Ask("POST", "me/notifications/", SIGNED_IN, 302, {"form": "choices"}),
+    Ask("GET", f"{P}channels/", MAINTAINER),
+    Ask("POST", f"{P}channels/", MAINTAINER, 302, {"form": "choices"}),
 ]

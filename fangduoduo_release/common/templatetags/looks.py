@@ -51,7 +51,7 @@ LOOKS: dict[str, Look] = {
     "removed": Look("grey", "minus", _("Removed")),
     "absent": Look("grey", "minus", _("Not deployed")),
     "unknown": Look("grey", "help-circle", _("Unknown")),
-    # requests, tests, connections
+    # requests, tests, messages, connections
     "requested": Look("violet", "hand-stop", _("Waiting for a decision")),
     "approved": Look("green", "check", _("Approved")),
     "rejected": Look("red", "x", _("Rejected")),
@@ -59,6 +59,7 @@ LOOKS: dict[str, Look] = {
     "expired": Look("grey", "clock", _("Expired")),
     "revoked": Look("grey", "minus", _("Revoked")),
     "passed": Look("green", "check", _("Passed")),
+    "sent": Look("green", "check", _("Sent")),
     "ok": Look("green", "check", _("Works")),
     "unreachable": Look("red", "plug", _("Unreachable")),
 }

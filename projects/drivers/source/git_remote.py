@@ -1,25 +1,22 @@
 """How a repository on somebody else's server is addressed: which addresses are allowed, and how we sign in.
 
-The host is resolved and judged here, and git is then pinned to the very address that was judged, so a name that answers
-differently a moment later changes nothing. Secrets travel in the environment or in a private key file, never in argv.
-It must not know what is fetched.
+The host is resolved and judged (`common/reach.py`), and git is then pinned to the very address that was judged.
+Secrets travel in the environment or in a private key file, never in argv. It must not know what is fetched.
 """
 
 from __future__ import annotations
 
 import base64
-import ipaddress
 import re
 import shlex
-import socket
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from urllib.parse import SplitResult, quote, unquote, urlsplit
+from urllib.parse import quote, unquote
 
-from fangduoduo_release.common.errors import Invalid, Unavailable
+from fangduoduo_release.common import reach
 from fangduoduo_release.common.sentence import S
 
 from .base import Credentials
@@ -27,12 +24,7 @@ from .git_command import clean_env
 
 _PORTS = {"https": 443, "http": 80, "ssh": 22}
 _SCP_LIKE = re.compile(r"(?P<user>[A-Za-z0-9._-]+)@(?P<host>[A-Za-z0-9.-]+):(?P<path>[^\s:][^\s]*)")
-_HOST = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9.-]{0,251}[A-Za-z0-9])?|[0-9A-Fa-f:.]+")
 _USER = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@+-]{0,127}")
-# Metadata services that do not live on a link-local address.
-_METADATA = frozenset(ipaddress.ip_address(a) for a in ("100.100.100.200", "168.63.129.16", "fd00:ec2::254"))
-_SHARED = ipaddress.ip_network("100.64.0.0/10")
-Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,22 +44,22 @@ def parse_url(text: str) -> RemoteUrl:
     scp = _SCP_LIKE.fullmatch(text)
     if scp:
         text = f"ssh://{scp['user']}@{scp['host']}/{scp['path'].lstrip('/')}"
-    parts = _split(text)
+    parts = reach.split(text)
     scheme = parts.scheme.lower()
     if scheme not in _PORTS:
-        raise _bad(
-            "A repository's address begins with https://, http:// or ssh://, or looks like git@host:path.", "scheme"
+        raise reach.refused(
+            S("A repository's address begins with https://, http:// or ssh://, or looks like git@host:path."), "scheme"
         )
     if parts.password is not None or (scheme != "ssh" and parts.username is not None):
-        raise _bad("Put the user name and the password into their own fields, not into the address.", "credentials")
-    host = parts.hostname or ""
-    if not _HOST.fullmatch(host):
-        raise _bad("The address names no valid host.", "host")
+        raise reach.refused(
+            S("Put the user name and the password into their own fields, not into the address."), "credentials"
+        )
+    host = reach.host_of(parts)
     user = unquote(parts.username or "")
     if user and not _USER.fullmatch(user):
-        raise _bad("The address holds a user name with characters that are not allowed.", "user")
+        raise reach.refused(S("The address holds a user name with characters that are not allowed."), "user")
     if parts.query or parts.fragment or len(parts.path) < 2 or "/../" in f"{unquote(parts.path)}/":
-        raise _bad("The address names no repository: its path is empty or holds “?”, “#” or “..”.", "path")
+        raise reach.refused(S("The address names no repository: its path is empty or holds “?”, “#” or “..”."), "path")
     port = parts.port or _PORTS[scheme]
     shown = f"[{host}]" if ":" in host else host
     login = f"{quote(user)}@" if user else ""
@@ -76,41 +68,9 @@ def parse_url(text: str) -> RemoteUrl:
 
 
 def judge_url(text: str, *, allow_private: bool) -> RemoteUrl:
-    """Parse, resolve, and refuse what must not be reached from here. Invalid, or Unavailable when DNS is silent.
-
-    Link-local, metadata, multicast and reserved addresses are refused always; loopback, private and shared ranges
-    unless `allow_private`. One bad address among several refuses the name.
-    """
+    """Parse, resolve, and refuse what must not be reached from here (`reach.find`). Invalid, Unavailable."""
     url = parse_url(text)
-    try:
-        found = socket.getaddrinfo(url.host, url.port, type=socket.SOCK_STREAM)
-    except (socket.gaierror, UnicodeError) as error:
-        raise Unavailable(
-            S("The host “%(host)s” cannot be found.", host=url.host), evidence=str(error), code="unknown_host"
-        ) from error
-    addresses = [ipaddress.ip_address(str(entry[4][0]).partition("%")[0]) for entry in found]
-    for address in addresses:
-        _judge_address(address, url.host, allow_private)
-    first = next((a for a in addresses if a.version == 4), addresses[0])
-    return RemoteUrl(url.text, url.scheme, url.user, url.host, url.port, str(first))
-
-
-def _judge_address(address: Address, host: str, allow_private: bool) -> None:
-    plain: Address = address
-    if isinstance(address, ipaddress.IPv6Address):
-        plain = address.ipv4_mapped or address.sixtofour or address
-    loopback = plain.is_loopback
-    if (
-        plain in _METADATA
-        or plain.is_link_local
-        or plain.is_multicast
-        or plain.is_unspecified
-        or (plain.is_reserved and not loopback)
-    ):
-        raise _bad("“%(host)s” leads to an address that must not be reached from here.", "address", host=host)
-    private = loopback or plain.is_private or (plain.version == 4 and plain in _SHARED)
-    if private and not allow_private:
-        raise _bad("“%(host)s” leads into a private network, which this portal may not reach.", "private", host=host)
+    return replace(url, address=reach.find(url.host, url.port, allow_private=allow_private))
 
 
 @contextmanager
@@ -159,18 +119,3 @@ def _ssh_env(url: RemoteUrl, credentials: Credentials, known_hosts: Path, folder
     words = ["ssh", "-F", "/dev/null", *(word for option in options for word in ("-o", option))]
     extra = {"GIT_SSH_COMMAND": shlex.join(words), "GIT_SSH_VARIANT": "ssh"}
     return clean_env((), transports="ssh", extra=extra)
-
-
-def _split(text: str) -> SplitResult:
-    if len(text) > 2000 or re.search(r"[\x00-\x20\x7f\\]", text) or not text.isascii():
-        raise _bad("The address is too long or holds characters that no address has.", "form")
-    try:
-        parts = urlsplit(text)
-        _ = parts.port
-    except ValueError as error:
-        raise _bad("The address is not well formed.", "form") from error
-    return parts
-
-
-def _bad(msgid: str, detail: str, **params: str) -> Invalid:
-    return Invalid(S(msgid, **params), code=f"bad_url_{detail}")
