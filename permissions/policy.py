@@ -107,7 +107,9 @@ def require_ops(actor: Any) -> None:
 def owners_of(project: Any) -> list[str]:
     """Who can grant rights on the project: its owners, else ops."""
     names = list(
-        project.role_grants.filter(role=Role.OWNER, user__is_active=True).values_list("user__username", flat=True)[:5]
+        project.role_grants.filter(live(), role=Role.OWNER, user__is_active=True).values_list(
+            "user__username", flat=True
+        )[:5]
     )
     return names or ["ops"]
 

@@ -13,7 +13,7 @@ from django.views.i18n import set_language
 from fangduoduo_release.common.errors import Invalid, NotFound
 from fangduoduo_release.common.http import tell
 from fangduoduo_release.common.sentence import S
-from permissions import actions
+from permissions import actions, policy
 from permissions.enforce import PUBLIC, SIGNED_IN, Page
 
 
@@ -41,7 +41,7 @@ class Profile(Page):
     permission = SIGNED_IN
 
     def get(self, request: HttpRequest) -> HttpResponse:
-        roles = self.actor.role_grants.select_related("project").order_by("project__slug")[:200]
+        roles = self.actor.role_grants.filter(policy.live()).select_related("project").order_by("project__slug")[:200]
         return render(request, "permissions/profile.html", {"roles": roles})
 
 

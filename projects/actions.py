@@ -16,6 +16,7 @@ from fangduoduo_release.common.errors import AppError, Conflict, Denied, Invalid
 from fangduoduo_release.common.models import Connection
 from fangduoduo_release.common.sentence import S
 from permissions import policy
+from permissions.models import User
 from permissions.roles import Role
 from projects import grants, pushes, specs
 from projects.connections import require_use
@@ -179,13 +180,15 @@ def revoke_machine(*, actor: Any, project: Project, machine: Machine) -> None:
 
 
 def set_member(*, actor: Any, project: Project, user: Any, role: str | None, reason: str = "") -> None:
-    """Give the user a role on the project, or take it away with None. Owners and ops. Raises Denied, Conflict."""
+    """Give a person (or a team) a role on the project, or take it away with None. Owners and ops. Raises Denied,
+    Conflict."""
     policy.require(actor, "own_project", project)
     if role is not None and role not in Role.values:
         raise Invalid(S("There is no role “%(role)s”.", role=role))
     with transaction.atomic():
         owners = project.role_grants.select_for_update().filter(grants.live(), role=Role.OWNER, team=None)
-        if role != Role.OWNER and list(owners.values_list("user_id", flat=True)) == [user.pk]:
+        alone = isinstance(user, User) and list(owners.values_list("user_id", flat=True)) == [user.pk]
+        if role != Role.OWNER and alone:
             raise Conflict(S("A project keeps at least one owner; make somebody else owner first."), code="last_owner")
         grants.set_role(project, user, role, granted_by=name_of(actor), reason=reason)
-        trail.record(actor, "member.set", project, after={"user": user.username, "role": role})
+        trail.record(actor, "member.set", project, after={"user": str(user), "role": role})

@@ -40,16 +40,16 @@ class ProjectAdmin(ReadOnlyAdmin):
 
 @admin.register(RoleGrant)
 class RoleGrantAdmin(ReadOnlyAdmin):
-    list_display = ("user", "role", "project", "granted_by", "until", "created_at")
+    list_display = ("holder", "role", "project", "granted_by", "until", "created_at")
     list_filter = ("role",)
-    list_select_related = ("user", "project")
-    search_fields = ("user__username", "project__slug")
+    list_select_related = ("user", "team", "project")
+    search_fields = ("user__username", "team__name", "project__slug")
     actions = ["take_away"]
 
     @admin.action(description=_("Take the role away"))
     def take_away(self, request: HttpRequest, rows: QuerySet[RoleGrant]) -> None:
         def act(grant: RoleGrant) -> None:
-            actions.set_member(actor=request.user, project=grant.project, user=grant.user, role=None)
+            actions.set_member(actor=request.user, project=grant.project, user=grant.holder, role=None)
 
         self.each(request, rows, act, str(_("Taken away")))
 

@@ -126,7 +126,10 @@ class MachineIn(serializers.ModelSerializer[Machine]):
 
 
 class MemberOut(serializers.Serializer[Any]):
-    user = serializers.CharField(source="user.username")
+    """Who holds a role: a person or a team."""
+
+    user = serializers.CharField(source="user.username", default=None, allow_null=True)
+    team = serializers.CharField(source="team.name", default=None, allow_null=True)
     role = serializers.CharField()
     granted_by = serializers.CharField()
     until = serializers.DateTimeField(allow_null=True)

@@ -122,7 +122,7 @@ class Members(ApiView):
     @extend_schema(operation_id="members_list", responses=MemberOut(many=True))
     def get(self, request: Request, slug: str) -> Response:
         project = fetch_project(self.actor, slug)
-        return Response(MemberOut(project.role_grants.select_related("user").order_by("id"), many=True).data)
+        return Response(MemberOut(project.role_grants.select_related("user", "team").order_by("id"), many=True).data)
 
     @extend_schema(request=MemberIn, responses=MemberOut(many=True))
     def post(self, request: Request, slug: str) -> Response:
