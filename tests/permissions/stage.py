@@ -13,7 +13,7 @@ from django.test import Client
 from django.utils import timezone
 
 from builds.actions import save_credential
-from builds.models import Artifact, InputRequest
+from builds.models import InputRequest
 from deployments.actions import start_deployment
 from deployments.models import Deployment
 from fangduoduo_release.common.actor import SYSTEM
@@ -46,7 +46,7 @@ class Stage:
         Connection.objects.create(name="origin", kind="git")
         build = world.build(project, state="running")
         InputRequest.objects.create(build=build, ident="Go", message="Go on?")
-        Artifact.objects.create(build=build, path="app.tgz", size=1, sha256="0" * 64)
+        world.artifact(build, "app.tgz")
         world.pipeline(project, TEXT)
         self.people: dict[str, User] = {
             "stranger": world.person("zoe"),
