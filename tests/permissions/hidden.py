@@ -38,7 +38,7 @@ class Hidden:
         self.member = world.member(project, "maintainer", "quirin")
         for note in ("first", "second", "third"):
             self.pipeline = world.pipeline(project, f"{TEXT}\n// quetzal {note}\n")
-        self.version = world.version(project, commit_subject="Teach quetzal to fly")
+        self.version = world.version(project, number=77, commit_subject="Teach quetzal to fly")
         self.build = build = world.build(project, "running", commit_subject="Feed quetzal", commit_author="quentin")
         self.queued = world.build(project, "queued", started_at=None, commit_subject="Wake quetzal")
         self.failed = world.build(project, "failed", commit_subject="Wet quetzal", started_by=self.owner)

@@ -13,7 +13,7 @@ import pytest
 from asgiref.sync import sync_to_async
 from django.conf import settings
 from django.contrib.auth.models import Group
-from websockets.exceptions import ConnectionClosed
+from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from builds.models import Version
 from clusters.models import Cluster, Machine
@@ -24,8 +24,8 @@ from permissions.models import ApiToken, User
 from projects.models import Project
 from tests.common.sockets.serving import Server, running, session_of
 
-from .matrix import ROLES
-from .matrix_doors import GIT, OPEN, SOCKETS, Git, Socket
+from .matrix import ROLES, SIGNED_IN
+from .matrix_doors import GIT, OPEN, SOCKETS, UNSEEN, Git, Socket
 from .stage import Stage
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.slow]
@@ -127,3 +127,26 @@ def test_a_session_opens_no_repository(server: Server, stage: Stage) -> None:
     cookie = {settings.SESSION_COOKIE_NAME: session_of(stage.owner)}
     answer = httpx.get(f"http://{server.address}/git/doors.git/info/refs?service=git-upload-pack", cookies=cookie)
     assert answer.status_code == 401
+
+
+ABSURD = ("0", "-1", "999999", str(10**17), str(10**30), "1e3", "%31", "3f2b8c1e-6a55-4a9b-9a4b-1f0f5b7c9d2e", "..%2f1")
+
+
+async def test_sockets_of_absurd_ids_open_for_nobody(server: Server, stage: Stage) -> None:
+    """What could be an id is unseen; what could not is refused at the door."""
+    for pattern in ("/ws/builds/{}/", "/ws/deployments/{}/", "/ws/builds/{}/log/", "/ws/nothing/{}/"):
+        for value in ABSURD:
+            where = Socket(pattern.format(value), SIGNED_IN)
+            try:
+                assert await closed_with(server, stage, where, "ops") == UNSEEN, where
+            except InvalidStatus as error:
+                assert error.response.status_code == 403, where
+
+
+def test_git_of_absurd_names_is_not_there(server: Server, stage: Stage) -> None:
+    key = ApiToken.make(stage.people["ops"], "absurd")[1]
+    for name in ("nobody", "..", "%2e%2e", "doors%00", "-u", "%2Fetc", "doors.git%2F..%2F..", "x" * 2000, "DOORS"):
+        for service in ("git-upload-pack", "git-receive-pack"):
+            where = f"http://{server.address}/git/{name}.git/info/refs?service={service}"
+            answer = httpx.get(where, auth=("x", key))
+            assert answer.status_code in {400, 404}, (name, answer.status_code)
