@@ -106,7 +106,7 @@ def test_hidden_and_absent_are_told_with_the_same_words() -> None:
     client, wrong = stage.clients["owner"], []
     for ask, where in others(stage, hidden):
         name = next(n for _, n in parameters(ask) if where == with_value(stage, ask, n, foreign(hidden, ask, n)))
-        kind = dict((n, k) for k, n in parameters(ask))[name]
+        kind = {n: k for k, n in parameters(ask)}[name]
         absent = with_value(stage, ask, name, 987_654 if kind == "int" else "never-was")
         told = [same(body(stage.ask(client, ask, one)), one) for one in (where, absent)]
         if told[0] != told[1]:
