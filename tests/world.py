@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import itertools
 import tarfile
@@ -13,7 +14,7 @@ from django.core.files.storage import default_storage
 from django.utils import timezone
 
 from builds import versions
-from builds.models import Build, PipelineRevision, Version
+from builds.models import Artifact, Build, PipelineRevision, Version
 from clusters.models import Cluster, Machine
 from fangduoduo_release.common.actor import SYSTEM
 from permissions.models import User
@@ -95,8 +96,6 @@ def build(of: Project, state: str = "succeeded", **facts: Any) -> Build:
 
 def archive(files: dict[str, bytes]) -> tuple[str, int]:
     """Store a tar.gz of these files; (sha256, size)."""
-    import hashlib
-
     out = io.BytesIO()
     with tarfile.open(fileobj=out, mode="w:gz") as tar:
         for name, data in files.items():
@@ -108,6 +107,14 @@ def archive(files: dict[str, bytes]) -> tuple[str, int]:
     if not default_storage.exists(versions.archive_name(sha256)):
         default_storage.save(versions.archive_name(sha256), ContentFile(data))
     return sha256, len(data)
+
+
+def artifact(of: Build, path: str, data: bytes = b"kept") -> Artifact:
+    """A file that the build left."""
+    sha256 = hashlib.sha256(data).hexdigest()
+    if not default_storage.exists(versions.artifact_name(sha256)):
+        default_storage.save(versions.artifact_name(sha256), ContentFile(data))
+    return Artifact.objects.create(build=of, path=path, size=len(data), sha256=sha256)
 
 
 def version(of: Project, says: str = "", **facts: Any) -> Version:

@@ -48,6 +48,11 @@ def stranger(db: Any) -> Door:
 
 
 @pytest.fixture
+def developer(project: Project) -> Door:
+    return Door(world.member(project, "developer", "dan"))
+
+
+@pytest.fixture
 def nobody() -> Door:
     return Door()
 

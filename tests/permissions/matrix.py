@@ -1,6 +1,7 @@
-"""What every address expects of whom: one line a request, read by `test_matrix.py`.
+"""What every address expects of whom: one line a request, read by `test_matrix.py` and by whoever walks all addresses.
 
 A level is the weakest who gets `status`; everybody below is told 401 (or shown the sign-in), 404 or 403.
+The ops screen's lines are in `matrix_admin.py`, those of sockets and git in `matrix_doors.py`.
 """
 
 from __future__ import annotations
@@ -13,8 +14,23 @@ SIGNED_IN = "signed in"  # every person; rows are narrowed, not refused
 VIEWER, DEVELOPER, MAINTAINER, OWNER = "viewer", "developer", "maintainer", "owner"
 OPS = "ops"
 
-ROLES = ["anonymous", "stranger", "viewer", "developer", "maintainer", "owner", "ops"]
+# Whether a token's scopes limit what it may do yet. The only place that knows it.
+SCOPES_ENFORCED = False
+
+# Who comes, and as whom they are to be treated. The person whose owner's role ran out a second ago (nobody has tidied
+# up yet) is a stranger; the team's member holds the team's role; the token may only read what its owner may.
+ROLES = [
+    "anonymous", "stranger", "expired", "viewer", "developer", "maintainer", "team", "owner", "token", "ops",
+]  # fmt: skip
+TREATED_AS = {"expired": "stranger", "team": "maintainer", "token": "owner"}
+_RANK = {"anonymous": 0, "stranger": 1, "viewer": 2, "developer": 3, "maintainer": 4, "owner": 5, "ops": 6}
 _FROM = {PUBLIC: 0, SIGNED_IN: 1, VIEWER: 2, DEVELOPER: 3, MAINTAINER: 4, OWNER: 5, OPS: 6}
+SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
+
+
+def suffices(role: str, level: str) -> bool:
+    """Whether this persona reaches that level."""
+    return _RANK[TREATED_AS.get(role, role)] >= _FROM[level]
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,24 +45,46 @@ class Ask:
     values: tuple[tuple[str, str], ...] = ()
     refusal: int = 403  # a panel shows the refusal in its place: 200, and nothing has changed
     known: int = 0  # what whoever is signed in already is answered, where that differs
+    ops: int = 0  # and what ops are
 
     @property
     def api(self) -> bool:
         return self.route.startswith("api/") and self.route != "api/docs/"
 
     @property
+    def admin(self) -> bool:
+        return self.route.startswith("admin/")
+
+    @property
     def json(self) -> bool:
         return self.api or self.route == "pipelines/judge/"
 
+    def treated_as(self, role: str) -> str:
+        """Tokens open the API alone; everywhere else their bearer is nobody."""
+        if role == "token":
+            return "owner" if self.api else "anonymous"
+        return TREATED_AS.get(role, role)
+
+    def allows(self, role: str) -> bool:
+        """Whether the persona is let through, whatever the answer then is."""
+        if role == "token" and self.api and self.level != PUBLIC and SCOPES_ENFORCED and self.method not in SAFE:
+            return False
+        return suffices(self.treated_as(role), self.level)
+
     def expected(self, role: str) -> int:
         """The status this role is answered with; 302 stands for the way to the sign-in."""
-        if self.known and role != "anonymous":
+        who = self.treated_as(role)
+        if self.ops and who == "ops":
+            return self.ops
+        if self.known and who != "anonymous":
             return self.known
-        if ROLES.index(role) >= _FROM[self.level]:
+        if self.allows(role):
             return self.status
-        if role == "anonymous":
+        if self.admin:
+            return 302
+        if who == "anonymous":
             return 401 if self.api else 302
-        return 404 if role == "stranger" and self.level != OPS else self.refusal
+        return 404 if who == "stranger" and self.level != OPS else self.refusal
 
 
 TEXT = "pipeline { agent any\n stages { stage('a') { steps { echo 'hi' } } } }"

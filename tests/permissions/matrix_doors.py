@@ -1,0 +1,63 @@
+"""What the doors beside Django expect of whom: sockets and git over HTTP."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from . import matrix
+from .matrix import DEVELOPER, SIGNED_IN, VIEWER, suffices
+
+NOT_SIGNED_IN, UNSEEN, OPEN = 4401, 4404, 0
+
+
+@dataclass(frozen=True, slots=True)
+class Socket:
+    """`path` with the world's values in braces; who reaches `level` stays connected."""
+
+    path: str
+    level: str
+
+    def expected(self, role: str) -> int:
+        """The code the socket is closed with, 0 when it stays open."""
+        if role == "anonymous":
+            return NOT_SIGNED_IN
+        return OPEN if suffices(role, self.level) else UNSEEN
+
+
+@dataclass(frozen=True, slots=True)
+class Git:
+    """One request of git's below `/git/<slug>.git/`."""
+
+    method: str
+    path: str
+    level: str
+    body: bytes = b""
+
+    @property
+    def writes(self) -> bool:
+        return "receive-pack" in self.path
+
+    def expected(self, role: str) -> int:
+        if role == "anonymous":
+            return 401
+        if not suffices(role, VIEWER):
+            return 404
+        if role == "token" and self.writes and matrix.SCOPES_ENFORCED:
+            return 403
+        return 200 if suffices(role, self.level) else 403
+
+
+SOCKETS = [
+    Socket("/ws/home/", SIGNED_IN),
+    Socket("/ws/builds/{builds}/", VIEWER),
+    Socket("/ws/deployments/{deployments}/", VIEWER),
+    Socket("/ws/services/{services}/", VIEWER),
+    Socket("/ws/builds/{builds}/log/", VIEWER),
+]
+
+GIT = [
+    Git("GET", "info/refs?service=git-upload-pack", VIEWER),
+    Git("GET", "info/refs?service=git-receive-pack", DEVELOPER),
+    Git("POST", "git-upload-pack", VIEWER, b"0000"),
+    Git("POST", "git-receive-pack", DEVELOPER, b"0000"),
+]
