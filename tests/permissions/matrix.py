@@ -14,9 +14,6 @@ SIGNED_IN = "signed in"  # every person; rows are narrowed, not refused
 VIEWER, DEVELOPER, MAINTAINER, OWNER = "viewer", "developer", "maintainer", "owner"
 OPS = "ops"
 
-# Whether a token's scopes limit what it may do yet. The only place that knows it.
-SCOPES_ENFORCED = False
-
 # Who comes, and as whom they are to be treated. The person whose owner's role ran out a second ago (nobody has tidied
 # up yet) is a stranger; the team's member holds the team's role; the token may only read what its owner may.
 ROLES = [
@@ -67,7 +64,7 @@ class Ask:
 
     def allows(self, role: str) -> bool:
         """Whether the persona is let through, whatever the answer then is."""
-        if role == "token" and self.api and self.level != PUBLIC and SCOPES_ENFORCED and self.method not in SAFE:
+        if role == "token" and self.api and self.level != PUBLIC and self.method not in SAFE:
             return False
         return suffices(self.treated_as(role), self.level)
 

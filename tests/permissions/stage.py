@@ -30,7 +30,7 @@ from tests import world
 from .matrix import NIGHTS, ROLES, TEXT, Ask
 
 # What a refused request may still write: who was seen when.
-MAY_BE_WRITTEN = ("django_session", "permissions_apitoken")
+MAY_BE_WRITTEN = ("django_session", "permissions_apitoken", "permissions_signedin", "axes_access")
 
 
 class Stage:
