@@ -69,7 +69,9 @@ def create_project(
             if user_or_none(actor) is not None:
                 grants.set_role(project, actor, Role.OWNER, granted_by=name_of(actor), reason="created the project")
             specs.store(actor, project, spec or specs.starter_spec(starter))
-            trail.record(actor, "project.create", project, after={"name": project.name, "repository": project.repository})
+            trail.record(
+                actor, "project.create", project, after={"name": project.name, "repository": project.repository}
+            )
     except IntegrityError as error:
         raise Conflict(S("There is already a project called “%(slug)s”.", slug=slug), code="slug_taken") from error
     if project.is_embedded:

@@ -96,7 +96,7 @@ def rows(after: int, until: int) -> Iterator[Sequence[Any]]:
     """Raw rows (what is signed, then the digest) in the order of their ids."""
     columns = [AT[connection.vendor] if name == "at" else f'"{name}"' for name in (*chain.CONTENT, "digest")]
     place = chain.CONTENT.index("id")
-    query = f'SELECT {", ".join(columns)} FROM audit_auditentry WHERE id > %s AND id <= %s ORDER BY id LIMIT {SLICE}'  # noqa: S608 - names of our own
+    query = f"SELECT {', '.join(columns)} FROM audit_auditentry WHERE id > %s AND id <= %s ORDER BY id LIMIT {SLICE}"  # noqa: S608 - names of our own
     with connection.cursor() as cursor:
         while True:
             cursor.execute(query, [after, until])

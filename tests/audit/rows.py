@@ -40,4 +40,6 @@ def copy_row(source: int, **changes: Any) -> None:
     chosen = ", ".join("%s" if name in changes else f'"{name}"' for name in columns)
     names = ", ".join(f'"{name}"' for name in columns)
     values = [changes[name] for name in columns if name in changes]
-    by_hand(f"INSERT INTO audit_auditentry ({names}) SELECT {chosen} FROM audit_auditentry WHERE seq = %s", *values, source)
+    by_hand(
+        f"INSERT INTO audit_auditentry ({names}) SELECT {chosen} FROM audit_auditentry WHERE seq = %s", *values, source
+    )

@@ -1,3 +1,5 @@
+# ruff: noqa: S608 - statements of our own words
+
 """Chain the trail: rows that exist already are signed as they are, in the order of their ids.
 
 The triggers live in the database alone: a later migration that makes SQLite rebuild `audit_auditentry` or
@@ -10,7 +12,13 @@ from fangduoduo_release.audit import chain, fields, verifying
 
 SAID = "the audit trail is append-only"
 # kind: the words of its label before the first space are the project's slug
-SLUG_FIRST = {"projects.project", "builds.build", "builds.credential", "deployments.deployment", "projects.machinegrant"}
+SLUG_FIRST = {
+    "projects.project",
+    "builds.build",
+    "builds.credential",
+    "deployments.deployment",
+    "projects.machinegrant",
+}
 
 SQLITE = [
     "CREATE TABLE audit_door (open integer NOT NULL)",
