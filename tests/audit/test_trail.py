@@ -96,9 +96,13 @@ def test_a_caller_may_name_the_project() -> None:
 
 def test_an_action_that_fails_leaves_no_row() -> None:
     write(1)
-    with pytest.raises(ZeroDivisionError), transaction.atomic():
+
+    def fail() -> None:
         write(2)
         raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError), transaction.atomic():
+        fail()
     assert (AuditEntry.objects.count(), AuditHead.objects.get().seq) == (1, 1)
     assert [row.seq for row in write(1)] == [2]
 
