@@ -15,10 +15,10 @@ from fangduoduo_release.common.storable import storable
 from .fields import text_of
 
 MASK = "••••"  # on both sides of a diff: it was changed; on one: it was given or taken away
-# Names whose value is nobody's business. "…key" only at the end of a word: "keyboard" is no secret.
+# Names whose value is nobody's business. "key" only as a word, or in words that are known: "monkey" is no secret.
 SECRET = re.compile(
     r"passw|passphrase|\bpass\b|pwd|secret|token|credential|private|authori[sz]ation|cookie|session|bearer|signature"
-    r"|certificate|\bpem\b|otp\b|(?:^|[^a-z])key(?:s|[^a-z]|$)|[a-z]key(?:s?$|[_\- .])",
+    r"|certificate|\bpem\b|otp\b|(?:^|[^a-z]|api|ssh|auth|access|sign|signing|master|deploy|host)keys?(?:[^a-z]|$)",
     re.IGNORECASE,
 )
 CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
