@@ -30,6 +30,8 @@ from deployments.models import Instance
 from fangduoduo_release.common import events
 from fangduoduo_release.common.actor import SYSTEM
 from fangduoduo_release.common.models import Beat, IdempotencyKey, InboxItem, Lease, Step
+from fangduoduo_release.notifications import channels
+from fangduoduo_release.notifications.models import Circuit
 from permissions.models import ApiToken
 from projects.actions import save_spec
 from tests import world
@@ -71,6 +73,11 @@ def rows() -> str:
     Beat.objects.create(name="worker@here", kind="worker", seen_at=timezone.now())
     Lease.objects.create(name="sources.compare", owner="here")
     IdempotencyKey.objects.create(owner="1", key="k", fingerprint="f", status=201, body={})
+    hook = {"kind": "webhook", "address": f"https://hooks.example.org/{SECRET}", "secret": SECRET}
+    channel, _ = channels.add(actor=SYSTEM, name="ops", **hook)
+    channels.add(actor=SYSTEM, name="shop", project="shop", **hook)
+    channels.send_test(actor=SYSTEM, channel=channel)
+    Circuit.objects.create(route=channel.route, until=timezone.now())
     return ApiToken.make(owner, "mine")[1]
 
 
