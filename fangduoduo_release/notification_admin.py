@@ -20,17 +20,8 @@ from permissions.admin_base import PortalAdmin, ReadOnlyAdmin
 
 
 class OpsChannelForm(forms.ModelForm):  # type: ignore[type-arg]
-    """A channel of ops. Where it leads is given once, when it is made, and never shown again."""
+    """What ops may change of their channel."""
 
-    kind = forms.ChoiceField(label=_("Kind"), choices=lambda: [(k, choices.KINDS.get(k, k)) for k in _kinds()])
-    address = forms.CharField(label=_("Address"), max_length=2000)
-    secret = forms.CharField(
-        label=_("Signing secret"),
-        max_length=200,
-        required=False,
-        widget=forms.PasswordInput(attrs={"autocomplete": "off"}),
-        help_text=_("Of the robot's signature check; at least 16 characters for a webhook."),
-    )
     events = forms.MultipleChoiceField(
         label=_("Hears of"),
         required=False,
@@ -42,20 +33,39 @@ class OpsChannelForm(forms.ModelForm):  # type: ignore[type-arg]
 
     class Meta:
         model = Channel
-        fields = ("kind", "name", "address", "secret", "events", "language")
+        fields = ("name", "events", "language", "enabled")
+
+
+class NewOpsChannelForm(OpsChannelForm):
+    """Where it leads is given once, when it is made, and never shown again."""
+
+    kind = forms.ChoiceField(label=_("Kind"), choices=lambda: [(k, choices.KINDS.get(k, k)) for k in _kinds()])
+    address = forms.CharField(label=_("Address"), max_length=2000)
+    secret = forms.CharField(
+        label=_("Signing secret"),
+        max_length=200,
+        required=False,
+        widget=forms.PasswordInput(attrs={"autocomplete": "off"}),
+        help_text=_("Of the robot's signature check; at least 16 characters for a webhook."),
+    )
+
+    class Meta:
+        model = Channel
+        fields = ("kind", "name", "events", "language")
 
     def clean(self) -> dict[str, Any]:
-        """A change has no address; a new one is judged here, so that what is wrong stands at its field."""
+        """Judged here, so that what is wrong stands at its field."""
         data: dict[str, Any] = super().clean() or {}
-        if self.instance.pk is None and not self.errors:
-            if data["kind"] == "webhook" and not data["secret"]:
-                self.add_error("secret", _("A webhook of ops needs a secret that its receiver knows."))
-                return data
-            try:
-                channels.judge(data["kind"], data["address"], data["secret"])
-            except Invalid as error:
-                field = next((name for name in error.fields if name in self.fields), None)
-                self.add_error(field, say(error.sentence))
+        if self.errors:
+            return data
+        if data["kind"] == "webhook" and not data["secret"]:
+            self.add_error("secret", _("A webhook of ops needs a secret that its receiver knows."))
+            return data
+        try:
+            channels.judge(data["kind"], data["address"], data["secret"])
+        except Invalid as error:
+            field = next((name for name in error.fields if name in self.fields), None)
+            self.add_error(field, say(error.sentence))
         return data
 
 
@@ -86,6 +96,10 @@ class ChannelAdmin(PortalAdmin):
         return self.has_module_permission(request) and (obj is None or obj.audience == events.OPS)
 
     has_delete_permission = has_change_permission
+
+    def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> Any:
+        kwargs["form"] = OpsChannelForm if change else NewOpsChannelForm
+        return super().get_form(request, obj, change, **kwargs)
 
     def get_fields(self, request: HttpRequest, obj: Any = None) -> Any:
         if obj is None:
@@ -128,6 +142,11 @@ class ChannelAdmin(PortalAdmin):
             heard=data["events"],
         )
         obj.pk = made.pk
+
+    def get_deleted_objects(self, objs: Any, request: HttpRequest) -> Any:
+        """What was sent goes with its channel, although nobody may delete a message by itself."""
+        listed, counts, _needed, protected = super().get_deleted_objects(objs, request)
+        return listed, counts, set(), protected
 
     def delete_model(self, request: HttpRequest, obj: Channel) -> None:
         policy.require_ops(request.user)

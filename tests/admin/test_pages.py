@@ -32,6 +32,8 @@ from deployments.models import Instance
 from fangduoduo_release.common import events
 from fangduoduo_release.common.actor import SYSTEM
 from fangduoduo_release.common.models import Beat, IdempotencyKey, InboxItem, Lease, Step
+from fangduoduo_release.notifications import channels
+from fangduoduo_release.notifications.models import Circuit
 from permissions.actions import create_service_account
 from permissions.models import ApiToken, JwtFamily, ServiceAccount, SignedIn
 from projects.actions import save_spec
@@ -89,6 +91,11 @@ def rows() -> str:
     AccessAttempt.objects.create(username="ann", ip_address="10.1.2.3", failures_since_start=1)
     IdempotencyKey.objects.create(owner="1", key="k", fingerprint="f", status=201, body={})
     ask(actor=world.person("ben"), slug="shop", kind="role", role="viewer", reason="to look")
+    hook = {"kind": "webhook", "address": f"https://hooks.example.org/{SECRET}", "secret": SECRET}
+    channel, _ = channels.add(actor=SYSTEM, name="ops", **hook)
+    channels.add(actor=SYSTEM, name="shop", project="shop", **hook)
+    channels.send_test(actor=SYSTEM, channel=channel)
+    Circuit.objects.create(route=channel.route, until=timezone.now())
     return ApiToken.make(owner, "mine")[1]
 
 

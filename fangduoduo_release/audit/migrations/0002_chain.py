@@ -1,5 +1,3 @@
-# ruff: noqa: S608 - statements of our own words
-
 """Chain the trail: rows that exist already are signed as they are, in the order of their ids.
 
 The triggers live in the database alone: a later migration that makes SQLite rebuild `audit_auditentry` or

@@ -1,0 +1,1 @@
+"""What `bench_notifications.py` runs inside the portal's own settings."""
