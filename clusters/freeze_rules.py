@@ -19,7 +19,9 @@ def mistakes(row: FreezeWindow, machines: Iterable[Machine]) -> list[Mistake]:
     """(field, sentence) of every mistake; empty when the window can be kept."""
     found = list(_about(row, list(machines)))
     if freezes.zone_of(row.timezone) is None:
-        found.append(("timezone", S("There is no time zone “%(name)s”; write one such as Asia/Shanghai.", name=row.timezone)))
+        found.append(
+            ("timezone", S("There is no time zone “%(name)s”; write one such as Asia/Shanghai.", name=row.timezone))
+        )
     if row.kind not in FreezeWindow.Kind.values:
         return [*found, ("kind", S("It happens once, weekly or yearly."))]
     when = {"once": _once, "weekly": _weekly, "yearly": _yearly}[row.kind](row)
@@ -63,7 +65,10 @@ def _weekly(row: FreezeWindow) -> Iterator[Mistake]:
     if (row.end_time is None) == (row.duration_minutes is None):
         yield "end_time", S("Give either the time it ends or how long it lasts.")
     elif row.duration_minutes is not None and not 1 <= row.duration_minutes <= freezes.WEEK_MIN:
-        yield "duration_minutes", S("It lasts from 1 minute to a week, which is %(most)s minutes.", most=freezes.WEEK_MIN)
+        yield (
+            "duration_minutes",
+            S("It lasts from 1 minute to a week, which is %(most)s minutes.", most=freezes.WEEK_MIN),
+        )
 
 
 def _yearly(row: FreezeWindow) -> Iterator[Mistake]:

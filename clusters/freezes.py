@@ -159,7 +159,11 @@ def _walls(window: Window, since: datetime, until: datetime) -> Iterator[tuple[d
     if window.kind == ONCE:
         assert window.first is not None
         assert window.last is not None
-        yield window.first, datetime.combine(window.first, window.start), datetime.combine(window.last, window.end or MIDNIGHT)
+        yield (
+            window.first,
+            datetime.combine(window.first, window.start),
+            datetime.combine(window.last, window.end or MIDNIGHT),
+        )
     elif window.kind == WEEKLY:
         yield from _weekly(window, first, last)
     else:

@@ -121,7 +121,9 @@ class FreezeWindow(models.Model):
         _("until"),
         null=True,
         blank=True,
-        help_text=_("Every week: on the next day when it is not later than the start. Every year, left empty: all day."),
+        help_text=_(
+            "Every week: on the next day when it is not later than the start. Every year, left empty: all day."
+        ),
     )
     duration_minutes = models.PositiveIntegerField(
         _("or for minutes"), null=True, blank=True, help_text=_("Every week only, instead of an end.")

@@ -32,9 +32,7 @@ from projects.models import Project
 MAX_REASON = 300
 
 
-def require_change(
-    actor: Any, project: Project, machine: Machine, action: str, *, granted: bool | None = None
-) -> None:
+def require_change(actor: Any, project: Project, machine: Machine, action: str, *, granted: bool | None = None) -> None:
     """May this actor make this kind of change on this machine? `granted`: whether the project may use it, where that is
     known. Raises NotFound, Denied."""
     operating = action in {Deployment.Action.RESTART, Deployment.Action.SCALE, Deployment.Action.REMOVE}

@@ -213,7 +213,12 @@ def tell_waiting(deployment: Deployment) -> None:
     who = deployment.started_by.username if deployment.started_by else "system"
     outbox.tell(
         "deployment.waiting",
-        S("%(who)s asks to %(action)s %(service)s.", who=who, action=deployment.action, service=str(deployment.service)),
+        S(
+            "%(who)s asks to %(action)s %(service)s.",
+            who=who,
+            action=deployment.action,
+            service=str(deployment.service),
+        ),
         people=people_to_ask(deployment),
         project=deployment.service.project.slug,
         link=f"/deployments/{deployment.pk}/",

@@ -134,9 +134,7 @@ def ops_people() -> QuerySet[Any]:
     users = get_user_model()._default_manager
     by_name = users.filter(user_permissions__in=named).values("pk")
     by_team = _in_teams(Group.objects.filter(permissions__in=named).values("pk"))
-    people: QuerySet[Any] = users.filter(
-        Q(is_superuser=True) | Q(pk__in=by_name) | Q(pk__in=by_team), is_active=True
-    )
+    people: QuerySet[Any] = users.filter(Q(is_superuser=True) | Q(pk__in=by_name) | Q(pk__in=by_team), is_active=True)
     return people.order_by("username")
 
 

@@ -6,51 +6,94 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('deployments', '0003_service_generation'),
+        ("deployments", "0003_service_generation"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
     operations = [
         migrations.AddField(
-            model_name='deployment',
-            name='approvals_needed',
+            model_name="deployment",
+            name="approvals_needed",
             field=models.PositiveSmallIntegerField(default=0),
         ),
         migrations.AddField(
-            model_name='deployment',
-            name='approver_role',
+            model_name="deployment",
+            name="approver_role",
             field=models.CharField(blank=True, max_length=12),
         ),
         migrations.AddField(
-            model_name='deployment',
-            name='asked_sha256',
+            model_name="deployment",
+            name="asked_sha256",
             field=models.CharField(blank=True, max_length=64),
         ),
         migrations.AddField(
-            model_name='deployment',
-            name='despite_freeze',
+            model_name="deployment",
+            name="despite_freeze",
             field=models.JSONField(blank=True, null=True),
         ),
         migrations.CreateModel(
-            name='DeploymentApproval',
+            name="DeploymentApproval",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('decided_by_name', models.CharField(max_length=150)),
-                ('verdict', models.CharField(choices=[('approved', 'approved'), ('rejected', 'rejected')], max_length=8)),
-                ('note', models.CharField(blank=True, max_length=300)),
-                ('asked_sha256', models.CharField(max_length=64)),
-                ('seen_sha256', models.CharField(max_length=64)),
-                ('decided_at', models.DateTimeField(auto_now_add=True)),
-                ('asked_by', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to=settings.AUTH_USER_MODEL)),
-                ('decided_by', models.ForeignKey(null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to=settings.AUTH_USER_MODEL)),
-                ('deployment', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='approvals', to='deployments.deployment')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("decided_by_name", models.CharField(max_length=150)),
+                (
+                    "verdict",
+                    models.CharField(choices=[("approved", "approved"), ("rejected", "rejected")], max_length=8),
+                ),
+                ("note", models.CharField(blank=True, max_length=300)),
+                ("asked_sha256", models.CharField(max_length=64)),
+                ("seen_sha256", models.CharField(max_length=64)),
+                ("decided_at", models.DateTimeField(auto_now_add=True)),
+                (
+                    "asked_by",
+                    models.ForeignKey(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.SET_NULL,
+                        related_name="+",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
+                (
+                    "decided_by",
+                    models.ForeignKey(
+                        null=True,
+                        on_delete=django.db.models.deletion.SET_NULL,
+                        related_name="+",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
+                (
+                    "deployment",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="approvals",
+                        to="deployments.deployment",
+                    ),
+                ),
             ],
             options={
-                'verbose_name': 'decision about a deployment',
-                'ordering': ['id'],
-                'constraints': [models.UniqueConstraint(fields=('deployment', 'decided_by'), name='one_decision_per_person'), models.CheckConstraint(condition=models.Q(('decided_by', None), ('asked_by', None), models.Q(('decided_by', models.F('asked_by')), _negated=True), _connector='OR'), name='nobody_approves_their_own'), models.CheckConstraint(condition=models.Q(('seen_sha256', models.F('asked_sha256')), models.Q(('asked_sha256', ''), _negated=True)), name='approved_as_asked')],
+                "verbose_name": "decision about a deployment",
+                "ordering": ["id"],
+                "constraints": [
+                    models.UniqueConstraint(fields=("deployment", "decided_by"), name="one_decision_per_person"),
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            ("decided_by", None),
+                            ("asked_by", None),
+                            models.Q(("decided_by", models.F("asked_by")), _negated=True),
+                            _connector="OR",
+                        ),
+                        name="nobody_approves_their_own",
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            ("seen_sha256", models.F("asked_sha256")), models.Q(("asked_sha256", ""), _negated=True)
+                        ),
+                        name="approved_as_asked",
+                    ),
+                ],
             },
         ),
     ]

@@ -95,7 +95,9 @@ class TestRules:
     def test_what_is_right_is_kept(self) -> None:
         assert freeze_rules.mistakes(row(), []) == []
         assert freeze_rules.mistakes(row(exceptions=["2026-11-28"]), []) == []
-        yearly = row(kind="yearly", duration_minutes=None, first_day="12-24", last_day="01-02", exceptions=["2026-12-24"])
+        yearly = row(
+            kind="yearly", duration_minutes=None, first_day="12-24", last_day="01-02", exceptions=["2026-12-24"]
+        )
         assert freeze_rules.mistakes(yearly, []) == []
 
 
@@ -237,7 +239,12 @@ class TestApi:
 
     def test_approval_is_read_and_written_with_the_machine(self, ops: Door, machine: Machine) -> None:
         assert told(ops.get("machines/prod-bj/"))["approval"] == {"needed": 0, "role": "maintainer", "restoring": False}
-        body = {"name": "prod-sh", "cluster": "local", "environment": "production", "approval": {"needed": 1, "role": "owner"}}
+        body = {
+            "name": "prod-sh",
+            "cluster": "local",
+            "environment": "production",
+            "approval": {"needed": 1, "role": "owner"},
+        }
         assert told(ops.post("machines/", body), 201)["approval"]["role"] == "owner"
         changed = told(ops.patch("machines/prod-bj/", {"approval": {"needed": 2}}))
         assert changed["approval"] == {"needed": 2, "role": "maintainer", "restoring": False}
@@ -309,12 +316,18 @@ class TestPages:
         client = Client()
         client.force_login(world.person("vic"))
         assert "Nothing is frozen" in client.get("/freezes/").content.decode()
-        kept(name="<b>Weekend</b>", weekdays=[timezone.localtime().weekday()], duration_minutes=2880, start_time=time(0), timezone="UTC")
+        kept(
+            name="<b>Weekend</b>",
+            weekdays=[timezone.localtime().weekday()],
+            duration_minutes=2880,
+            start_time=time(0),
+            timezone="UTC",
+        )
         text = client.get("/freezes/").content.decode()
         assert "&lt;b&gt;Weekend&lt;/b&gt;" in text
         assert "Frozen now" in text
         assert "New freeze window" not in text
-        assert "data-freeze=\"now\"" in client.get("/machines/").content.decode()
+        assert 'data-freeze="now"' in client.get("/machines/").content.decode()
 
     def test_ops_find_the_way_to_change_it(self, machine: Machine) -> None:
         kept()

@@ -130,7 +130,9 @@ def test_one_off_windows_hold_exactly_when_a_clock_says_so(case: tuple[Window, d
     year=st.integers(2023, 2032),
     zone=st.sampled_from(ZONES),
 )
-def test_yearly_windows_hold_on_every_day_between_and_on_no_other(first: date, last: date, year: int, zone: str) -> None:
+def test_yearly_windows_hold_on_every_day_between_and_on_no_other(
+    first: date, last: date, year: int, zone: str
+) -> None:
     window = Window("yearly", zone, first=first, last=last)
     a, b = (first.month, first.day), (last.month, last.day)
     for offset in range(0, 366, 3):
@@ -208,7 +210,9 @@ class TestYears:
         assert [one.ends.day for one in freezes.upcoming(until_leap_day, since, 3)] == [1, 1, 1]
 
     def test_an_exception_leaves_one_year_out(self) -> None:
-        quiet = Window("yearly", "UTC", first=date(2000, 5, 1), last=date(2000, 5, 1), exceptions=frozenset({date(2027, 5, 1)}))
+        quiet = Window(
+            "yearly", "UTC", first=date(2000, 5, 1), last=date(2000, 5, 1), exceptions=frozenset({date(2027, 5, 1)})
+        )
         found = freezes.upcoming(quiet, datetime(2026, 6, 1, tzinfo=UTC), 2)
         assert [one.day.year for one in found] == [2028, 2029]
         assert freezes.begins_on(quiet, date(2027, 5, 1))
@@ -218,7 +222,9 @@ class TestYears:
 def test_until_when_looks_past_what_follows_without_a_gap() -> None:
     weekend = Window("weekly", "UTC", start=time(0), end=time(0), weekdays=frozenset({5, 6}))
     found = freezes.active_at(weekend, datetime(2026, 11, 28, 8, tzinfo=UTC))
-    assert found == Occurrence(datetime(2026, 11, 28, tzinfo=UTC), datetime(2026, 11, 30, tzinfo=UTC), date(2026, 11, 28))
+    assert found == Occurrence(
+        datetime(2026, 11, 28, tzinfo=UTC), datetime(2026, 11, 30, tzinfo=UTC), date(2026, 11, 28)
+    )
     always = Window("weekly", "UTC", start=time(0), end=time(0), weekdays=frozenset(range(7)))
     found = freezes.active_at(always, datetime(2026, 11, 28, 8, tzinfo=UTC))
     assert found is not None

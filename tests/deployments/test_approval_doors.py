@@ -47,9 +47,7 @@ def project(ann: User) -> Project:
 
 @pytest.fixture
 def machine(project: Project) -> Machine:
-    return update_machine(
-        actor=SYSTEM, machine=world.granted(project, "prod-bj", "production"), approval={"needed": 2}
-    )
+    return update_machine(actor=SYSTEM, machine=world.granted(project, "prod-bj", "production"), approval={"needed": 2})
 
 
 @pytest.fixture
@@ -161,7 +159,9 @@ class TestApi:
         }  # fmt: skip
         body = {"note": "fine", "sha256": known["approval"]["sha256"]}
         answer = told(Door(max_).post(f"deployments/{waiting.pk}/approve/", body), 202)
-        assert [(one["by"], one["verdict"], one["note"]) for one in answer["approval"]["decisions"]] == [("max", "approved", "fine")]
+        assert [(one["by"], one["verdict"], one["note"]) for one in answer["approval"]["decisions"]] == [
+            ("max", "approved", "fine")
+        ]
         refused(Door(max_).post(f"deployments/{waiting.pk}/reject/"), 409, "decided")
         other = Door(world.member(project, "owner"))
         refused(other.post(f"deployments/{waiting.pk}/approve/", {"sha256": "1" * 64}), 409, "changed_meanwhile")
@@ -201,7 +201,9 @@ class TestApi:
 
 
 class TestAdmin:
-    def test_ops_decide_in_bulk_but_not_about_their_own(self, waiting: Deployment, project: Project, machine: Machine) -> None:
+    def test_ops_decide_in_bulk_but_not_about_their_own(
+        self, waiting: Deployment, project: Project, machine: Machine
+    ) -> None:
         olga = world.ops()
         other = world.granted(project, "prod-sh", "production")
         update_machine(actor=SYSTEM, machine=other, approval={"needed": 1})

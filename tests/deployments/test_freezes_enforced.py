@@ -58,7 +58,9 @@ def machine(project: Project) -> Machine:
     return world.granted(project, "prod-bj", "production")
 
 
-def freeze(begins_in: timedelta = timedelta(hours=-1), lasts: timedelta = timedelta(hours=5), **facts: Any) -> FreezeWindow:
+def freeze(
+    begins_in: timedelta = timedelta(hours=-1), lasts: timedelta = timedelta(hours=5), **facts: Any
+) -> FreezeWindow:
     """A one-off window around now, by the clock of Kathmandu."""
     zone = ZoneInfo("Asia/Kathmandu")
     start = (timezone.now() + begins_in).astimezone(zone).replace(second=0, microsecond=0)

@@ -111,7 +111,9 @@ class Stage:
         for part in ask.route.split("/"):
             name = part.strip("<>").partition(":")[2] if part.startswith("<") else ""
             room = next((p for p in ("tokens", *ask.route.removeprefix("api/").split("/")) if p in ask.route), "")
-            value = self.values.get(own.get(name, "").removeprefix("@"), own.get(name)) or (self.values[room] if name in {"pk", "name"} else self.values.get(name))
+            value = self.values.get(own.get(name, "").removeprefix("@"), own.get(name)) or (
+                self.values[room] if name in {"pk", "name"} else self.values.get(name)
+            )
             parts.append(str(value) if name else part)
         return "/" + "/".join(parts)
 
