@@ -32,7 +32,7 @@ class FreezeForm(forms.ModelForm):  # type: ignore[type-arg]
     """Refuses what `freeze_rules` refuses, in the same words as the API."""
 
     weekdays = forms.TypedMultipleChoiceField(
-        label=_("begins on"),
+        label=_("Begins on"),
         required=False,
         coerce=int,
         choices=[(number, WEEKDAYS[number]) for number in range(7)],
@@ -40,13 +40,13 @@ class FreezeForm(forms.ModelForm):  # type: ignore[type-arg]
         help_text=_("Every week only."),
     )
     environments = forms.MultipleChoiceField(
-        label=_("in environments"),
+        label=_("In environments"),
         required=False,
         choices=Environment.choices,
         widget=forms.CheckboxSelectMultiple,
     )
     exceptions = DaysField(
-        label=_("except on"),
+        label=_("Except on"),
         required=False,
         help_text=_("Days on which it would begin and does not, one a line: 2026-12-24."),
     )

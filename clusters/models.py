@@ -105,11 +105,11 @@ class FreezeWindow(models.Model):
         _("rollback and restart too"), default=False, help_text=_("Off: rolling back and restarting stay possible.")
     )
     everywhere = models.BooleanField(_("on every machine"), default=False)
-    environments = models.JSONField(_("in environments"), default=list, blank=True)
+    environments = models.JSONField(_("In environments"), default=list, blank=True)
     machines = models.ManyToManyField(Machine, blank=True, related_name="freeze_windows", verbose_name=_("on machines"))
     timezone = models.CharField(_("time zone"), max_length=64, help_text=_("All its times are local there."))
     kind = models.CharField(_("how often"), max_length=8, choices=Kind.choices, default=Kind.WEEKLY)
-    weekdays = models.JSONField(_("begins on"), default=list, blank=True)  # Monday is 0
+    weekdays = models.JSONField(_("Begins on"), default=list, blank=True)  # Monday is 0
     first_day = models.CharField(
         _("from day"), max_length=10, blank=True, help_text=_("Once: 2026-12-24. Every year: 12-24.")
     )
@@ -129,7 +129,7 @@ class FreezeWindow(models.Model):
         _("or for minutes"), null=True, blank=True, help_text=_("Every week only, instead of an end.")
     )
     exceptions = models.JSONField(
-        _("except on"), default=list, blank=True, help_text=_("Days on which it would begin and does not.")
+        _("Except on"), default=list, blank=True, help_text=_("Days on which it would begin and does not.")
     )
     created_at = models.DateTimeField(auto_now_add=True)
 

@@ -35,7 +35,8 @@ def wait(deployment: Deployment) -> Again | None:
     if now.rejected is not None:
         known = {"who": now.rejected.decided_by_name, "note": now.rejected.note}
         why = S("Rejected by %(who)s: %(note)s", **known) if known["note"] else S("Rejected by %(who)s.", **known)
-        return _call_off(deployment, why, "rejected")
+        _call_off(deployment, why, "rejected")
+        return None
     if not now.missing:
         word = S("Approved by %(who)s.", who=now.names) if now.given else S("It needs no approval any more.")
         runs.transition(deployment, "queued", word)
@@ -45,7 +46,8 @@ def wait(deployment: Deployment) -> Again | None:
     left = (deployment.deadline_at - timezone.now()).total_seconds() if deployment.deadline_at else LOOK_AGAIN_S
     if left <= 0:
         why = S("Nobody decided in time: it waited for %(missing)s more to approve.", missing=now.missing)
-        return _call_off(deployment, why, "unanswered")
+        _call_off(deployment, why, "unanswered")
+        return None
     return Again(min(LOOK_AGAIN_S, left))
 
 

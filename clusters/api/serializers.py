@@ -35,7 +35,7 @@ class ApprovalIn(serializers.Serializer[Any]):
 
 
 class FreezeOut(serializers.ModelSerializer[FreezeWindow]):
-    machines = serializers.SlugRelatedField(slug_field="name", many=True, read_only=True)
+    machines = serializers.SerializerMethodField()
     environments = serializers.ListField(child=serializers.CharField())
     weekdays = serializers.ListField(child=serializers.IntegerField(), help_text="Monday is 0.")
     exceptions = serializers.ListField(child=serializers.CharField())
@@ -47,6 +47,9 @@ class FreezeOut(serializers.ModelSerializer[FreezeWindow]):
             "kind", "weekdays", "first_day", "start_time", "last_day", "end_time", "duration_minutes", "exceptions",
             "created_at",
         ]  # fmt: skip
+
+    def get_machines(self, window: FreezeWindow) -> list[str]:
+        return [machine.name for machine in window.machines.all()]
 
 
 class FreezeIn(serializers.Serializer[Any]):

@@ -66,7 +66,7 @@ class Migration(migrations.Migration):
                     ),
                 ),
                 ("everywhere", models.BooleanField(default=False, verbose_name="on every machine")),
-                ("environments", models.JSONField(blank=True, default=list, verbose_name="in environments")),
+                ("environments", models.JSONField(blank=True, default=list, verbose_name="In environments")),
                 (
                     "timezone",
                     models.CharField(
@@ -82,7 +82,7 @@ class Migration(migrations.Migration):
                         verbose_name="how often",
                     ),
                 ),
-                ("weekdays", models.JSONField(blank=True, default=list, verbose_name="begins on")),
+                ("weekdays", models.JSONField(blank=True, default=list, verbose_name="Begins on")),
                 (
                     "first_day",
                     models.CharField(
@@ -126,7 +126,7 @@ class Migration(migrations.Migration):
                         blank=True,
                         default=list,
                         help_text="Days on which it would begin and does not.",
-                        verbose_name="except on",
+                        verbose_name="Except on",
                     ),
                 ),
                 ("created_at", models.DateTimeField(auto_now_add=True)),

@@ -97,7 +97,7 @@ def waits_for(actor: Any) -> Q:
             allowed |= Q(service__machine__approver_role=role, service__project__in=mine)
     decided = DeploymentApproval.objects.filter(deployment=OuterRef("pk"), decided_by=actor)
     asked_by_others = Q(started_by=None) | ~Q(started_by=actor)
-    return allowed & asked_by_others & Q(state="awaiting_approval") & ~Exists(decided)
+    return allowed & asked_by_others & Q(state="awaiting_approval") & Q(~Exists(decided))
 
 
 def changing_now(actor: Any) -> dict[str, Any]:
@@ -112,7 +112,7 @@ def changing_now(actor: Any) -> dict[str, Any]:
         .defer("manifest", "diff")
         .annotate(asks_me=asks_me),
     )
-    found = list(deployments.order_by("-asks_me", "-id")[: 2 * FEW])
+    found = list(deployments.order_by("-asks_me", "-id")[: 2 * FEW])  # type: ignore[misc]
     return {
         "builds": builds.order_by("-id")[:FEW],
         "waiting": [one for one in found if one.asks_me][:FEW],

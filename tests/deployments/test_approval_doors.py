@@ -1,4 +1,4 @@
-"""Deciding about a deployment by page, API and admin: the same rules, one click, and what everybody is shown."""
+"""Deciding about a deployment by page and API: the same rules, one click, and what everybody is shown."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 from django.test import Client
-from django.urls import reverse
 
 from clusters.actions import update_machine
 from clusters.models import Machine
@@ -198,24 +197,3 @@ class TestApi:
         door.get("deployments/")
         with django_assert_max_num_queries(8):
             assert len(told(door.get("deployments/"))["results"]) == 5
-
-
-class TestAdmin:
-    def test_ops_decide_in_bulk_but_not_about_their_own(
-        self, waiting: Deployment, project: Project, machine: Machine
-    ) -> None:
-        olga = world.ops()
-        other = world.granted(project, "prod-sh", "production")
-        update_machine(actor=SYSTEM, machine=other, approval={"needed": 1})
-        own = actions.start_deployment(actor=olga, project=project, machine=other, action="deploy")
-        form = {"action": "approve", "_selected_action": [waiting.pk, own.pk]}
-        answer = browser(olga).post(reverse("admin:deployments_deployment_changelist"), form, follow=True)
-        said = " ".join(str(message) for message in answer.context["messages"])
-        assert "asked for this deployment yourself" in said
-        assert "Approved: 1" in said
-        assert DeploymentApproval.objects.get().deployment == waiting
-        shown = browser(olga).get(reverse("admin:deployments_deployment_change", args=[waiting.pk])).content.decode()
-        assert "olga" in shown
-        form = {"action": "reject", "_selected_action": [own.pk]}
-        browser(world.ops("otto")).post(reverse("admin:deployments_deployment_changelist"), form)
-        assert DeploymentApproval.objects.get(deployment=own).verdict == "rejected"

@@ -9,7 +9,6 @@ from zoneinfo import ZoneInfo
 import pytest
 from django.db.models.functions import Now
 from django.test import Client
-from django.urls import reverse
 from django.utils import timezone
 
 from clusters.actions import save_freeze, update_machine
@@ -264,15 +263,3 @@ class TestEmergency:
         assert grants.emergency_alive(project, ann), "a machine is granted to the project, so to everybody in it"
         MachineGrant.objects.update(until=timezone.now() - timedelta(seconds=1))
         assert not grants.emergency_alive(project, ann)
-
-
-def test_the_admin_starts_nothing_past_a_freeze(project: Project, machine: Machine) -> None:
-    """Its buttons call off and settle; a retry of a stuck deployment meets the freeze like everything else."""
-    deployment = start(project, machine)
-    freeze()
-    Deployment.objects.filter(pk=deployment.pk).update(needs_ops=True)
-    client = Client()
-    client.force_login(world.ops())
-    form = {"action": "retry_stuck", "_selected_action": [deployment.pk]}
-    client.post(reverse("admin:deployments_deployment_changelist"), form)
-    assert step(deployment).error["code"] == "freeze_window"
