@@ -22,8 +22,8 @@ SENTENCES: dict[str, str] = {
     "project.spec": _("%(actor)s changed how %(object)s runs (spec revision %(number)s)"),
     "machine.grant": _("%(actor)s let %(project)s use the machine %(machine)s"),
     "machine.revoke": _("%(actor)s took the machine %(machine)s from %(project)s"),
-    "member.set": _("%(actor)s made %(user)s %(role)s on %(object)s"),
-    "member.remove": _("%(actor)s took %(user)s off %(object)s"),
+    "member.set": _("%(actor)s made %(holder)s %(role)s on %(object)s"),
+    "member.remove": _("%(actor)s took %(holder)s off %(object)s"),
     "build.start": _("%(actor)s started the build %(object)s"),
     "build.cancel": _("%(actor)s cancelled the build %(object)s"),
     "build.input": _("%(actor)s answered a question of the build %(object)s"),
@@ -42,6 +42,10 @@ SENTENCES: dict[str, str] = {
     "deployment.resume": _("%(actor)s let the change %(object)s go on"),
     "deployment.approve": _("%(actor)s approved the change %(object)s"),
     "deployment.reject": _("%(actor)s rejected the change %(object)s"),
+    "deployment.despite_freeze": _("%(actor)s made the change %(object)s in spite of the freeze %(window)s"),
+    "deployment.despite_approval": _(
+        "%(actor)s made the change %(object)s without the approvals it needs: an emergency"
+    ),
     "deployment.retry": _("%(actor)s let the stuck change %(object)s try again"),
     "deployment.give_up": _("%(actor)s gave up the stuck change %(object)s"),
     "cluster.create": _("%(actor)s added the cluster %(object)s"),
@@ -52,15 +56,44 @@ SENTENCES: dict[str, str] = {
     "connection.update": _("%(actor)s changed the connection %(object)s"),
     "connection.delete": _("%(actor)s removed the connection %(object)s"),
     "connection.test": _("%(actor)s tested the connection %(object)s"),
-    "request.create": _("%(actor)s asked for access: %(object)s"),
-    "request.approve": _("%(actor)s approved the request %(object)s"),
-    "request.reject": _("%(actor)s rejected the request %(object)s"),
+    "request.ask": _("%(actor)s asked for the role %(role)s on %(project)s"),
+    "request.ask.machine": _("%(actor)s asked for the machine %(machine)s for %(project)s"),
+    "request.approve": _("%(actor)s approved what %(requester)s asked for: the role %(role)s on %(project)s"),
+    "request.approve.machine": _("%(actor)s approved what %(requester)s asked for: %(machine)s for %(project)s"),
+    "request.reject": _("%(actor)s rejected what %(requester)s asked for: the role %(role)s on %(project)s"),
+    "request.reject.machine": _("%(actor)s rejected what %(requester)s asked for: %(machine)s for %(project)s"),
     "request.withdraw": _("%(actor)s withdrew the request %(object)s"),
     "request.expire": _("The request %(object)s ran out undecided"),
-    "request.review": _("%(actor)s reviewed the emergency access %(object)s"),
-    "grant.expire": _("The grant %(object)s ran out"),
+    "emergency.ask": _("%(actor)s asked for emergency access: %(role)s on %(project)s"),
+    "emergency.ask.machine": _("%(actor)s asked for emergency access: %(machine)s for %(project)s"),
+    "emergency.sign": _("%(actor)s signed an emergency, a second person is needed: %(object)s"),
+    "emergency.open": _("%(actor)s opened an emergency: %(object)s"),
+    "emergency.review": _("%(actor)s reviewed an emergency: %(object)s"),
+    "grant.expired": _("%(what)s on %(project)s has ended"),
     "token.create": _("%(actor)s made the API token %(object)s"),
     "token.revoke": _("%(actor)s revoked the API token %(object)s"),
+    "person.create": _("The sign-in service brought %(object)s along"),
+    "person.update": _("The sign-in service told something new about %(object)s"),
+    "person.sign_in": _("%(actor)s signed in"),
+    "person.sign_out_everywhere": _("%(actor)s signed %(object)s out everywhere"),
+    "person.end_session": _("%(actor)s ended a session of %(object)s"),
+    "person.password": _("%(actor)s changed the password of %(object)s"),
+    "person.lockout": _("Sign-in as %(object)s was locked after wrong passwords"),
+    "person.unlock": _("%(actor)s unlocked the sign-in of %(object)s"),
+    "person.active": _("%(actor)s opened or closed the account of %(object)s"),
+    "person.teams": _("The sign-in service put %(object)s into other teams"),
+    "service_account.create": _("%(actor)s made the service account %(object)s"),
+    "gateway.sign_in": _("%(actor)s signed in at the gateway"),
+    "gateway.sign_out": _("%(actor)s signed out at the gateway"),
+    "gateway.reuse": _("A gateway sign-in of %(object)s was ended: its refresh token came twice"),
+    "freeze.create": _("%(actor)s made the freeze window %(object)s"),
+    "freeze.update": _("%(actor)s changed the freeze window %(object)s"),
+    "freeze.delete": _("%(actor)s removed the freeze window %(object)s"),
+    "channel.create": _("%(actor)s added the channel %(object)s"),
+    "channel.update": _("%(actor)s changed the channel %(object)s"),
+    "channel.delete": _("%(actor)s removed the channel %(object)s"),
+    "channel.test": _("%(actor)s sent a test to the channel %(object)s"),
+    "delivery.try_again": _("%(actor)s had a message sent again: %(object)s"),
     "user.create": _("%(actor)s added the person %(object)s"),
     "user.update": _("%(actor)s changed the person %(object)s"),
     "group.create": _("%(actor)s added the team %(object)s"),
@@ -75,7 +108,8 @@ ICONS = {
     "project": "box", "machine": "server-2", "member": "users", "build": "hammer", "pipeline": "file-code",
     "credential": "key", "deployment": "rocket", "cluster": "cloud", "connection": "plug", "request": "hand-stop",
     "grant": "lock-open", "emergency": "alert-triangle", "token": "key", "user": "user", "group": "users",
-    "inbox": "inbox", "audit": "list-details", "session": "login", "freeze": "calendar", "channel": "bell",
+    "inbox": "inbox", "audit": "list-details", "person": "login", "service_account": "user",
+    "gateway": "login", "delivery": "bell", "freeze": "calendar", "channel": "bell",
 }  # fmt: skip
 ICON = "activity"
 # verb groups as the filter offers them
@@ -90,7 +124,12 @@ GROUPS = {
     "credential": _("Credentials"),
     "connection": _("Connections"),
     "token": _("API tokens"),
+    "person": _("Sign-ins and passwords"),
     "user": _("People"),
+    "group": _("Teams"),
+    "emergency": _("Emergencies"),
+    "freeze": _("Freeze windows"),
+    "channel": _("Channels"),
     "audit": _("Audit"),
 }
 # kind: (name of its address, which column fills it)
@@ -107,14 +146,22 @@ PAGES = {
 def sentence(entry: AuditEntry) -> str:
     """What happened, in the reader's language; in plainer words where the row does not hold what the sentence needs."""
     facts = {**_plain(entry.before), **_plain(entry.after)}
-    verb = NO_ROLE if entry.verb == "member.set" and facts.get("role", "") is None else entry.verb
-    facts |= {"actor": entry.actor, "verb": entry.verb, "object": entry.object_label, "project": entry.project or "–"}
-    for msgid in (SENTENCES.get(verb, ELSE), ELSE):
+    project = entry.project or facts.get("project") or "–"
+    facts |= {"actor": entry.actor, "verb": entry.verb, "object": entry.object_label, "project": project}
+    for msgid in (SENTENCES.get(_reading(entry.verb, facts), ELSE), ELSE):
         try:
             return gettext(msgid) % facts
         except (KeyError, TypeError, ValueError):  # a fact that is not there, or a translation with a stray "%"
             continue
     return f"{entry.actor}: {entry.verb}, {entry.object_label}"
+
+
+def _reading(verb: str, facts: dict[str, Any]) -> str:
+    """Verbs that read differently with what they are about."""
+    if verb == "member.set" and facts.get("role", "") is None:
+        return NO_ROLE
+    of_machine = f"{verb}.machine"
+    return of_machine if facts.get("machine") and of_machine in SENTENCES else verb
 
 
 def _plain(side: Any) -> dict[str, Any]:

@@ -219,8 +219,8 @@ def set_member(
             raise Conflict(S("A project keeps at least one owner; make somebody else owner first."), code="last_owner")
         grants.set_role(project, holder, role, granted_by=name_of(actor), reason=reason[:MAX_REASON], until=until)
         after = grants.described(grants.held_by(project, holder))
-        whom = {"user": user.username} if user else {"team": str(team)}
-        trail.record(actor, "member.set", project, before={**whom, "roles": before}, after={**whom, "roles": after})
+        told = {"holder": str(holder), "role": role, "roles": after}
+        trail.record(actor, "member.set", project, before={"roles": before}, after=told)
 
 
 def _refuse_own_prolongation(actor: Any, project: Project, holder: User | Group, until: datetime | None) -> None:

@@ -17,6 +17,7 @@ from fangduoduo_release.notifications import channels, events
 from fangduoduo_release.notifications.models import Channel, Delivery, Preference
 from permissions.api.views import ApiView
 from permissions.enforce import SIGNED_IN
+from permissions.scopes import Scope
 
 
 class ChannelOut(serializers.ModelSerializer[Channel]):
@@ -92,6 +93,7 @@ def facts_of(data: dict[str, Any]) -> dict[str, Any]:
 
 class MyChoices(ApiView):
     permission = SIGNED_IN
+    write_scope = Scope.MANAGE
     serializer_class = ChoiceOut
 
     @extend_schema(operation_id="my_notifications_get", responses=ChoiceOut)
@@ -117,6 +119,7 @@ class MyChoices(ApiView):
 
 class MyChannels(ApiView):
     permission = SIGNED_IN
+    write_scope = Scope.MANAGE
     serializer_class = ChannelOut
     queryset = Channel.objects.defer("secrets")
 
@@ -146,6 +149,7 @@ def own(actor: Any, pk: int) -> Channel:
 
 class MyChannel(ApiView):
     permission = SIGNED_IN
+    write_scope = Scope.MANAGE
     serializer_class = ChannelOut
     queryset = Channel.objects.defer("secrets")
 
@@ -165,6 +169,7 @@ class MyChannel(ApiView):
 
 class MyChannelTest(ApiView):
     permission = SIGNED_IN
+    write_scope = Scope.MANAGE
     serializer_class = DeliveryOut
     queryset = Delivery.objects.all()
 

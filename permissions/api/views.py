@@ -19,10 +19,12 @@ READING = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
 class ApiView(GenericAPIView):
-    """`permission` as in permissions.enforce; `ops_writes` makes everything but reading need ops."""
+    """`permission` as in permissions.enforce; `ops_writes` makes everything but reading need ops, `write_scope`
+    names what a token needs to write where no project's permission is asked."""
 
     permission: ClassVar[str] = ""
     ops_writes: ClassVar[bool] = False
+    write_scope: ClassVar[str] = ""
     remembers: ClassVar[bool] = True  # whether an Idempotency-Key keeps the answer
     _key: IdempotencyKey | None = None
 

@@ -31,6 +31,7 @@ class Notifications(Page):
             **sent,
             "channels": mine,
             "columns": self.columns(choice, mine),
+            "tab": "notifications",
             "table": choices.table(events.PERSON, self.columns(choice, mine)),
             "language": choice.language,
             "languages": choices.languages(),

@@ -18,6 +18,7 @@ from permissions import policy
 from permissions.api.views import ApiView
 from permissions.enforce import OBJECT, SIGNED_IN
 from permissions.roles import Role
+from permissions.scopes import Scope
 from projects import deciders, decisions, requests
 from projects.models import AccessRequest, MachineGrant, RoleGrant
 
@@ -210,6 +211,7 @@ class RenewRole(RequestView):
     """Ask anew for a role of one's own that ends."""
 
     permission = OBJECT
+    write_scope = Scope.MANAGE
 
     @extend_schema(request=None, responses={201: RequestOut})
     def post(self, request: Request, pk: int) -> Response:
@@ -221,6 +223,7 @@ class RenewMachine(RequestView):
     """Ask anew for a machine whose grant ends."""
 
     permission = OBJECT
+    write_scope = Scope.MANAGE
 
     @extend_schema(request=None, responses={201: RequestOut})
     def post(self, request: Request, pk: int) -> Response:

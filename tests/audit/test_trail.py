@@ -205,9 +205,11 @@ def test_a_changed_role_is_told_with_the_one_before() -> None:
     projects.set_member(actor=SYSTEM, project=project, user=ann, role="viewer")
     projects.set_member(actor=SYSTEM, project=project, user=ann, role="developer")
     row = last("member.set")
-    assert (row.before, row.after) == ({"role": "viewer"}, {"user": "ann", "role": "developer"})
+    viewer, developer = ({"role": role, "until": None, "emergency": False} for role in ("viewer", "developer"))
+    assert row.before == {"roles": [viewer]}
+    assert row.after == {"holder": "ann", "role": "developer", "roles": [developer]}
     projects.set_member(actor=SYSTEM, project=project, user=ann, role=None)
-    assert last("member.set").before == {"role": "developer"}
+    assert last("member.set").before == {"roles": [developer]}
 
 
 def test_a_changed_connection_is_told_without_its_secrets() -> None:

@@ -43,10 +43,16 @@ class Ask:
     refusal: int = 403  # a panel shows the refusal in its place: 200, and nothing has changed
     known: int = 0  # what whoever is signed in already is answered, where that differs
     ops: int = 0  # and what ops are
+    looks: bool = False  # it is asked by POST, and changes nothing
 
     @property
     def api(self) -> bool:
         return self.route.startswith("api/") and self.route != "api/docs/"
+
+    @property
+    def read(self) -> bool:
+        """What the scope “read” lets through: looking at what a viewer may look at."""
+        return (self.method in SAFE or self.looks) and _FROM[self.level] <= _FROM[VIEWER]
 
     @property
     def admin(self) -> bool:
@@ -64,7 +70,7 @@ class Ask:
 
     def allows(self, role: str) -> bool:
         """Whether the persona is let through, whatever the answer then is."""
-        if role == "token" and self.api and self.level != PUBLIC and self.method not in SAFE:
+        if role == "token" and self.api and self.level != PUBLIC and not self.read:
             return False
         return suffices(self.treated_as(role), self.level)
 
@@ -146,7 +152,7 @@ API = [
         {"id": "KEY", "kind": "text", "values": {"secret": "s"}},
     ),
     Ask("DELETE", "api/projects/<str:slug>/credentials/<str:ident>/", MAINTAINER, 404, values=(("ident", "none"),)),
-    Ask("POST", "api/pipelines/validate/", SIGNED_IN, 200, {"text": TEXT}),
+    Ask("POST", "api/pipelines/validate/", SIGNED_IN, 200, {"text": TEXT}, looks=True),
     Ask("GET", "api/deployments/", SIGNED_IN),
     Ask("GET", "api/deployments/<int:pk>/", VIEWER),
     Ask("GET", "api/deployments/<int:pk>/events/", VIEWER),
@@ -156,7 +162,7 @@ API = [
     Ask("GET", f"api/{P}deployments/", VIEWER),
     Ask("POST", f"api/{P}deployments/", DEVELOPER, 409, TO_TEST),
     Ask("POST", f"api/{P}deployments/", MAINTAINER, 201, TO_PROD),
-    Ask("POST", f"api/{P}deployments/preview/", VIEWER, 200, TO_TEST),
+    Ask("POST", f"api/{P}deployments/preview/", VIEWER, 200, TO_TEST, looks=True),
     Ask("GET", f"api/{P}services/", VIEWER),
     Ask("GET", "api/services/<int:pk>/", VIEWER),
     Ask("GET", "api/services/<int:pk>/instances/", VIEWER),

@@ -85,10 +85,12 @@ def test_what_was_and_what_is_stands_in_the_audit(project: Project, ann: User) -
     give(project, ann, user=eve, role="developer", until=until, reason="on call")
     entry = AuditEntry.objects.filter(verb="member.set").latest("id")
     assert entry.actor == "ann"
-    assert entry.before == {"user": "eve", "roles": [{"role": "viewer", "until": None, "emergency": False}]}
+    assert entry.before == {"roles": [{"role": "viewer", "until": None, "emergency": False}]}
     assert entry.after == {
-        "user": "eve", "roles": [{"role": "developer", "until": until.isoformat(), "emergency": False}],
-    }  # fmt: skip
+        "holder": "eve",
+        "role": "developer",
+        "roles": [{"role": "developer", "until": until.isoformat(), "emergency": False}],
+    }
 
 
 @pytest.mark.parametrize(
