@@ -75,7 +75,7 @@ ICONS = {
     "project": "box", "machine": "server-2", "member": "users", "build": "hammer", "pipeline": "file-code",
     "credential": "key", "deployment": "rocket", "cluster": "cloud", "connection": "plug", "request": "hand-stop",
     "grant": "lock-open", "emergency": "alert-triangle", "token": "key", "user": "user", "group": "users",
-    "inbox": "inbox", "audit": "list-details", "session": "login", "freeze": "calendar", "channel": "bell",
+    "inbox": "inbox", "audit": "list-details", "session": "lock", "freeze": "calendar", "channel": "bell",
 }  # fmt: skip
 ICON = "activity"
 # verb groups as the filter offers them
