@@ -108,8 +108,8 @@ ICONS = {
     "project": "box", "machine": "server-2", "member": "users", "build": "hammer", "pipeline": "file-code",
     "credential": "key", "deployment": "rocket", "cluster": "cloud", "connection": "plug", "request": "hand-stop",
     "grant": "lock-open", "emergency": "alert-triangle", "token": "key", "user": "user", "group": "users",
-    "inbox": "inbox", "audit": "list-details", "person": "login", "service_account": "user",
-    "gateway": "login", "delivery": "bell", "freeze": "calendar", "channel": "bell",
+    "inbox": "inbox", "audit": "list-details", "person": "lock", "service_account": "user",
+    "gateway": "lock", "delivery": "bell", "freeze": "calendar", "channel": "bell",
 }  # fmt: skip
 ICON = "activity"
 # verb groups as the filter offers them

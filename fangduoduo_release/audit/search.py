@@ -39,7 +39,7 @@ class Wanted:
 
     @classmethod
     def of(cls, given: Mapping[str, str]) -> Wanted:
-        return cls(**{name: str(given.get(name, "")).strip()[:200] for name in FILTERS})
+        return cls(**{name: str(given.get(name, ""))[:200].strip() for name in FILTERS})
 
     def as_dict(self) -> dict[str, str]:
         return {name: value for name in FILTERS if (value := getattr(self, name))}
