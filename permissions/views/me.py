@@ -22,8 +22,7 @@ class Profile(Page):
 
     def get(self, request: HttpRequest) -> HttpResponse:
         roles = self.actor.role_grants.select_related("project").order_by("project__slug")[:200]
-        teams = self.actor.groups.order_by("name")
-        return render(request, "permissions/profile.html", {"roles": roles, "teams": teams, "tab": "profile"})
+        return render(request, "permissions/profile.html", {"roles": roles, "tab": "profile"})
 
 
 class Sessions(Page):
