@@ -336,7 +336,9 @@ LOGGING = {
         "django.server": {"level": "WARNING"},
         "django.channels.server": {"level": "WARNING"},
         "daphne": {"level": "WARNING"},
-        "uvicorn.access": {"handlers": ["stderr"], "propagate": False},  # ours, which lets no token through
+        # Ours, which lets no token through.
+        "uvicorn": {"handlers": ["stderr"], "propagate": False},
+        "uvicorn.access": {"handlers": ["stderr"], "propagate": False},
         "axes": {"level": "ERROR"},  # the audit says it better
         "django-q": {"level": "WARNING"},
     },

@@ -91,6 +91,7 @@ LDAP_AUTH_CONNECTION_PASSWORD = os.environ.get("LDAP_BIND_PASSWORD") or None
 LDAP_AUTH_CLEAN_USER_DATA = "permissions.ldap.checked"
 LDAP_AUTH_SYNC_USER_RELATIONS = "permissions.ldap.adopt"
 LDAP_AUTH_CONNECT_TIMEOUT = LDAP_AUTH_RECEIVE_TIMEOUT = 5
+LDAP_AUTH_POOL_ACTIVE = 1  # one round over the servers; the library's own choice is to try for ever
 LDAP_GROUP_TEAMS = env_pairs("LDAP_GROUP_TEAMS")
 
 # May somebody from OIDC or LDAP take over an account of the same name that was made here? Never one of ops.

@@ -47,12 +47,13 @@ class _PeopleAdmin(PortalAdmin):
         raise NotImplementedError
 
     def save_form(self, request: HttpRequest, form: Any, change: bool) -> Any:
-        self._before = self.facts(self.model._default_manager.get(pk=form.instance.pk)) if change else {}
+        # On the form, which is this request's alone: an admin's own attributes are everybody's.
+        form.before = self.facts(self.model._default_manager.get(pk=form.instance.pk)) if change else {}
         return super().save_form(request, form, change)
 
     def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:
         super().save_related(request, form, formsets, change)
-        obj, before = form.instance, self._before
+        obj, before = form.instance, form.before
         after = self.facts(self.model._default_manager.get(pk=obj.pk))
         changed = {name for name in after if before.get(name) != after[name]}
         kind = obj._meta.model_name

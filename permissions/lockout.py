@@ -38,7 +38,9 @@ class Handler(AxesDatabaseHandler):
 
     def get_failures(self, request: HttpRequest, credentials: Any = None) -> int:
         """Failures of the pair, or of the whole address as a share of what it may have, whichever is more."""
-        pair, address = (_failures(attempts) for attempts in self.get_user_attempts(request, credentials))
+        soon = timezone.now() + timedelta(minutes=1)  # when the clock has gone back: what is to come has not been
+        attempts = [rows.filter(attempt_time__lte=soon) for rows in self.get_user_attempts(request, credentials)]
+        pair, address = (_failures(rows) for rows in attempts)
         return max(pair, address * settings.LOCKOUT_FAILURES // max(1, settings.LOCKOUT_FAILURES_OF_ADDRESS))
 
 

@@ -9,9 +9,10 @@ from collections.abc import Callable
 from typing import Final
 
 from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
 
 from .errors import AppError
-from .http import refusal
+from .http import refusal, wants_json
 from .secrets_in_text import given_away
 from .sentence import S
 
@@ -25,6 +26,8 @@ class UrlSecretsMiddleware:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
-        if given_away(request.META.get("QUERY_STRING", "")):
+        if not given_away(request.META.get("QUERY_STRING", "")):
+            return self.get_response(request)
+        if wants_json(request):
             return refusal(request, AppError(SENTENCE, code="token_in_address"))
-        return self.get_response(request)
+        return render(None, "errors/token_in_address.html", {"sentence": SENTENCE}, status=400)

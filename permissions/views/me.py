@@ -22,8 +22,7 @@ class Profile(Page):
 
     def get(self, request: HttpRequest) -> HttpResponse:
         roles = policy.roles_of(self.actor).select_related("project", "team").order_by("project__slug", "-id")[:200]
-        teams = self.actor.groups.order_by("name")
-        return render(request, "permissions/profile.html", {"roles": roles, "teams": teams, "tab": "profile"})
+        return render(request, "permissions/profile.html", {"roles": roles, "tab": "profile"})
 
 
 class Sessions(Page):
