@@ -84,6 +84,10 @@ def refused(sentence: Sentence, detail: str) -> Invalid:
 
 def _resolve(host: str, port: int) -> list[Address]:
     """All addresses of the host. The resolver knows no deadline, so it is asked in a thread that may be left behind."""
+    try:
+        return [ipaddress.ip_address(host)]
+    except ValueError:
+        pass  # a name, or a number as only a resolver reads it
     answer: list[Any] = []
 
     def ask() -> None:

@@ -53,10 +53,14 @@ class NotificationEngine:
     def advance(self, delivery: Delivery) -> Again | None:
         """Sends this row and, while time allows, what else waits on its route. Every row is let go of here."""
         until = time.monotonic() + DRAIN_S
+        doubted = Circuit.objects.filter(route=delivery.route).exists()
         row: Delivery | None = delivery
         while row is not None:
-            through = self._send(row)
-            if not through or time.monotonic() > until:
+            answered = self._send(row)
+            if answered and doubted:
+                doubted = False
+                Circuit.objects.filter(route=delivery.route).delete()
+            if answered is False or time.monotonic() > until:
                 break
             row = self._next(delivery.route)
         if (waiting := self._waiting(delivery.route)) is not None:
@@ -68,19 +72,18 @@ class NotificationEngine:
         return runs.claim(Delivery, pk) if pk is not None else None
 
     def _waiting(self, route: str) -> int | None:
-        due = runs.due(Delivery).filter(state=Delivery.State.QUEUED, route=route)
-        if Circuit.objects.filter(route=route, until__gt=Now()).exists():
-            return None
+        shut = Circuit.objects.filter(until__gt=Now()).values("route")
+        due = runs.due(Delivery).filter(state=Delivery.State.QUEUED, route=route).exclude(route__in=shut)
         return due.order_by("next_at", "pk").values_list("pk", flat=True).first()
 
     # -- one message ----------------------------------------------------------------------------------------------
 
-    def _send(self, row: Delivery) -> bool:
-        """One attempt. False: whatever else waits on this route has to wait too."""
+    def _send(self, row: Delivery) -> bool | None:
+        """One attempt. False: whatever else waits on this route has to wait too; None: nobody was asked."""
         try:
             if not _wanted(row):
                 _end(row, Delivery.State.SKIPPED)
-                return True
+                return None
             notifier_of(row).send(message_of(row))
         except Unavailable as error:
             return self._later(row, error)
@@ -94,7 +97,6 @@ class NotificationEngine:
             logger.exception("delivery %s failed in its attempt", row.pk)
             return self._later(row, _unexpected(error))
         _end(row, Delivery.State.SENT)
-        Circuit.objects.filter(route=row.route).delete()
         return True
 
     def _later(self, row: Delivery, error: Unavailable) -> bool:
