@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date
 from typing import Any
 
 from django.db.models import Q, QuerySet
@@ -165,7 +166,7 @@ class OneRequest(Page):
         try:
             if wish in {"approve", "alone"}:
                 day = request.POST.get("until", "")
-                until = end_of(parse_date(day)) if day else None
+                until = end_of(_day(day)) if day else None
                 decisions.approve(
                     actor=self.actor, request=found, sha256=seen, note=note, until=until, alone=wish == "alone"
                 )
@@ -177,9 +178,6 @@ class OneRequest(Page):
                 requests.withdraw(actor=self.actor, request=found)
             else:
                 raise Invalid(S("This request cannot be understood."))
-        except ValueError:  # a date like 31 February
-            problem: Any = S("This is no date.")
-            return self.show(request, found, problem, 422)
         except (Invalid, Conflict) as error:
             return self.show(request, deciders.fetch(self.actor, pk), error.sentence, error.status)
         tell(request, S("Saved."))
@@ -204,6 +202,16 @@ class OneRequest(Page):
             "changed": waits and requests.fingerprint(one) != one.asked_sha256,
         }
         return render(request, "projects/request.html", context, status=status)
+
+
+def _day(text: str) -> date:
+    try:
+        found = parse_date(text)
+    except ValueError:  # a date like 31 February
+        found = None
+    if found is None:
+        raise Invalid(S("This is no date."), fields={"until": []})
+    return found
 
 
 class Renew(Page):

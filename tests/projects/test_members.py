@@ -135,7 +135,7 @@ def test_owners_who_do_not_count(what: str, project: Project, ann: User) -> None
     ends = timezone.now() + timedelta(hours=1)
     grants.give_role(project, eve, "owner", granted_by="x", until=ends, emergency=what == "emergency")
     if what == "expired":
-        RoleGrant.objects.filter(user=eve).update(until=timezone.now())
+        RoleGrant.objects.filter(user=eve).update(until=timezone.now() - timedelta(seconds=1))
     if what == "inactive":
         User.objects.filter(pk=eve.pk).update(is_active=False)
     with pytest.raises(Conflict):
@@ -231,7 +231,7 @@ def test_the_profile_tells_ones_roles_through_teams_and_until_when(project: Proj
     give(project, user=eve, role="viewer")
     ended = world.project(slug="ended")
     give(ended, user=eve, role="viewer", until=timezone.now() + timedelta(days=1))
-    RoleGrant.objects.filter(project=ended).update(until=timezone.now())
+    RoleGrant.objects.filter(project=ended).update(until=timezone.now() - timedelta(seconds=1))
     said = browser(eve).get("/me/").content.decode()
     assert "through the team night shift" in said
     assert "viewer" in said

@@ -88,7 +88,7 @@ def test_a_team_loses_its_role_with_everybody_in_it(project: Project, zoe: User)
     assert policy.may(User.objects.get(pk=zoe.pk), "view_project", project)
     grant = RoleGrant.objects.get(team=team)
     assert list(expiry.concerned(grant)) == [zoe]
-    RoleGrant.objects.filter(team=team).update(until=timezone.now())
+    RoleGrant.objects.filter(team=team).update(until=timezone.now() - timedelta(seconds=1))
     assert expiry.end_grants() == 1
     assert not policy.may(User.objects.get(pk=zoe.pk), "view_project", project)
 
@@ -181,8 +181,8 @@ def test_what_ends_soon_is_said_on_the_projects_pages_and_at_home_with_a_button(
 def test_requests_nobody_decides_end_by_themselves(project: Project, zoe: User, ask: Ask, settings: Any) -> None:
     old, late, fresh = ask(zoe, role="viewer"), ask(zoe, role="developer", until=inside(days=1)), ask(zoe, role="owner")
     assert abs(old.expires_at - inside(days=14)) < timedelta(minutes=1)
-    AccessRequest.objects.filter(pk=old.pk).update(expires_at=timezone.now())
-    AccessRequest.objects.filter(pk=late.pk).update(until=timezone.now())
+    AccessRequest.objects.filter(pk=old.pk).update(expires_at=timezone.now() - timedelta(seconds=1))
+    AccessRequest.objects.filter(pk=late.pk).update(until=timezone.now() - timedelta(seconds=1))
     assert expiry.end_requests() == 2
     states = {one.pk: one.state for one in AccessRequest.objects.all()}
     assert states == {old.pk: "expired", late.pk: "expired", fresh.pk: "pending"}
@@ -208,7 +208,7 @@ def queued(project: Project, dev: User, test_a: Machine) -> Deployment:
 def test_an_expired_machine_stops_new_deployments(
     project: Project, dev: User, test_a: Machine, queued: Deployment
 ) -> None:
-    MachineGrant.objects.update(until=timezone.now())
+    MachineGrant.objects.update(until=timezone.now() - timedelta(seconds=1))
     with pytest.raises(Denied) as refused:
         deployment_actions.start_deployment(actor=dev, project=project, machine=test_a, action="restart")
     assert refused.value.rule in {"machine_grant", "operate_project"}
@@ -218,7 +218,7 @@ def test_an_expired_machine_stops_new_deployments(
 
 
 def lose_machine(deployment: Deployment) -> None:
-    MachineGrant.objects.update(until=timezone.now())
+    MachineGrant.objects.update(until=timezone.now() - timedelta(seconds=1))
 
 
 def lose_role(deployment: Deployment) -> None:
