@@ -1,0 +1,100 @@
+"""The story of rights: a new project may deploy nowhere, its developer asks, ops decides in the ops screen, it deploys,
+the audit tells it, and another developer sees nothing of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from tests.portal import Portal
+
+from .visitor import Visitor
+
+pytestmark = [pytest.mark.slow, pytest.mark.browser]
+SLUG = "story"
+
+
+def create(dev: Visitor) -> None:
+    """A project from a starter, with its first build."""
+    page = dev.open("/projects/new/")
+    page.fill("[name=slug]", SLUG)
+    page.fill("[name=name]", "Story")
+    page.locator("[name=starter]").select_option("python-http")
+    page.locator("main form button.btn-primary").click()
+    page.wait_for_url(f"**/projects/{SLUG}/")
+    with dev.portal.api() as api:
+        assert api.post(f"/api/projects/{SLUG}/builds/", json={"ref": "main"}).status_code == 201
+    page.locator(".last-build .state-green").wait_for(timeout=60_000)
+
+
+def ask_for_a_machine(dev: Visitor) -> None:
+    """Refused, and through the refusal's own door to the form, to a request that waits."""
+    page = dev.page
+    dev.complaints.clear()
+    dev.click("[data-deploy]")
+    dev.sees("may not use any machine yet", "dialog#panel")
+    assert [said for said in dev.complaints if "403" not in said] == []
+    dev.complaints.clear()  # the refusal that was just read
+    dev.click("dialog#panel a:has-text('Ask for it')")
+    page.wait_for_url("**/requests/new/**")
+    page.locator("[name=machine]").select_option("test-a")
+    page.fill("[name=reason]", "To show the story to the team")
+    page.locator("#ask button.btn-primary").click()
+    page.wait_for_url("**/requests/*/")
+    dev.sees("Waiting for a decision")
+    assert page.locator("button[value=approve]").count() == 0, "nobody decides their own request"
+
+
+def approve_in_the_ops_screen(ops: Visitor) -> None:
+    """From the ops screen's first page: the list of what waits, the form with its consequences, one click."""
+    page = ops.open("/admin/")
+    ops.click("a:has-text('Requests that wait')")
+    ops.click("#result_list a:has-text('test-a')")
+    ops.sees("deploy this project to the machine", "#content")
+    ops.click("button[name=do][value=approve]")
+    page.locator(".messagelist").wait_for()
+    with ops.portal.api("ops") as api:
+        states = [row["state"] for row in api.get("/api/requests/?state=approved").json()["results"]]
+    assert states == ["approved"]
+
+
+def test_dev_asks_ops_decides_dev_deploys_the_audit_tells_and_nobody_else_sees(
+    visit: Callable[..., Visitor], house: Portal
+) -> None:
+    dev, ops, guest = visit(), visit(), visit()
+    dev.sign_in("dev")
+    create(dev)
+    ask_for_a_machine(dev)
+
+    ops.sign_in("ops")
+    ops.sees("waits for your decision")
+    approve_in_the_ops_screen(ops)
+
+    page = dev.open(f"/projects/{SLUG}/")
+    dev.click("[data-deploy]")
+    dev.click("[data-confirm]")
+    page.wait_for_url("**/deployments/*/")
+    page.locator("#deployment .result").wait_for(timeout=60_000)
+    dev.sees("succeeded", "#deployment") if page.locator("#deployment .state-green").count() == 0 else None
+
+    ops.open(f"/audit/?project={SLUG}")
+    for said in (
+        "dev created the project story",
+        "dev asked for the machine test-a for story",
+        "ops approved what dev asked for: test-a for story",
+        "dev deployed version 1 of story to test-a",
+    ):
+        ops.sees(said)
+    ops.open("/audit/")
+    ops.sees("ops approved what dev asked for: test-a for story")
+
+    guest.sign_in("guest")
+    for path in ("/", "/projects/", "/builds/", "/deployments/", "/machines/", "/requests/", "/search/?q=story"):
+        page = guest.open(path)
+        assert "Story" not in page.inner_text("main").replace("story", "" if "q=story" in path else "story"), path
+        assert SLUG not in page.inner_text("main").replace("“story”", ""), path
+    for path in (f"/projects/{SLUG}/", f"/audit/?project={SLUG}", "/requests/1/"):
+        guest.open(path)
+        guest.sees("404")
+    guest.complaints.clear()  # those three were asked for on purpose
