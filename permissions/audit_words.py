@@ -109,6 +109,8 @@ def sentence(entry: AuditEntry) -> str:
     facts = {**_plain(entry.before), **_plain(entry.after)}
     verb = NO_ROLE if entry.verb == "member.set" and facts.get("role", "") is None else entry.verb
     facts |= {"actor": entry.actor, "verb": entry.verb, "object": entry.object_label, "project": entry.project or "–"}
+    if isinstance(facts.get("role"), str):
+        facts["role"] = gettext(facts["role"])  # a role's name is its msgid
     for msgid in (SENTENCES.get(verb, ELSE), ELSE):
         try:
             return gettext(msgid) % facts
