@@ -23,6 +23,7 @@ ADMIN = (
     "clusters/freezewindow",
     "common/event",
     "common/inboxitem",
+    "audit/auditentry",
 )
 
 
@@ -71,6 +72,8 @@ def everyones(at: Filled) -> dict[str, str]:
         "deployment": f"/deployments/{at.deployment}/",
         "deployment, moving": f"/deployments/{at.moving}/?part=live",
         "profile": "/me/",
+        "audit of a project": f"/audit/?project={DEEP}",
+        "audit of a project, a word in vain": f"/audit/?project={DEEP}&q=nothing-like-this&since=2020-01-01",
     }
     return {**pages, **{f"API {name}": path for name, path in _lists(at).items()}}
 
@@ -105,5 +108,12 @@ def visits(at: Filled) -> Iterator[tuple[str, str, str]]:
     for who in ("dev", "ops"):
         for name, path in everyones(at).items():
             yield who, name, path
+    for name, query in {
+        "audit": "",
+        "audit, a word in vain": "?q=nothing-like-this",
+        "audit, a group of verbs in vain": "?verb=connection.",
+        "audit of a person": "?actor=person7",
+    }.items():
+        yield "ops", name, f"/audit/{query}"
     for model in ADMIN:
         yield "ops", f"admin {model}", f"/admin/{model}/"

@@ -11,6 +11,7 @@ from django.conf import settings
 from django.contrib.auth.models import Group, Permission
 from django.utils import timezone
 
+from benchmarks.scale.audit import fill_audit
 from benchmarks.scale.filled import DEEP, Filled, Shape
 from benchmarks.scale.rows import expression, insert, run
 from builds.logs.store import LogWriter
@@ -39,6 +40,7 @@ def fill(shape: Shape, log_lines: int = 5_000) -> Filled:
     services()
     deployments(shape)
     events()
+    fill_audit(OTHERS)
     if settings.DATABASES["default"]["ENGINE"].endswith("postgresql"):
         run("ANALYZE")
     return details(deep, machines[0], log_lines)

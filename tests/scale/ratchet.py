@@ -139,4 +139,13 @@ RATCHET: dict[str, int] = {
     "admin clusters/freezewindow (ops)": 5,
     "admin common/event (ops)": 5,
     "admin common/inboxitem (ops)": 5,
+    "audit of a project (dev)": 9,
+    "audit of a project, a word in vain (dev)": 11,
+    "audit of a project (ops)": 7,
+    "audit of a project, a word in vain (ops)": 9,
+    "audit (ops)": 7,
+    "audit, a word in vain (ops)": 9,
+    "audit, a group of verbs in vain (ops)": 9,
+    "audit of a person (ops)": 7,
+    "admin audit/auditentry (ops)": 5,
 }
