@@ -10,7 +10,7 @@ from fangduoduo_release.common.errors import Denied
 from fangduoduo_release.common.sentence import S
 from permissions import policy
 from projects import grants
-from projects.deciders import MACHINE_DECIDERS
+from projects.deciders import OWNERS_DECIDE
 from projects.models import Project
 
 
@@ -28,6 +28,6 @@ def require_change(actor: Any, project: Project, machine: Machine, action: str, 
         raise Denied(
             S("%(project)s has no grant for the machine %(machine)s.", project=project.slug, machine=machine.name),
             rule="machine_grant",
-            granted_by=["owner", "ops"] if "owner" in MACHINE_DECIDERS[machine.environment] else ["ops"],
+            granted_by=policy.owners_of(project) if machine.environment in OWNERS_DECIDE else ["ops"],
             request_url=policy.request_url(project, machine=machine.name),
         )

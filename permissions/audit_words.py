@@ -148,7 +148,10 @@ def sentence(entry: AuditEntry) -> str:
     facts = {**_plain(entry.before), **_plain(entry.after)}
     project = entry.project or facts.get("project") or "–"
     facts |= {"actor": entry.actor, "verb": entry.verb, "object": entry.object_label, "project": project}
-    for msgid in (SENTENCES.get(_reading(entry.verb, facts), ELSE), ELSE):
+    reading = _reading(entry.verb, facts)
+    if isinstance(facts.get("role"), str):
+        facts["role"] = gettext(facts["role"])  # a role's name is its msgid
+    for msgid in (SENTENCES.get(reading, ELSE), ELSE):
         try:
             return gettext(msgid) % facts
         except (KeyError, TypeError, ValueError):  # a fact that is not there, or a translation with a stray "%"

@@ -201,7 +201,9 @@ class AskForm(forms.Form):
         self._choices("days", [("", _("without an end")), *((str(n), label) for n, label in sorted(days.items()))])
         self._choices("machine", machines)
         unused = ["role", "machine"]
-        unused.remove("machine" if given.get("kind") == "machine" else "role")
+        wanted = "machine" if given.get("kind") == "machine" else "role"
+        unused.remove(wanted)
+        self.fields[wanted].required = True
         for name in [*unused, *(["days"] if given.get("emergency") else [])]:
             del self.fields[name]
 

@@ -49,8 +49,7 @@ class ReviewFilter(admin.SimpleListFilter):
 class RequestAdmin(ReadOnlyAdmin):
     change_form_template = "admin/projects/accessrequest/change_form.html"
     list_display = (
-        "what", "slug", "requester_name", "environment", "state", "emergency", "until", "created_at", "decided_by_name",
-        "decidable",
+        "what", "slug", "requester_name", "state", "emergency", "until", "created_at", "decidable",
     )  # fmt: skip
     list_filter = ("state", "kind", "emergency", ReviewFilter, "machine__environment", "machine", "created_at")
     list_select_related = ("project", "machine", "requester", "decided_by")
@@ -68,11 +67,9 @@ class RequestAdmin(ReadOnlyAdmin):
 
     @admin.display(description=_("what"))
     def what(self, row: AccessRequest) -> str:
-        return str(row.get_role_display() if row.role else row.machine)
-
-    @admin.display(description=_("environment"))
-    def environment(self, row: AccessRequest) -> str:
-        return str(row.machine.get_environment_display()) if row.machine else "–"
+        if row.machine is None:
+            return str(row.get_role_display())
+        return f"{row.machine} · {row.machine.get_environment_display()}"
 
     @admin.display(description=_("yours to decide"), boolean=True)
     def decidable(self, row: AccessRequest) -> bool | None:
