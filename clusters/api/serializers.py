@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from clusters.freezing import Freeze
@@ -34,11 +35,21 @@ class ApprovalIn(serializers.Serializer[Any]):
     restoring = serializers.BooleanField(required=False)
 
 
+@extend_schema_field({"type": "string", "pattern": r"^([01]\d|2[0-3]):[0-5]\d$", "example": "22:00"})
+class Clock(serializers.TimeField):
+    """What a clock on the wall shows: no zone, so it is not what OpenAPI calls a time."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(format="%H:%M", input_formats=["%H:%M"], **options)
+
+
 class FreezeOut(serializers.ModelSerializer[FreezeWindow]):
     machines = serializers.SerializerMethodField()
     environments = serializers.ListField(child=serializers.CharField())
     weekdays = serializers.ListField(child=serializers.IntegerField(), help_text="Monday is 0.")
     exceptions = serializers.ListField(child=serializers.CharField())
+    start_time = Clock()
+    end_time = Clock(allow_null=True)
 
     class Meta:
         model = FreezeWindow
@@ -69,9 +80,9 @@ class FreezeIn(serializers.Serializer[Any]):
         child=serializers.IntegerField(min_value=0, max_value=6), required=False, max_length=7
     )
     first_day = serializers.CharField(max_length=10, required=False, allow_blank=True)
-    start_time = serializers.TimeField(required=False)
+    start_time = Clock(required=False)
     last_day = serializers.CharField(max_length=10, required=False, allow_blank=True)
-    end_time = serializers.TimeField(required=False, allow_null=True)
+    end_time = Clock(required=False, allow_null=True)
     duration_minutes = serializers.IntegerField(required=False, allow_null=True, min_value=1, max_value=10_080)
     exceptions = serializers.ListField(child=serializers.CharField(max_length=10), required=False, max_length=200)
 

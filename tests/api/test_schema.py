@@ -25,6 +25,7 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
+from clusters.models import FreezeWindow
 from deployments.actions import start_deployment
 from fangduoduo_release.common.actor import SYSTEM
 from fangduoduo_release.common.models import Connection
@@ -70,16 +71,19 @@ def things(project: Any, owner: Any) -> dict[str, Any]:
     version = world.version(project)
     deployment = start_deployment(actor=SYSTEM, project=project, machine=machine, action="deploy", version=version)
     Connection.objects.create(name="origin", kind="git", secrets={"password": "kept"})
+    window = {"name": "Nights", "reason": "Nobody is awake", "environments": ["staging"], "timezone": "Asia/Shanghai"}
+    freeze = FreezeWindow.objects.create(**window, weekdays=[0], duration_minutes=60)
     world.build(project, state="queued", started_at=None)
     save_spec(actor=SYSTEM, project=project, spec={**SPEC, "secrets": {"A_SECRET": "kept"}})
     return {
         "slug": project.slug,
-        "name": {"connections": "origin", "projects": "test-a"},
+        "name": {"connections": "origin", "projects": "test-a", "machines": "test-a"},
         "id": {
             "builds": version.build_id,
             "versions": version.pk,
             "deployments": deployment.pk,
             "services": deployment.service_id,
+            "freezes": freeze.pk,
         },
         "machine": machine.name,
         "version": version.number,

@@ -211,6 +211,7 @@ class TestApi:
     def test_ops_make_change_and_delete_one(self, ops: Door, machine: Machine) -> None:
         made = told(ops.post("freezes/", {**GOOD, "everywhere": False, "machines": ["prod-bj"]}), 201)
         assert (made["machines"], made["weekdays"], made["duration_minutes"]) == (["prod-bj"], [5], 3240)
+        assert (made["start_time"], made["end_time"]) == ("00:00", None), "as a clock shows it, without a zone"
         where = f"freezes/{made['id']}/"
         assert told(ops.patch(where, {"active": False}))["active"] is False
         assert told(ops.patch(where, {"weekdays": [5, 6]}))["machines"] == ["prod-bj"]
