@@ -125,11 +125,12 @@ class Sower:
     def __init__(self, portal: Portal, rude: str, garden: Garden, answers: list[tuple[str, bytes]]) -> None:
         self.portal, self.rude, self.garden, self.answers = portal, rude, garden, answers
         self.site = Site(portal)
+        self.http = httpx.Client(timeout=60)  # one for all: each reads every certificate of the system
         self.tokens = portal.credentials()["tokens"]
 
     def api(self, method: str, path: str, body: Any = None, who: str = "dev", **options: Any) -> httpx.Response:
         headers = {"Authorization": f"Bearer {self.tokens[who]}", **options.pop("headers", {})}
-        answer = httpx.request(
+        answer = self.http.request(
             method, f"{self.portal.url}/api/{path}", json=body, headers=headers, timeout=60, **options
         )
         self.answers.append((f"{who}: {method} /api/{path} {answer.status_code}", answer.content))
@@ -173,7 +174,7 @@ class Sower:
         assert self.api("POST", where, shape).status_code == 400
         cut = {"Content-Type": "application/json", "Authorization": f"Bearer {self.tokens['dev']}"}
         raw = ('{"id": "x", "kind": "text", "values": {"secret": "' + plant("half a body", simple=True)).encode()
-        answer = httpx.post(f"{self.portal.url}/api/{where}", content=raw, headers=cut)
+        answer = self.http.post(f"{self.portal.url}/api/{where}", content=raw, headers=cut)
         assert answer.status_code == 400
         self.answers.append(("half a body", answer.content))
         spec = {"spec": {"command": ["x"], "secrets": {"A": [plant("spec secret of a bad shape")]}}}
@@ -256,12 +257,12 @@ class Sower:
             "token": {"Authorization": f"Bearer fdd_0123456789_{plant('bad token', simple=True)}"},
             "scheme": {"Authorization": f"Token {plant('bad scheme', simple=True)}"},
         }.items():
-            answer = httpx.get(f"{url}/api/projects/", headers=headers)
+            answer = self.http.get(f"{url}/api/projects/", headers=headers)
             assert answer.status_code == 401, name
             self.answers.append((name, answer.content))
         refs = f"{url}/git/sample.git/info/refs?service=git-upload-pack"
         for auth in (("dev", plant("bad basic")), (plant("key as user", simple=True), "")):
-            answer = httpx.get(refs, auth=auth)
+            answer = self.http.get(refs, auth=auth)
             assert answer.status_code == 401
             self.answers.append(("git", answer.content))
         bad = connect_refused(url, plant("bad bearer of a socket", simple=True))
@@ -292,9 +293,11 @@ class Sower:
         assert token is not None
         whole = self.garden.keep("a token made by hand", token[0])
         self.garden.keep("that token's secret part", whole.split("_", 2)[2])
-        assert httpx.get(f"{self.portal.url}/api/projects/", headers={"Authorization": f"Bearer {whole}"}).is_success
+        assert self.http.get(
+            f"{self.portal.url}/api/projects/", headers={"Authorization": f"Bearer {whole}"}
+        ).is_success
         refs = f"{self.portal.url}/git/sample.git/info/refs?service=git-upload-pack"
-        assert httpx.get(refs, auth=("dev", whole)).is_success
+        assert self.http.get(refs, auth=("dev", whole)).is_success
         for name, text in self.portal.credentials()["tokens"].items():
             self.garden.keep(f"the token of {name}", text.split("_", 2)[2])
         # The page takes secrets of the spec in a form of lines.
