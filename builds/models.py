@@ -64,7 +64,7 @@ class Build(Run):
     commit_author = models.CharField(max_length=150, blank=True)
     commit_email = models.CharField(max_length=200, blank=True)
     previous_sha = models.CharField(max_length=64, blank=True)  # tip of the previous build of this ref, for changesets
-    parameters = models.JSONField(default=dict, blank=True)
+    parameters = EncryptedJSONField(default=dict, blank=True, editable=False)  # some of them are passwords
     pipeline = models.ForeignKey(
         PipelineRevision, null=True, blank=True, on_delete=models.PROTECT, related_name="builds"
     )
@@ -154,7 +154,7 @@ class InputRequest(models.Model):
     parameters = models.JSONField(default=list, blank=True)
     asked_at = models.DateTimeField(auto_now_add=True)
     answer = models.CharField(max_length=10, blank=True)  # proceed | abort
-    values = models.JSONField(null=True, blank=True)
+    values = EncryptedJSONField(null=True, blank=True, editable=False)  # some of them are passwords
     answered_by = models.CharField(max_length=150, blank=True)
     answered_at = models.DateTimeField(null=True, blank=True)
 

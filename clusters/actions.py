@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -19,6 +20,8 @@ from fangduoduo_release.common.errors import Conflict, Invalid
 from fangduoduo_release.common.models import Connection
 from fangduoduo_release.common.sentence import S
 from permissions import policy
+
+PASSWORD_INSIDE = re.compile(r"//[^/?#\s@]*:[^/?#\s]*@")
 
 
 def create_cluster(*, actor: Any, name: str, kind: str, connection: str | None = None, **more: Any) -> Cluster:
@@ -103,6 +106,7 @@ def save_connection(
     if row.kind not in kinds:
         raise Invalid(S("There is no connection of kind “%(kind)s” here.", kind=row.kind), fields={"kind": []})
     if config is not None:
+        _refuse_passwords(config)
         row.config = dict(config)
     merged = dict(row.secrets or {})
     for key, value in (secrets or {}).items():
@@ -115,6 +119,20 @@ def save_connection(
     row.secrets = merged
     verb = "connection.update" if row.pk else "connection.create"
     return _save(actor, verb, row)
+
+
+def _refuse_passwords(value: Any) -> None:
+    """Whoever looks at a connection sees its config, so no address in it may carry a password. Raises Invalid."""
+    waiting = [value]
+    while waiting:
+        one = waiting.pop()
+        if isinstance(one, Mapping):
+            waiting += one.values()
+        elif isinstance(one, list | tuple):
+            waiting += one
+        elif isinstance(one, str) and PASSWORD_INSIDE.search(one):
+            sentence = S("An address in a connection holds no password; write it into the connection's secrets.")
+            raise Invalid(sentence, code="password_in_address", fields={"config": [sentence]})
 
 
 def delete_connection(*, actor: Any, connection: Connection) -> None:

@@ -17,6 +17,13 @@ from permissions.roles import Role
 from projects.models import AccessRequest, Project
 
 
+class Unrepeated(forms.Textarea):
+    """A text of secrets: it goes in and is never shown again, also when the form comes back with a complaint."""
+
+    def format_value(self, value: Any) -> str | None:
+        return None
+
+
 class ProjectForm(forms.Form):
     """The wizard: a name, then either a starter or the address of an existing repository."""
 
@@ -87,7 +94,7 @@ class SpecForm(forms.Form):
         help_text=_("One NAME=value on each line."),
     )  # fmt: skip
     secrets = forms.CharField(
-        label=_("New secrets"), required=False, widget=forms.Textarea(attrs={"rows": 3, "spellcheck": "false"}),
+        label=_("New secrets"), required=False, widget=Unrepeated(attrs={"rows": 3, "spellcheck": "false"}),
         help_text=_("One NAME=value on each line; stored encrypted, never shown again. NAME= removes one."),
     )  # fmt: skip
     memory = forms.CharField(

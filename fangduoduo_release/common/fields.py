@@ -16,6 +16,8 @@ from django.db import models
 from .errors import Rejected
 from .sentence import S
 
+NOTHING = "{}"
+
 
 @lru_cache(maxsize=4)
 def _cipher(keys: tuple[str, ...]) -> MultiFernet:
@@ -34,16 +36,21 @@ else:
 
 
 class EncryptedJSONField(_Text):
-    """Stores JSON (dict by default) as one Fernet token. Raises Rejected when no configured key opens it."""
+    """Stores JSON (dict by default) as one Fernet token; nothing ({}) as it is, for lists of rows that mostly hold
+    nothing. Raises Rejected when no configured key opens it."""
 
     def get_prep_value(self, value: Any) -> str | None:
         if value is None:
             return None
+        if value == {}:
+            return NOTHING
         return cipher().encrypt(json.dumps(value, ensure_ascii=False).encode()).decode()
 
     def from_db_value(self, value: str | None, expression: object, connection: object) -> Any:
         if value is None:
             return None
+        if value == NOTHING:
+            return {}
         try:
             return json.loads(cipher().decrypt(value.encode()))
         except InvalidToken as error:
