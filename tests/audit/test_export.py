@@ -25,7 +25,7 @@ pytestmark = pytest.mark.django_db
 @pytest.fixture
 def ops() -> Client:
     made = Client()
-    made.force_login(world.ops(), "django.contrib.auth.backends.ModelBackend")
+    made.force_login(world.ops())
     return made
 
 
@@ -80,7 +80,7 @@ def test_a_maintainers_export_ends_at_their_project(ops: Client) -> None:
     shop = world.project(slug="shop")
     world.project(slug="other")
     who = Client()
-    who.force_login(world.member(shop, "maintainer"), "django.contrib.auth.backends.ModelBackend")
+    who.force_login(world.member(shop, "maintainer"))
     assert {json.loads(line)["project"] for line in download(who, "json", project="shop").splitlines()} == {"shop"}
     assert AuditEntry.objects.latest("id").project == "shop", "and its maintainers see that it was taken"
 
@@ -119,7 +119,7 @@ def test_it_is_streamed_under_asgi_too() -> None:
 
     async def fetch() -> tuple[Any, list[bytes]]:
         client = AsyncClient()
-        await client.aforce_login(user, "django.contrib.auth.backends.ModelBackend")
+        await client.aforce_login(user)
         answer = await client.get("/audit/export/", {"format": "json"})
         return answer, [part async for part in answer]
 

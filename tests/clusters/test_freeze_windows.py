@@ -200,8 +200,8 @@ class TestActions:
         machine.refresh_from_db()
         assert (machine.approvals_needed, machine.approver_role, machine.approve_restoring) == (2, "ops", True)
         entry = AuditEntry.objects.get(verb="machine.update")
-        assert entry.before["approval"] == {"needed": 0, "role": "maintainer", "restoring": False}
-        assert entry.after["approval"] == {"needed": 2, "role": "ops", "restoring": True}
+        assert entry.before == {"approvals_needed": 0, "approver_role": "maintainer", "approve_restoring": False}
+        assert entry.after == {"approvals_needed": 2, "approver_role": "ops", "approve_restoring": True}
         for wrong in ({"needed": 10}, {"role": "king"}):
             with pytest.raises(Invalid):
                 actions.update_machine(actor=SYSTEM, machine=machine, approval=wrong)

@@ -424,19 +424,19 @@ class TestBeforeItBegins:
 
     def test_a_revoked_machine_ends_it(self, agreed: Deployment, project: Project, machine: Machine) -> None:
         revoke_machine(actor=SYSTEM, project=project, machine=machine)
-        self.failed(agreed, "denied", "no grant for the machine")
+        self.failed(agreed, "grant_gone", "no grant for the machine")
 
     def test_whoever_asked_must_still_be_allowed_to(self, agreed: Deployment, project: Project, ann: User) -> None:
         set_member(actor=SYSTEM, project=project, user=world.person("new"), role="owner")
         set_member(actor=SYSTEM, project=project, user=ann, role="viewer")
-        self.failed(agreed, "denied", "ann may not make this change any more")
+        self.failed(agreed, "grant_gone", "ann may not make this change any more")
 
     def test_a_plain_deployment_is_checked_again_too(self, project: Project, ann: User) -> None:
         world.version(project)
         plain = world.granted(project, "test-a")
         deployment = actions.start_deployment(actor=ann, project=project, machine=plain, action="deploy")
         revoke_machine(actor=SYSTEM, project=project, machine=plain)
-        self.failed(deployment, "denied", "no grant for the machine")
+        self.failed(deployment, "grant_gone", "no grant for the machine")
 
 
 def test_whoever_works_on_it_may_die_and_nothing_is_lost(waiting: Deployment, project: Project) -> None:

@@ -22,7 +22,7 @@ from fangduoduo_release.common.actor import SYSTEM
 from fangduoduo_release.common.errors import Denied
 from fangduoduo_release.common.models import Event
 from permissions.models import User
-from projects import grants
+from projects import grants, requests
 from projects.actions import save_spec
 from projects.models import MachineGrant, Project, RoleGrant
 from tests import world
@@ -259,7 +259,16 @@ class TestEmergency:
         assert not grants.emergency_alive(project, ann), "somebody else's role is not mine"
         assert not grants.emergency_alive(project, SYSTEM)
         assert not grants.emergency_alive(world.project(), other)
-        MachineGrant.objects.filter(project=project).update(emergency=True)
-        assert grants.emergency_alive(project, ann), "a machine is granted to the project, so to everybody in it"
+        asked = requests.ask(
+            actor=ann,
+            slug=project.slug,
+            kind="machine",
+            machine=world.machine("spare"),
+            reason="it burns",
+            emergency=True,
+        )
+        MachineGrant.objects.filter(project=project).update(emergency=True, request=asked)
+        assert grants.emergency_alive(project, ann, machine), "the machine that ann asked for"
+        assert not grants.emergency_alive(project, world.person("third"), machine), "and nobody else"
         MachineGrant.objects.update(until=timezone.now() - timedelta(seconds=1))
         assert not grants.emergency_alive(project, ann)

@@ -13,13 +13,14 @@ from django.utils import timezone
 from clusters.models import Machine
 from clusters.runtimes import runtime_of
 from deployments import actions as deployment_actions
-from deployments import rights, wanted
+from deployments import beginning, wanted
 from deployments.engine import DeploymentEngine
 from deployments.models import Deployment
 from fangduoduo_release.audit.models import AuditEntry
 from fangduoduo_release.common import engines, runs
 from fangduoduo_release.common.actor import SYSTEM
 from fangduoduo_release.common.errors import Denied
+from fangduoduo_release.common.sentence import Sentence
 from permissions import policy
 from permissions.models import User
 from projects import actions, expiry, grants, requests
@@ -242,7 +243,8 @@ def test_what_was_lost_between_click_and_execution_is_not_done(lose: Any, queued
     queued.refresh_from_db()
     assert queued.state == "failed"
     assert queued.error["code"] == "grant_gone"
-    assert "was not begun" in queued.error["sentence"]["msgid"]
+    words = str(Sentence.from_json(queued.error["sentence"]))
+    assert "no grant for the machine" in words or "may not make this change any more" in words
     assert queued.service.generation == 0, "nothing was touched"
 
 
@@ -272,7 +274,7 @@ def test_what_the_portal_started_itself_passes(project: Project, test_a: Machine
     actions.grant_machine(actor=SYSTEM, project=project, machine=test_a)
     world.version(project)
     made = deployment_actions.start_deployment(actor=SYSTEM, project=project, machine=test_a, action="deploy")
-    rights.require_still(made)
+    beginning.check(made)
 
 
 def test_nothing_is_renewed_by_a_request_alone(project: Project, zoe: User) -> None:
