@@ -10,14 +10,14 @@ from collections.abc import Callable, Iterable
 from datetime import timedelta
 from typing import Any
 
-from django.contrib.auth import logout
-from django.contrib.auth.models import AnonymousUser
+from django.contrib.auth import SESSION_KEY, logout
 from django.contrib.sessions.models import Session
+from django.db import InterfaceError, OperationalError
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 
-from fangduoduo_release.common.http import current_request
+from fangduoduo_release.common.http import away, current_request
 from fangduoduo_release.common.session_age import BEGAN, outlived
 from permissions.models import SignedIn, User
 
@@ -32,14 +32,20 @@ class SessionMiddleware:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
-        session = request.session
-        if SEEN in session or "_auth_user_id" in session:  # else nobody is signed in, and nothing is asked
-            if outlived(session):
-                logout(request)
-                request.user = AnonymousUser()
-            elif abs(time.time() - session.get(SEEN, 0)) > FRESH_S and request.user.is_authenticated:
-                note(request)
+        try:
+            self._look(request)
+        except (OperationalError, InterfaceError):
+            return away(request)
         return self.get_response(request)
+
+    def _look(self, request: HttpRequest) -> None:
+        session = request.session
+        if SESSION_KEY not in session:  # nobody is signed in, and nothing is asked
+            return
+        if outlived(session):
+            logout(request)
+        elif abs(time.time() - session.get(SEEN, 0)) > FRESH_S and request.user.is_authenticated:
+            note(request)
 
 
 def note(request: HttpRequest, how: str = "") -> None:

@@ -6,6 +6,7 @@ from typing import Any
 
 from drf_spectacular.utils import extend_schema
 from rest_framework import serializers
+from rest_framework.authentication import SessionAuthentication
 from rest_framework.exceptions import AuthenticationFailed
 from rest_framework.permissions import AllowAny
 from rest_framework.request import Request
@@ -96,7 +97,7 @@ class End(DoorView):
 class Me(ApiView):
     permission = SIGNED_IN
     serializer_class = MeOut
-    authentication_classes = [GatewayJWT, TokenAuthentication, BrowserAtTheDoor]
+    authentication_classes = [GatewayJWT, TokenAuthentication, SessionAuthentication]
 
     @extend_schema(operation_id="me", responses=MeOut)
     def get(self, request: Request) -> Response:

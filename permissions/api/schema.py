@@ -19,11 +19,3 @@ class GatewayScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-
 
     def get_security_definition(self, auto_schema: object) -> dict[str, str]:
         return {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}
-
-
-class BrowserScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]
-    target_class = "permissions.api.authentication.BrowserAtTheDoor"
-    name = "cookieAuth"
-
-    def get_security_definition(self, auto_schema: object) -> dict[str, str]:
-        return {"type": "apiKey", "in": "cookie", "name": "sessionid"}
