@@ -183,7 +183,9 @@ PAGES = [
     Ask("POST", f"{P}change/", MAINTAINER, 204, {"action": "deploy", "machine": "prod", "version": "1"}, refusal=200),
     Ask("GET", "requests/", SIGNED_IN),
     Ask("GET", "requests/new/", SIGNED_IN),
-    Ask("POST", "requests/new/", SIGNED_IN, 302, {"project": "nothing", "kind": "role", "role": "viewer", "reason": "x"}),
+    Ask(
+        "POST", "requests/new/", SIGNED_IN, 302, {"project": "nothing", "kind": "role", "role": "viewer", "reason": "x"}
+    ),
     Ask("GET", "requests/<int:pk>/", OWNER, refusal=404),
     Ask("POST", "requests/<int:pk>/", OWNER, 422, {"do": "reject"}, refusal=404),
     Ask("POST", "requests/renew/<str:kind>/<int:pk>/", SIGNED_IN, 404, {}, (("kind", "other"),)),
