@@ -166,7 +166,7 @@ def _move(
         return
     current = _reread(request)
     if current.state != "pending":
-        raise requests.decided_already(current)
+        raise requests.decided_already()
     if current.expires_at <= now or (current.until is not None and current.until <= now):
         raise Conflict(S("This request has run out; it has to be asked anew."), code="request_expired")
     raise _changed()

@@ -102,7 +102,7 @@ def withdraw(*, actor: Any, request: AccessRequest) -> None:
     policy.require_scope(actor, Scope.MANAGE)
     with transaction.atomic():
         if not AccessRequest.objects.filter(pk=request.pk, state="pending").update(state="withdrawn"):
-            raise decided_already(request)
+            raise decided_already()
         trail.record(actor, "request.withdraw", request, before={"state": "pending"}, after={"state": "withdrawn"})
 
 
@@ -147,16 +147,8 @@ def fingerprint(request: AccessRequest) -> str:
     return hashlib.sha256(json.dumps(facts(request), sort_keys=True).encode()).hexdigest()
 
 
-def decided_already(request: AccessRequest) -> Conflict:
-    now = AccessRequest.objects.filter(pk=request.pk).values_list("state", "decided_by_name").first()
-    return Conflict(
-        S(
-            "This request is %(state)s already%(by)s.",
-            state=now[0] if now else "gone",
-            by=f" ({now[1]})" if now else "",
-        ),
-        code="already_decided",
-    )
+def decided_already() -> Conflict:
+    return Conflict(S("This request waits no more; look what became of it."), code="already_decided")
 
 
 # --- the rules -----------------------------------------------------------------------------------------------------
