@@ -53,6 +53,7 @@ def safe_production() -> dict[str, str]:
         "SECRET_KEY": secrets.token_urlsafe(64),
         "FIELD_ENCRYPTION_KEYS": urlsafe_b64encode(secrets.token_bytes(32)).decode(),
         "JWT_KEYS": secrets.token_urlsafe(48),
+        "AUDIT_KEYS": secrets.token_urlsafe(48),
         "ALLOWED_HOSTS": "release.example.com",
         "PUBLIC_URL": "https://release.example.com",
         "DATABASE_URL": "postgres://portal@db.example.com/portal",

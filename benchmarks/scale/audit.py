@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from django.utils import timezone
 
 from benchmarks.scale.filled import DEEP
@@ -13,7 +15,7 @@ from fangduoduo_release.audit.models import AuditEntry, AuditHead
 
 def fill_audit(people: int) -> None:
     """A row per build and per deployment, as their actions write them; the chain is not what is measured here."""
-    signed = {"key": "none", "previous": chain.NOTHING, "digest": chain.NOTHING}
+    signed: dict[str, Any] = {"key": "none", "previous": chain.NOTHING, "digest": chain.NOTHING}
     began = AuditEntry.objects.count()
     for topic, verb, number in (
         ("build", "build.start", f"{began} + r.id"),
