@@ -301,3 +301,17 @@ def test_what_is_rolled_back_wakes_nobody(open_database: None) -> None:
     revocation.access_changed()
     revocation.access_changed(ann, ann)
     assert Event.objects.filter(topic=ann.topic).count() == 1
+
+
+async def test_many_short_log_streams_end_at_once(server: Server, build: Build, dev: User) -> None:
+    """The stream is over just when its guard begins to listen: the guard lets go, whatever it was about to do."""
+
+    def finished() -> None:
+        writer = LogWriter(build.pk)
+        writer.append(b"one line\n", stage="s", step=1)
+        writer.finish()
+
+    await call(finished)()
+    for _ in range(25):
+        socket = await opened(server, f"{log(build)}?offset=9", dev)
+        assert await closes(socket, 15) == 1000

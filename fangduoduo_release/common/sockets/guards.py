@@ -73,7 +73,8 @@ class Guard:
 
         try:
             with contextlib.suppress(TimeoutError):  # without a database nobody is ready to tell
-                await asyncio.wait_for(poller.listen(self._topic, tell), RECHECK_S)
+                async with asyncio.timeout(RECHECK_S):  # not wait_for: Python 3.11's may swallow a cancellation
+                    await poller.listen(self._topic, tell)
             news.set()  # what changed between the first question and now
             return await self._until_refused(news)
         finally:
@@ -83,7 +84,8 @@ class Guard:
         asked = time.monotonic()
         while True:
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(news.wait(), RECHECK_S)
+                async with asyncio.timeout(RECHECK_S):
+                    await news.wait()
             news.clear()
             try:
                 if await self._pool.run(self._ask) is not None:
