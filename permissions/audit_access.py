@@ -25,3 +25,8 @@ def entries_for(actor: Any, project: str) -> QuerySet[AuditEntry]:
         raise NotFound(S("There is nothing here, or you may not see it."))
     policy.require(actor, CODENAME, found)
     return AuditEntry.objects.filter(project=found.slug)
+
+
+def may_decide(actor: Any, project: str) -> bool:
+    """Whether the actor decides requests of that project, and so may open them."""
+    return policy.is_ops(actor) or policy.visible_projects(actor, "own_project").filter(slug=project).exists()

@@ -19,10 +19,11 @@ from fangduoduo_release.common.paging import ListPage, page_of
 from fangduoduo_release.common.sentence import S
 from fangduoduo_release.common.sockets.pool import DatabasePool, stream
 from permissions import audit_words, policy
-from permissions.audit_access import entries_for
+from permissions.audit_access import entries_for, may_decide
 from permissions.audit_export import KINDS, pieces
 from permissions.enforce import OBJECT, Page
 
+REQUEST = "projects.accessrequest"
 TRAIL = trail.Named("audit.auditentry", "", "audit trail")
 _pool = DatabasePool("audit-export", 2)
 
@@ -37,9 +38,10 @@ class Audit(Page):
         rows = entries_for(self.actor, wanted.project)
         page, edge = found_page(request, wanted, rows)
         filters = wanted.as_dict()
+        decides = may_decide(self.actor, wanted.project)
         context = {
             "page": page,
-            "shown": [shown(entry) for entry in page.rows],
+            "shown": [shown(entry, decides=decides) for entry in page.rows],
             "edge": edge,
             "bound": search.BOUND,
             "wanted": wanted,
@@ -68,13 +70,14 @@ def found_page(request: HttpRequest, wanted: Wanted, rows: Any) -> tuple[ListPag
     return ListPage(page.rows, page.previous, f"{request.path}?{query.urlencode()}"), bounded.edge
 
 
-def shown(entry: AuditEntry) -> dict[str, Any]:
-    """What the page says of a row."""
+def shown(entry: AuditEntry, *, decides: bool) -> dict[str, Any]:
+    """What the page says of a row. A request's own page opens for those who decide it, and for nobody else here."""
+    leads = decides or entry.object_kind != REQUEST
     return {
         "entry": entry,
         "sentence": audit_words.sentence(entry),
         "icon": audit_words.icon(entry),
-        "url": audit_words.address(entry),
+        "url": audit_words.address(entry) if leads else "",
         "changes": audit_words.changes(entry),
     }
 

@@ -39,18 +39,18 @@ class AskMachineIn(AskIn):
     machine = serializers.CharField(max_length=60)
 
 
-class NoteIn(serializers.Serializer[Any]):
+class RequestNoteIn(serializers.Serializer[Any]):
     note = serializers.CharField(required=False, allow_blank=True, max_length=300, default="")
 
 
-class DecisionIn(NoteIn):
+class RequestDecisionIn(RequestNoteIn):
     """`sha256`: of what was seen; without it, of what stands there now. `until`: earlier than asked. `alone`: an
     emergency with one signature, to be reviewed."""
 
     sha256 = serializers.CharField(required=False, allow_blank=True, max_length=64, default="")
 
 
-class ApprovalIn(DecisionIn):
+class RequestApprovalIn(RequestDecisionIn):
     until = serializers.DateTimeField(required=False, allow_null=True)
     alone = serializers.BooleanField(required=False, default=False)
 
@@ -170,10 +170,10 @@ class RequestOne(RequestView):
 class Approve(RequestView):
     permission = OBJECT
 
-    @extend_schema(request=ApprovalIn, responses=RequestOut)
+    @extend_schema(request=RequestApprovalIn, responses=RequestOut)
     def post(self, request: Request, pk: int) -> Response:
         found = deciders.fetch(self.actor, pk)
-        given = self.given(ApprovalIn, request)
+        given = self.given(RequestApprovalIn, request)
         given["sha256"] = given["sha256"] or found.asked_sha256
         return self.answer(decisions.approve(actor=self.actor, request=found, **given))
 
@@ -181,10 +181,10 @@ class Approve(RequestView):
 class Reject(RequestView):
     permission = OBJECT
 
-    @extend_schema(request=DecisionIn, responses=RequestOut)
+    @extend_schema(request=RequestDecisionIn, responses=RequestOut)
     def post(self, request: Request, pk: int) -> Response:
         found = deciders.fetch(self.actor, pk)
-        given = self.given(DecisionIn, request)
+        given = self.given(RequestDecisionIn, request)
         given["sha256"] = given["sha256"] or found.asked_sha256
         return self.answer(decisions.reject(actor=self.actor, request=found, **given))
 
@@ -201,10 +201,10 @@ class Withdraw(RequestView):
 class Review(RequestView):
     permission = OBJECT
 
-    @extend_schema(request=NoteIn, responses=RequestOut)
+    @extend_schema(request=RequestNoteIn, responses=RequestOut)
     def post(self, request: Request, pk: int) -> Response:
         found = deciders.fetch(self.actor, pk)
-        return self.answer(decisions.review(actor=self.actor, request=found, **self.given(NoteIn, request)))
+        return self.answer(decisions.review(actor=self.actor, request=found, **self.given(RequestNoteIn, request)))
 
 
 class RenewRole(RequestView):

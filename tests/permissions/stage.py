@@ -115,6 +115,7 @@ class Stage:
         client = Client(raise_request_exception=False, enforce_csrf_checks=csrf)
         if user is not None:
             client.force_login(user)
+            client.get("/me/")  # the session is written down once
         return client
 
     def address(self, ask: Ask) -> str:

@@ -17,6 +17,9 @@ from .test_lists import PASSING
 
 pytestmark = [pytest.mark.django_db, pytest.mark.slow]
 LINES = [ask for ask in (*API, *PAGES) if "<" in ask.route and ask.level != OPS]
+# Whoever knows a name may ask for a role there, and is told the same whether there is such a project or not.
+BY_NAME = "access-requests/"
+SEEN = [ask for ask in LINES if not ask.route.endswith(BY_NAME)]
 PARAMETER = re.compile(r"<(?:(\w+):)?(\w+)>")
 # A path below a thing may be anything; what it names is the thing's own, and other doors' tests ask for it.
 NO_ID = {"verb"}
@@ -62,7 +65,7 @@ def test_what_belongs_to_somebody_else_is_not_there(role: str) -> None:
     stage, hidden = Stage(), Hidden()
     client, wrong, asked = stage.clients[role], [], 0
     for ask, where in others(stage, hidden):
-        if role == "token" and not ask.api:
+        if ask.route.endswith(BY_NAME) or (role == "token" and not ask.api):
             continue
         answer = stage.ask(client, ask, where)
         asked += 1
@@ -91,7 +94,7 @@ def test_the_neighbours_of_ones_own_ids_are_not_there() -> None:
 @pytest.mark.parametrize("role", ["owner", "ops"])
 def test_absurd_ids_are_not_there_either(role: str) -> None:
     stage, wrong = Stage(), []
-    for ask in LINES:
+    for ask in SEEN:
         for kind, name in parameters(ask):
             for value in ABSURD[kind]:
                 answer = stage.ask(stage.clients[role], ask, with_value(stage, ask, name, value))
@@ -121,7 +124,7 @@ def body(answer: Any) -> bytes:
 def same(text: bytes, where: str) -> bytes:
     """Without the id that was asked for, and without what changes at each answer."""
     value = PASSING.sub(b"", text).replace(where.encode(), b"<asked>")
-    return re.sub(rb"\b\d+\b|quetzal|never-was|QUETZAL", b"<asked>", value)
+    return re.sub(rb"[0-9a-f]{64}|\b\d+Z?\b|quetzal|never-was|QUETZAL", b"<asked>", value)
 
 
 def test_a_body_cannot_name_what_belongs_to_somebody_else() -> None:

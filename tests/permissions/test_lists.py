@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import re
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import urlencode, urlsplit
 
 import pytest
 from django.test import Client
@@ -118,19 +118,24 @@ def test_every_link_that_is_shown_opens(role: str) -> None:
     """A page leads nowhere that its reader may not go: no dead end, and no word of what is not theirs."""
     stage, _ = Stage(), Hidden()
     client, seen, dead = stage.clients[role], {"/"}, []
-    pages = [stage.address(ask) for ask in PAGES if ask.method == "GET" and ask.allows(role) and ask.status == 200]
-    waiting = ["/", *pages]
+    pages = [
+        f"{stage.address(ask)}?{urlencode(ask.body or {})}"
+        for ask in PAGES
+        if ask.method == "GET" and ask.allows(role) and ask.status == 200
+    ]
+    waiting, came = ["/", *pages], {}
     while waiting and len(seen) < 400:
         where = waiting.pop()
         answer = client.get(where)
         if answer.status_code >= 400:
-            dead.append(f"{where} -> {answer.status_code}")
+            dead.append(f"{where} (from {came.get(where)}) -> {answer.status_code}")
         if not answer.headers.get("Content-Type", "").startswith("text/html") or answer.streaming:
             continue
         for link in LINK.findall(answer.content.decode()):
             plain_link = link.replace("&amp;", "&")
             if plain_link not in seen and not NOT_A_PAGE.match(urlsplit(plain_link).path):
                 seen.add(plain_link)
+                came[plain_link] = where
                 waiting.append(plain_link)
     assert not dead, "\n".join(sorted(dead))
     assert len(seen) > 6
