@@ -313,6 +313,8 @@ SPECTACULAR_SETTINGS = {
         "DeploymentStateEnum": "deployments.states.DEPLOYMENT_CHOICES",
         "CredentialKindEnum": "builds.models.Credential.Kind",
         "FreezeKindEnum": "clusters.models.FreezeWindow.Kind",
+        "RoleEnum": "permissions.roles.Role",
+        "ApproverRoleEnum": "clusters.models.ApproverRole",
         "PipelineOriginEnum": "projects.models.Project.PipelineOrigin",
     },
     "SWAGGER_UI_DIST": "SIDECAR",
