@@ -105,11 +105,11 @@ def user_of(text: str) -> User | None:
 def _family_of(text: str, kind: str) -> tuple[JwtFamily, dict[str, Any]] | None:
     """The live family of a valid token of that kind, and the token's claims."""
     claims = read(text, kind)
-    try:
-        ident = uuid.UUID(str(claims["family"])) if claims else None
-    except ValueError:
-        return None
     if claims is None:
+        return None
+    try:
+        ident = uuid.UUID(str(claims["family"]))
+    except ValueError:
         return None
     family = JwtFamily.objects.select_related("user").filter(ident=ident, revoked_at=None).first()
     if family is None or family.expires_at <= timezone.now() or not family.user.is_active:
