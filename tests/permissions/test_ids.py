@@ -15,7 +15,7 @@ from .matrix import API, OPS, PAGES, Ask
 from .stage import Stage
 from .test_lists import PASSING
 
-pytestmark = [pytest.mark.django_db, pytest.mark.slow]
+pytestmark = [pytest.mark.django_db, pytest.mark.slow, pytest.mark.timeout(400)]
 LINES = [ask for ask in (*API, *PAGES) if "<" in ask.route and ask.level != OPS]
 PARAMETER = re.compile(r"<(?:(\w+):)?(\w+)>")
 # A path below a thing may be anything; what it names is the thing's own, and other doors' tests ask for it.
