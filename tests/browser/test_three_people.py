@@ -12,7 +12,7 @@ from tests.waiting import until
 
 from .visitor import Visitor
 
-pytestmark = [pytest.mark.slow, pytest.mark.browser]
+pytestmark = [pytest.mark.slow, pytest.mark.browser, pytest.mark.timeout(300)]
 SLUG = "story"
 
 
