@@ -33,3 +33,14 @@ def ops(db: Any) -> Client:
 @pytest.fixture
 def root(db: Any) -> Client:
     return browser(User.objects.create_superuser("root", password=None))
+
+
+@pytest.fixture
+def dev(db: Any) -> Client:
+    return browser(world.person("dev"))
+
+
+@pytest.fixture
+def clerk(db: Any) -> Client:
+    """Staff, but not from ops."""
+    return browser(world.person("clerk", is_staff=True))
