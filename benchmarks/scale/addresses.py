@@ -19,6 +19,7 @@ ADMIN = (
     "projects/rolegrant",
     "projects/machinegrant",
     "projects/specrevision",
+    "projects/accessrequest",
     "clusters/machine",
     "common/event",
     "common/inboxitem",
@@ -69,6 +70,9 @@ def everyones(at: Filled) -> dict[str, str]:
         "deployment": f"/deployments/{at.deployment}/",
         "deployment, moving": f"/deployments/{at.moving}/?part=live",
         "profile": "/me/",
+        "requests that wait": "/requests/?tab=waiting",
+        "requests of mine": "/requests/?tab=mine",
+        "requests decided": "/requests/?tab=decided",
     }
     return {**pages, **{f"API {name}": path for name, path in _lists(at).items()}}
 
@@ -77,6 +81,7 @@ def _lists(at: Filled) -> dict[str, str]:
     """The API's lists, and the rows they lead to."""
     return {
         "projects": "/api/projects/",
+        "requests": "/api/requests/",
         "machines": "/api/machines/",
         "builds": "/api/builds/",
         "builds of a project": f"/api/builds/?project={DEEP}",

@@ -27,6 +27,7 @@ from deployments.actions import start_deployment
 from fangduoduo_release.common.actor import SYSTEM
 from fangduoduo_release.common.models import Connection
 from projects.actions import save_spec
+from projects.requests import ask as ask_for
 from tests import world
 
 from .conftest import SPEC
@@ -66,6 +67,7 @@ def things(project: Any, owner: Any) -> dict[str, Any]:
     deployment = start_deployment(actor=SYSTEM, project=project, machine=machine, action="deploy", version=version)
     Connection.objects.create(name="origin", kind="git", secrets={"password": "kept"})
     world.build(project, state="queued", started_at=None)
+    asked = ask_for(actor=world.person("yan"), slug=project.slug, kind="role", role="viewer", reason="to look")
     save_spec(actor=SYSTEM, project=project, spec={**SPEC, "secrets": {"A_SECRET": "kept"}})
     return {
         "slug": project.slug,
@@ -75,6 +77,9 @@ def things(project: Any, owner: Any) -> dict[str, Any]:
             "versions": version.pk,
             "deployments": deployment.pk,
             "services": deployment.service_id,
+            "requests": asked.pk,
+            "role-grants": project.role_grants.get(user=owner).pk,
+            "machine-grants": project.machine_grants.get().pk,
         },
         "machine": machine.name,
         "version": version.number,
