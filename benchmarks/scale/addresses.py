@@ -19,6 +19,7 @@ ADMIN = (
     "projects/rolegrant",
     "projects/machinegrant",
     "projects/specrevision",
+    "projects/accessrequest",
     "clusters/machine",
     "clusters/freezewindow",
     "common/event",
@@ -74,6 +75,9 @@ def everyones(at: Filled) -> dict[str, str]:
         "profile": "/me/",
         "audit of a project": f"/audit/?project={DEEP}",
         "audit of a project, a word in vain": f"/audit/?project={DEEP}&q=nothing-like-this&since=2020-01-01",
+        "requests that wait": "/requests/?tab=waiting",
+        "requests of mine": "/requests/?tab=mine",
+        "requests decided": "/requests/?tab=decided",
     }
     return {**pages, **{f"API {name}": path for name, path in _lists(at).items()}}
 
@@ -82,6 +86,7 @@ def _lists(at: Filled) -> dict[str, str]:
     """The API's lists, and the rows they lead to."""
     return {
         "projects": "/api/projects/",
+        "requests": "/api/requests/",
         "machines": "/api/machines/",
         "freezes": "/api/freezes/",
         "builds": "/api/builds/",

@@ -30,6 +30,7 @@ from deployments.actions import start_deployment
 from fangduoduo_release.common.actor import SYSTEM
 from fangduoduo_release.common.models import Connection
 from projects.actions import save_spec
+from projects.requests import ask as ask_for
 from tests import world
 
 from .conftest import SPEC
@@ -74,6 +75,7 @@ def things(project: Any, owner: Any) -> dict[str, Any]:
     window = {"name": "Nights", "reason": "Nobody is awake", "environments": ["staging"], "timezone": "Asia/Shanghai"}
     freeze = FreezeWindow.objects.create(**window, weekdays=[0], duration_minutes=60)
     world.build(project, state="queued", started_at=None)
+    asked = ask_for(actor=world.person("yan"), slug=project.slug, kind="role", role="viewer", reason="to look")
     save_spec(actor=SYSTEM, project=project, spec={**SPEC, "secrets": {"A_SECRET": "kept"}})
     return {
         "slug": project.slug,
@@ -84,6 +86,9 @@ def things(project: Any, owner: Any) -> dict[str, Any]:
             "deployments": deployment.pk,
             "services": deployment.service_id,
             "freezes": freeze.pk,
+            "requests": asked.pk,
+            "role-grants": project.role_grants.get(user=owner).pk,
+            "machine-grants": project.machine_grants.get().pk,
         },
         "machine": machine.name,
         "version": version.number,
