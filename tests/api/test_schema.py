@@ -26,6 +26,7 @@ from schemathesis.specs.openapi.checks import (
 from deployments.actions import start_deployment
 from fangduoduo_release.common.actor import SYSTEM
 from fangduoduo_release.common.models import Connection
+from fangduoduo_release.notifications import channels
 from projects.actions import save_spec
 from tests import world
 
@@ -67,6 +68,9 @@ def things(project: Any, owner: Any) -> dict[str, Any]:
     Connection.objects.create(name="origin", kind="git", secrets={"password": "kept"})
     world.build(project, state="queued", started_at=None)
     save_spec(actor=SYSTEM, project=project, spec={**SPEC, "secrets": {"A_SECRET": "kept"}})
+    hook = {"kind": "webhook", "name": "hook", "address": "https://hooks.example.org/x"}
+    mine, _ = channels.add(actor=SYSTEM, user=owner, **hook)
+    theirs, _ = channels.add(actor=SYSTEM, project=project.slug, **hook)
     return {
         "slug": project.slug,
         "name": {"connections": "origin", "projects": "test-a"},
@@ -75,6 +79,8 @@ def things(project: Any, owner: Any) -> dict[str, Any]:
             "versions": version.pk,
             "deployments": deployment.pk,
             "services": deployment.service_id,
+            "me": mine.pk,
+            "projects": theirs.pk,
         },
         "machine": machine.name,
         "version": version.number,
