@@ -316,7 +316,6 @@ SPECTACULAR_SETTINGS = {
         "RoleEnum": "permissions.roles.Role",
         "ApproverRoleEnum": "clusters.models.ApproverRole",
         "PipelineOriginEnum": "projects.models.Project.PipelineOrigin",
-        "CredentialKindEnum": "builds.models.Credential.Kind",
         "RequestKindEnum": "projects.models.AccessRequest.Kind",
         "RequestStateEnum": "projects.states.REQUEST_CHOICES",
     },

@@ -29,6 +29,7 @@ from clusters.models import FreezeWindow
 from deployments.actions import start_deployment
 from fangduoduo_release.common.actor import SYSTEM
 from fangduoduo_release.common.models import Connection
+from fangduoduo_release.notifications import channels
 from projects.actions import save_spec
 from projects.requests import ask as ask_for
 from tests import world
@@ -77,6 +78,9 @@ def things(project: Any, owner: Any) -> dict[str, Any]:
     world.build(project, state="queued", started_at=None)
     asked = ask_for(actor=world.person("yan"), slug=project.slug, kind="role", role="viewer", reason="to look")
     save_spec(actor=SYSTEM, project=project, spec={**SPEC, "secrets": {"A_SECRET": "kept"}})
+    hook = {"kind": "webhook", "name": "hook", "address": "https://hooks.example.org/x"}
+    mine, _ = channels.add(actor=SYSTEM, user=owner, **hook)
+    theirs, _ = channels.add(actor=SYSTEM, project=project.slug, **hook)
     return {
         "slug": project.slug,
         "name": {"connections": "origin", "projects": "test-a", "machines": "test-a"},
@@ -89,6 +93,8 @@ def things(project: Any, owner: Any) -> dict[str, Any]:
             "requests": asked.pk,
             "role-grants": project.role_grants.get(user=owner).pk,
             "machine-grants": project.machine_grants.get().pk,
+            "me": mine.pk,
+            "projects": theirs.pk,
         },
         "machine": machine.name,
         "version": version.number,
