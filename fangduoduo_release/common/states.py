@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from typing import Any
+
+from django.utils.translation import gettext_lazy
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,5 +45,6 @@ class StateTable:
         return [s.name for s in self._states.values() if not s.final]
 
     @property
-    def choices(self) -> list[tuple[str, str]]:
-        return [(s.name, s.label) for s in self._states.values()]
+    def choices(self) -> list[tuple[str, Any]]:
+        """For models and forms, in the reader's language."""
+        return [(s.name, gettext_lazy(s.label)) for s in self._states.values()]
