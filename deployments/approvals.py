@@ -129,10 +129,10 @@ def people_to_ask(deployment: Deployment) -> list[Any]:
     rule, project = rule_of(deployment.service.machine, deployment.action), deployment.service.project
     found: list[Any] = []
     if rule.role != ApproverRole.OPS:
-        found = list(policy.people_who_may(mark_of(rule.role), project).exclude(pk=deployment.started_by_id))
+        found = list(policy.people_who_may(mark_of(rule.role), project).exclude(pk=deployment.started_by_id or 0))
     if len(found) < rule.needed:
         known = {person.pk for person in found}
-        found += [p for p in policy.ops_people().exclude(pk=deployment.started_by_id) if p.pk not in known]
+        found += [p for p in policy.ops_people().exclude(pk=deployment.started_by_id or 0) if p.pk not in known]
     return found
 
 

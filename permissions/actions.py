@@ -108,7 +108,7 @@ def sign_out_everywhere(*, actor: Any, user: User) -> None:
     with transaction.atomic():
         ended = _end_everything(user)
         _tell(user, S("%(name)s was signed out everywhere.", name=user.username))
-        trail.record(actor, "person.sign_out_everywhere", user, after={"sessions": ended})
+        trail.record(actor, "person.sign_out_everywhere", user, after={"ended": ended})
 
 
 def end_session(*, actor: Any, row: SignedIn) -> None:

@@ -111,7 +111,7 @@ def _family_of(text: str, kind: str) -> tuple[JwtFamily, dict[str, Any]] | None:
         ident = uuid.UUID(str(claims["family"]))
     except ValueError:
         return None
-    family = JwtFamily.objects.select_related("user").filter(ident=ident, revoked_at=None).first()
+    family = JwtFamily.objects.select_related("user").filter(ident=str(ident), revoked_at=None).first()
     if family is None or family.expires_at <= timezone.now() or not family.user.is_active:
         return None
     return (family, claims) if family.user.epoch == claims["epoch"] else None

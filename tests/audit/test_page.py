@@ -226,7 +226,7 @@ def test_every_row_is_one_sentence() -> None:
     )
     assert said("member.set", {"role": "owner"}, {"holder": "bob", "role": None}, "shop") == "ann took bob off shop"
     assert said("machine.grant", None, {"machine": "prod"}) == "ann let shop use the machine prod"
-    assert said("request.approve", label="dev: prod @ sample") == "ann approved the request dev: prod @ sample"
+    assert said("request.withdraw", label="dev: prod @ sample") == "ann withdrew the request dev: prod @ sample"
 
 
 def test_what_the_table_does_not_know_is_told_in_plainer_words() -> None:

@@ -14,6 +14,7 @@ from .matrix import OPS, PUBLIC, ROLES, Ask
 ADMIN_ROLES = [*ROLES, "clerk", "root"]
 BOTH = ("ops", "root")
 ROOT = ("root",)
+ASKS_FIRST = {"delete_selected", "approve_chosen", "reject_chosen"}  # a page of their own before they act
 LOOKS = ("changelist", "change", "history")
 
 
@@ -43,11 +44,12 @@ class Screen:
     delete: tuple[str, ...] = ()
     actions: tuple[str, ...] = ()
     root_actions: tuple[str, ...] = ()  # offered to a superuser only
+    decides: tuple[str, ...] = ()  # its form is no form but a decision
 
     def asks(self) -> list[ScreenAsk]:
         """Every request this table's screen answers. An empty form is shown again (200), or saved (302)."""
         bulk = [
-            ScreenAsk("POST", "changelist", 200 if name == "delete_selected" else 302, who, {"action": name})
+            ScreenAsk("POST", "changelist", 200 if name in ASKS_FIRST else 302, who, {"action": name})
             for names, who in ((self.actions, BOTH), (self.root_actions, ROOT))
             for name in names
         ]
@@ -56,7 +58,7 @@ class Screen:
             ScreenAsk("GET", "open", 302, (*BOTH, "clerk")),  # the row's short address leads to its form
             ScreenAsk("GET", "add", 200, self.add),
             ScreenAsk("POST", "add", 200, self.add, {}),
-            ScreenAsk("POST", "change", 200, self.change, {}),
+            ScreenAsk("POST", "change", 302 if self.decides else 200, self.change or self.decides, {}),
             ScreenAsk("GET", "delete", 200, self.delete),
             ScreenAsk("POST", "delete", 302, self.delete, {"post": "yes"}),
             *bulk,
@@ -66,13 +68,21 @@ class Screen:
 RUN = ("cancel", "retry_stuck", "give_up")
 
 SCREENS = [
-    Screen("permissions.User", add=ROOT, change=ROOT),
+    Screen(
+        "permissions.User", add=ROOT, change=ROOT, actions=("unlock", "sign_out_everywhere", "deactivate", "activate")
+    ),
+    Screen("permissions.ServiceAccount", add=BOTH),
+    Screen("permissions.SignedIn", actions=("end",)),
+    Screen("permissions.JwtFamily"),
+    Screen("axes.AccessAttempt", actions=("forget",)),
     Screen("permissions.ApiToken", actions=("revoke",)),
     Screen("auth.Group", add=ROOT, change=ROOT),
     Screen("clusters.Cluster", add=BOTH, change=BOTH),
     Screen("clusters.Machine", add=BOTH, change=BOTH),
+    Screen("clusters.FreezeWindow", add=BOTH, change=BOTH, delete=BOTH, actions=("delete_selected",)),
+    Screen("projects.AccessRequest", decides=BOTH, actions=("approve_chosen", "reject_chosen")),
     Screen("projects.Project", actions=("archive", "restore")),
-    Screen("projects.RoleGrant", actions=("take_away",)),
+    Screen("projects.RoleGrant", add=BOTH, actions=("take_away",)),
     Screen("projects.MachineGrant", add=BOTH, actions=("revoke",)),
     Screen("projects.SpecRevision"),
     Screen("projects.BranchTip"),
@@ -88,8 +98,17 @@ SCREENS = [
     Screen("builds.LogChunk"),
     Screen("builds.LogMark"),
     Screen("deployments.Service"),
-    Screen("deployments.Deployment", actions=RUN),
+    Screen("deployments.Deployment", actions=("approve", "reject", *RUN)),
     Screen("deployments.Instance"),
+    Screen(
+        "notifications.Channel",
+        add=BOTH,
+        change=BOTH,
+        delete=BOTH,
+        actions=("send_test", "switch_off", "switch_on", "delete_selected"),
+    ),
+    Screen("notifications.Delivery", actions=("try_again",)),
+    Screen("notifications.Circuit"),
     Screen("audit.AuditEntry"),
     Screen("common.InboxItem", actions=("try_again",)),
     Screen("common.Event"),
@@ -101,6 +120,7 @@ SCREENS = [
 ]
 
 OF_PROJECTS = {"app_label": "projects", "model_name": "machinegrant"}
+OF_ROLES = {"app_label": "projects", "model_name": "rolegrant"}
 
 ADMIN = [
     Ask("GET", "admin/", OPS),
@@ -112,6 +132,9 @@ ADMIN = [
     Ask("GET", "admin/password_change/done/", OPS),
     Ask("GET", "admin/autocomplete/", OPS, 200, {**OF_PROJECTS, "field_name": "project"}),
     Ask("GET", "admin/autocomplete/", OPS, 200, {**OF_PROJECTS, "field_name": "machine"}),
+    Ask("GET", "admin/autocomplete/", OPS, 200, {**OF_ROLES, "field_name": "project"}),
+    Ask("GET", "admin/autocomplete/", OPS, 200, {**OF_ROLES, "field_name": "user"}),
+    Ask("GET", "admin/autocomplete/", OPS, 200, {**OF_ROLES, "field_name": "team"}),
     Ask("GET", "admin/jsi18n/", OPS),
     Ask(
         "GET",

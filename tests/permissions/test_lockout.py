@@ -230,10 +230,8 @@ def test_ops_unlock_in_the_admin(ann: User) -> None:
     lock("nobody")
     bulk(client, "axes_accessattempt", "forget", AccessAttempt.objects.get(username="nobody"))
     assert page("nobody", "wrong", "127.0.0.1") == 200
-    assert list(AuditEntry.objects.filter(verb="person.unlock").values_list("after__name", flat=True)) == [
-        "nobody",
-        "ann",
-    ]
+    told = [entry.after for entry in AuditEntry.objects.filter(verb="person.unlock")]
+    assert [after["name"] for after in told if after] == ["nobody", "ann"]
 
 
 def test_changing_ones_password_is_no_way_around_it(ann: User) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from axes.models import AccessAttempt
 from django.contrib import admin
 from django.db import connection, transaction
 from django.test import Client, RequestFactory
@@ -17,8 +18,12 @@ from builds.models import BuildLog, LogChunk, LogMark, TestResult
 from builds.models import Stage as StageRow
 from deployments.models import Instance
 from fangduoduo_release.common import events
+from fangduoduo_release.common.actor import SYSTEM
 from fangduoduo_release.common.models import Beat, IdempotencyKey, InboxItem, Lease, Step
-from permissions.models import User
+from fangduoduo_release.notifications import channels
+from fangduoduo_release.notifications.models import Circuit
+from permissions.actions import create_service_account
+from permissions.models import JwtFamily, ServiceAccount, User
 from projects.models import BranchTip
 from tests import world
 
@@ -37,7 +42,8 @@ class OpsStage(Stage):
 
     def __init__(self) -> None:
         super().__init__()
-        build, service = self.project.builds.get(state="running"), self.project.services.get()
+        build = self.project.builds.get(state="running")
+        service = self.project.services.get(machine__name="test-a")
         StageRow.objects.create(build=build, ident="a", name="a")
         TestResult.objects.create(build=build, suite="s", name="t", state="passed")
         BuildLog.objects.get_or_create(build=build)
@@ -50,6 +56,13 @@ class OpsStage(Stage):
         Step.objects.create(run_key=build.key, key="k", name="start")
         Beat.objects.create(name="worker@here", kind="worker", seen_at=timezone.now())
         Lease.objects.create(name="sources.compare", owner="here")
+        create_service_account(actor=SYSTEM, username="robot", name="Builds at night")
+        now = timezone.now()
+        JwtFamily.objects.create(user=self.owner, used_at=now, expires_at=now)
+        AccessAttempt.objects.create(username="ann", ip_address="10.1.2.3", failures_since_start=1)
+        channel, _ = channels.add(actor=SYSTEM, name="ops", kind="webhook", address="https://hooks.example.org/x")
+        channels.send_test(actor=SYSTEM, channel=channel)
+        Circuit.objects.create(route=channel.route, until=now)
         IdempotencyKey.objects.create(owner="1", key="k", fingerprint="f", status=201, body={})
         self.people["clerk"] = world.person("clerk", is_staff=True)
         self.people["root"] = User.objects.create_superuser("root", password=None)
@@ -104,8 +117,14 @@ def is_search(ask: Ask) -> bool:
     return ask.route == "admin/autocomplete/"
 
 
+def rows_of(model: Any) -> Any:
+    """A proxy's table holds rows of other screens too."""
+    rows = model._default_manager.order_by("pk")
+    return rows.filter(is_service=True) if model is ServiceAccount else rows
+
+
 def address(model: Any, view: str) -> str:
-    row = model._default_manager.order_by("pk").first()
+    row = rows_of(model).first()
     assert row is not None, f"make a row of {model._meta.label} in OpsStage"
     args = [] if view in {"changelist", "add"} else [row.pk]
     name = "change" if view == "open" else view
@@ -124,7 +143,7 @@ def asked(client: Client, model: Any, ask: ScreenAsk) -> tuple[Any, list[str]]:
 
     body = dict(ask.body or {})
     if "action" in body:
-        body["_selected_action"] = [row.pk for row in model._default_manager.order_by("pk")[:1]]
+        body["_selected_action"] = [row.pk for row in rows_of(model)[:1]]
     where, cookies = address(model, ask.view), copy.deepcopy(client.cookies)
     with transaction.atomic(), connection.execute_wrapper(watch):
         answer = client.get(where) if ask.method == "GET" else client.post(where, body)

@@ -91,7 +91,7 @@ def test_signing_out_everywhere_ends_all_and_keeps_tokens(ann: User) -> None:
     assert [signed_in(client) for client in clients] == [False] * 3
     assert [by_socket(client) for client in clients] == [None] * 3
     assert ApiToken.find(text) is not None
-    assert AuditEntry.objects.get(verb="person.sign_out_everywhere").after == {"sessions": 3}
+    assert AuditEntry.objects.get(verb="person.sign_out_everywhere").after == {"ended": 3}
 
 
 def test_also_a_session_that_nobody_noted(ann: User) -> None:
