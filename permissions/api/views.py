@@ -43,6 +43,8 @@ class ApiView(GenericAPIView):
             raise MethodNotAllowed(str(request.method))  # before the rules below could speak of what does not exist
         if self.permission == OPS or (self.ops_writes and not reads):
             policy.require_ops(request.user)
+        if self.write_scope and not reads:
+            policy.require_scope(request.user, self.write_scope)
         if not reads and self.remembers and "Idempotency-Key" in request.headers:
             self._key = idempotency.begin(request, request.headers["Idempotency-Key"])
 

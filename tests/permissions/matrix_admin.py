@@ -124,8 +124,9 @@ OF_ROLES = {"app_label": "projects", "model_name": "rolegrant"}
 
 ADMIN = [
     Ask("GET", "admin/", OPS),
-    Ask("GET", "admin/login/", PUBLIC, ops=302),
-    Ask("POST", "admin/login/", PUBLIC, 200, {"username": "nobody", "password": "wrong"}),
+    # It has no sign-in of its own: lockout and sessions are looked after at the one door.
+    Ask("GET", "admin/login/", PUBLIC, 302, known=403, ops=302),
+    Ask("POST", "admin/login/", PUBLIC, 302, {"username": "nobody", "password": "wrong"}, known=403, ops=302),
     Ask("POST", "admin/logout/", PUBLIC, 302),
     Ask("GET", "admin/password_change/", OPS),
     Ask("POST", "admin/password_change/", OPS, 200, {}),

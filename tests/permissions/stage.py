@@ -124,7 +124,8 @@ class Stage:
         for part in ask.route.split("/"):
             name = part.strip("<>").rpartition(":")[2] if part.startswith("<") else ""
             room = next((p for p in ("tokens", *ask.route.removeprefix("api/").split("/")) if p in ask.route), "")
-            value = self.values.get(own.get(name, "").removeprefix("@"), own.get(name)) or (
+            given = own.get(name, "")
+            value = (self.values[given[1:]] if given.startswith("@") else given) or (
                 self.values[room] if name in {"pk", "name"} else self.values.get(name)
             )
             parts.append(str(value) if name else part)
