@@ -106,6 +106,7 @@ TEMPLATES = [
 ]
 
 # --- storage -----------------------------------------------------------------------------------------------------
+DATABASE_POOL = int(os.environ.get("DATABASE_POOL") or 16)  # 0: none
 DATABASE_URL = os.environ.get("DATABASE_URL", f"sqlite:///{VAR / 'db.sqlite3'}")
 DATABASES = {"default": dj_database_url.parse(DATABASE_URL, conn_max_age=0 if PROCESS == "web" else 600)}
 if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
@@ -116,9 +117,9 @@ if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
         "timeout": env_int("SQLITE_TIMEOUT_S", 20),
         "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA cache_size=-8000; PRAGMA temp_store=MEMORY;",
     }
-elif PROCESS == "web":
+elif PROCESS == "web" and DATABASE_POOL:
     # A pool only here: forked workers would share its sockets and corrupt them.
-    DATABASES["default"]["OPTIONS"] = {"pool": {"min_size": 1, "max_size": env_int("DATABASE_POOL", 16), "timeout": 10}}
+    DATABASES["default"]["OPTIONS"] = {"pool": {"min_size": 1, "max_size": DATABASE_POOL, "timeout": 10}}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 MEDIA_ROOT = VAR / "files"
 STORAGES = {
