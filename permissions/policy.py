@@ -184,9 +184,13 @@ def ops_people() -> QuerySet[User]:
     """Everybody who is ops."""
     named = Permission.objects.filter(codename="ops", content_type__app_label="permissions")
     in_team = User.groups.through._default_manager.filter(group__permissions__in=named)
-    return User.objects.filter(
-        Q(is_superuser=True) | Q(user_permissions__in=named) | Q(pk__in=in_team.values("user_id")), is_active=True
-    ).distinct().order_by("username")
+    return (
+        User.objects.filter(
+            Q(is_superuser=True) | Q(user_permissions__in=named) | Q(pk__in=in_team.values("user_id")), is_active=True
+        )
+        .distinct()
+        .order_by("username")
+    )
 
 
 def roles_of(user: Any) -> QuerySet[Any]:
