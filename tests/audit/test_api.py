@@ -19,7 +19,7 @@ pytestmark = pytest.mark.django_db
 
 def client(user: Any) -> Client:
     made = Client()
-    made.force_login(user, "django.contrib.auth.backends.ModelBackend")
+    made.force_login(user)
     return made
 
 
