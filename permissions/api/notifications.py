@@ -24,6 +24,7 @@ class ChannelOut(serializers.ModelSerializer[Channel]):
     """A channel without its secrets; `secret` is there once, when it was made for a new webhook."""
 
     leads_to = serializers.CharField(source="shown", read_only=True)
+    events = serializers.ListField(child=serializers.CharField(), read_only=True)  # type: ignore[assignment]
     secret = serializers.SerializerMethodField()
 
     class Meta:
