@@ -24,9 +24,8 @@ from permissions.enforce import undeclared
 
 REFUSED = 78  # EX_CONFIG: a supervisor need not try again
 SECRET_LENGTH = 50
-AUDIT_KEY_LENGTH = 32
 DIFFERENT_CHARACTERS = 5
-JWT_KEY_LENGTH = 32
+SIGNING_KEY_LENGTH = 32
 
 
 def secret_key() -> str:
@@ -58,15 +57,24 @@ def encryption_keys() -> Iterator[CheckMessage]:
             yield Error(f"FIELD_ENCRYPTION_KEYS: key {number} is not a Fernet key.", hint=hint, id="fdd.E006")
 
 
-def jwt_keys() -> Iterator[CheckMessage]:
+def signing_keys(name: str, without: str, first_id: int) -> Iterator[CheckMessage]:
+    """The keys of one purpose, named by their setting: there, not to be guessed, and used for nothing else."""
     hint = "python -c 'import secrets; print(secrets.token_urlsafe(48))'"
-    if not settings.JWT_KEYS:
-        yield Error("JWT_KEYS is not set: the gateway could sign nobody in.", hint=hint, id="fdd.E012")
-    for number, key in enumerate(settings.JWT_KEYS, start=1):
-        if len(key) < JWT_KEY_LENGTH or len(set(key)) < DIFFERENT_CHARACTERS:
-            yield Error(f"JWT_KEYS: key {number} can be guessed.", hint=hint, id="fdd.E013")
+    keys: list[str] = getattr(settings, name)
+    if not keys:
+        yield Error(f"{name} is not set: {without}.", hint=hint, id=f"fdd.E{first_id:03}")
+    for number, key in enumerate(keys, start=1):
+        if len(key) < SIGNING_KEY_LENGTH or len(set(key)) < DIFFERENT_CHARACTERS:
+            yield Error(f"{name}: key {number} can be guessed.", hint=hint, id=f"fdd.E{first_id + 1:03}")
         elif key == secret_key():
-            yield Error("JWT_KEYS holds SECRET_KEY: keys have one purpose each.", hint=hint, id="fdd.E014")
+            yield Error(
+                f"{name} holds SECRET_KEY: keys have one purpose each.", hint=hint, id=f"fdd.E{first_id + 2:03}"
+            )
+
+
+def keys() -> Iterator[CheckMessage]:
+    yield from signing_keys("JWT_KEYS", "the gateway could sign nobody in", 12)
+    yield from signing_keys("AUDIT_KEYS", "the audit trail could not be signed", 30)
 
 
 def strangers() -> Iterator[CheckMessage]:
@@ -85,15 +93,6 @@ def strangers() -> Iterator[CheckMessage]:
     except ValueError:
         hint = "Networks, separated by commas: 10.0.0.0/8,127.0.0.1"
         yield Error("TRUSTED_PROXIES holds something that is no network.", hint=hint, id="fdd.E018")
-
-
-def audit_keys() -> Iterator[CheckMessage]:
-    hint = "python -c 'import secrets; print(secrets.token_urlsafe(48))'"
-    if not settings.AUDIT_KEYS:
-        yield Error("AUDIT_KEYS is not set: the audit trail could not be signed.", hint=hint, id="fdd.E030")
-    for number, key in enumerate(settings.AUDIT_KEYS, start=1):
-        if len(key) < AUDIT_KEY_LENGTH or len(set(key)) < DIFFERENT_CHARACTERS:
-            yield Error(f"AUDIT_KEYS: key {number} can be guessed.", hint=hint, id="fdd.E031")
 
 
 def doors() -> Iterator[CheckMessage]:
@@ -121,7 +120,7 @@ def findings() -> list[CheckMessage]:
     """Everything wrong with this production's settings; nothing for FDD_ENV=local."""
     if settings.LOCAL:
         return []
-    return [*secrets(), *encryption_keys(), *jwt_keys(), *audit_keys(), *doors(), *strangers(), *storage()]
+    return [*secrets(), *encryption_keys(), *keys(), *doors(), *strangers(), *storage()]
 
 
 @register(Tags.security)
