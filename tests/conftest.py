@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from django.conf import settings
 
 from .portal import Portal
 from .require import need
@@ -55,6 +56,12 @@ def pytest_unconfigure(config: pytest.Config) -> None:
     folder = Path(os.environ.get("FDD_VAR", ""))
     if not hasattr(config, "workerinput") and folder.name.startswith("fdd-test-"):
         shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def plain_static_files() -> None:
+    """Pages link to static files by their plain names: nothing was collected for a test run."""
+    settings.STORAGES["staticfiles"] = {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}
 
 
 @pytest.fixture

@@ -11,14 +11,6 @@ from permissions.models import User
 from tests import world
 
 
-@pytest.fixture(autouse=True)
-def plain_static_files(settings: Any) -> None:
-    settings.STORAGES = {
-        **settings.STORAGES,
-        "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
-    }
-
-
 def browser(user: User) -> Client:
     client = Client()
     client.force_login(user)

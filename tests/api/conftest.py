@@ -17,15 +17,6 @@ from .door import Door
 SPEC = {"command": ["python3", "server.py"], "replicas": 1, "env": {"A": "1"}}
 
 
-@pytest.fixture(autouse=True)
-def plain_static_files(settings: Any) -> None:
-    """Pages of errors need no collected files here."""
-    settings.STORAGES = {
-        **settings.STORAGES,
-        "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
-    }
-
-
 @pytest.fixture
 def owner(db: Any) -> User:
     return world.person("ann")

@@ -13,7 +13,3 @@ from tests.common.conftest import own_shop, shared_folder  # noqa: F401 - fixtur
 @pytest.fixture(autouse=True)
 def own_ground(settings: Any, tmp_path: Path) -> None:
     settings.AUDIT_ANCHOR = tmp_path / "audit" / "head"
-    settings.STORAGES = {
-        **settings.STORAGES,
-        "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
-    }

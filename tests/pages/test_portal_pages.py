@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 from pathlib import Path
-from typing import Any
 
 import pytest
 from django.db import connection
@@ -32,10 +31,8 @@ ESCAPED = "&lt;script&gt;alert(1)&lt;/script&gt;"
 
 
 @pytest.fixture(autouse=True)
-def pages(settings: Any) -> None:
-    """The portal's real addresses (the other tests here use their own); static files by their plain names."""
-    storages = {"staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}}
-    settings.STORAGES = {**settings.STORAGES, **storages}
+def pages() -> None:
+    """The portal's real addresses: the other tests here use their own."""
 
 
 def signed_in(user: User, language: str = "en") -> Client:

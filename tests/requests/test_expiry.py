@@ -262,7 +262,7 @@ def test_a_deployment_under_way_goes_on_when_the_grant_ends(queued: Deployment) 
     try:
         engine.advance(held)  # asks the runtime, not the policy
         held.refresh_from_db()
-        assert held.state == "running"
+        assert held.state in ("running", "succeeded")
         assert (held.error or {}).get("code") != "grant_gone"
     finally:
         Deployment.objects.filter(pk=held.pk).update(cancel_requested_at=timezone.now(), lease_until=None)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import json
-from typing import Any
 
 import pytest
 from django.test import Client
@@ -35,11 +34,7 @@ def project(owner: User) -> Project:
 
 
 @pytest.fixture
-def door(owner: User, settings: Any) -> Client:
-    settings.STORAGES = {
-        **settings.STORAGES,
-        "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
-    }
+def door(owner: User) -> Client:
     client = Client(raise_request_exception=False)
     client.force_login(owner)
     return client

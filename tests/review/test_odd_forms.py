@@ -47,11 +47,7 @@ SETTINGS = {
 
 
 @pytest.fixture
-def client(settings: Any) -> Client:
-    settings.STORAGES = {
-        **settings.STORAGES,
-        "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
-    }
+def client(db: Any) -> Client:
     owner = world.person()
     project = world.project(owner, "odd")
     save_spec(actor=SYSTEM, project=project, spec={"command": ["./start"]})

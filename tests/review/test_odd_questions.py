@@ -45,11 +45,7 @@ def filled(address: str, **values: object) -> str:
 
 
 @pytest.fixture
-def world_of_one(settings: Any) -> tuple[Client, dict[str, object]]:
-    settings.STORAGES = {
-        **settings.STORAGES,
-        "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
-    }
+def world_of_one(db: Any) -> tuple[Client, dict[str, object]]:
     user = world.ops()
     project = world.project(user)
     save_spec(actor=SYSTEM, project=project, spec={"command": ["./start"]})
