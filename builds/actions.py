@@ -194,7 +194,7 @@ def save_pipeline(*, actor: Any, project: Project, text: str, note: str = "") ->
     policy.require(actor, "change_project", project)
     pipelines.check(text)
     with transaction.atomic():
-        revision = pipelines.remember(project, text, Project.PipelineOrigin.PORTAL, author=name_of(actor), note=note)
+        revision = pipelines.remember(project, text, PipelineRevision.Origin.PORTAL, author=name_of(actor), note=note)
         if project.pipeline_origin != Project.PipelineOrigin.PORTAL:
             project.pipeline_origin = Project.PipelineOrigin.PORTAL
             project.save(update_fields=["pipeline_origin"])

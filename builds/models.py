@@ -9,21 +9,49 @@ from django.db import models
 from django.utils.translation import gettext_lazy as _
 
 from fangduoduo_release.common.fields import EncryptedJSONField
-from fangduoduo_release.common.models import Run
+from fangduoduo_release.common.models import Connection, Run
 from fangduoduo_release.common.states import StateTable
 from projects.models import Project
 
+from .remote_models import RemoteBuild, RemoteJob
 from .states import BUILD_STATES, STAGE_STATES
+from .template_models import Template, TemplateRevision
+
+__all__ = [
+    "Artifact",
+    "Build",
+    "BuildLog",
+    "Credential",
+    "InputRequest",
+    "LogChunk",
+    "LogMark",
+    "PipelineRevision",
+    "RemoteBuild",
+    "RemoteJob",
+    "Stage",
+    "Template",
+    "TemplateRevision",
+    "TestResult",
+    "Version",
+]
 
 
 class PipelineRevision(models.Model):
     """One text of a project's pipeline; each build pins the one it ran."""
 
+    class Origin(models.TextChoices):
+        REPOSITORY = "repository", _("Jenkinsfile in the repository")
+        PORTAL = "portal", _("kept in the portal")
+        SERVICE = "service", _("chosen by the build service")
+
     project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="pipeline_revisions")
     number = models.PositiveIntegerField()
     text = models.TextField()
     sha256 = models.CharField(max_length=64)
-    origin = models.CharField(max_length=12, choices=Project.PipelineOrigin.choices)
+    origin = models.CharField(max_length=12, choices=Origin.choices)
+    template_revision = models.ForeignKey(  # which text of which template this one came from, if any
+        TemplateRevision, null=True, blank=True, on_delete=models.SET_NULL, related_name="copies"
+    )
     author = models.CharField(max_length=150, blank=True)
     note = models.CharField(max_length=200, blank=True)
     created_at = models.DateTimeField(auto_now_add=True)
@@ -69,6 +97,10 @@ class Build(Run):
         PipelineRevision, null=True, blank=True, on_delete=models.PROTECT, related_name="builds"
     )
     builder_kind = models.CharField(max_length=30, default="embedded")
+    builder_connection = models.ForeignKey(
+        Connection, null=True, blank=True, on_delete=models.PROTECT, related_name="builds"
+    )
+    image = models.CharField(max_length=500, blank=True)  # what the pipeline is to push: registry/name:tag
     external_url = models.URLField(blank=True)
     host = models.CharField(max_length=120, blank=True, db_index=True)  # the worker host an embedded build runs on
     slot = models.PositiveSmallIntegerField(null=True, blank=True)
@@ -155,6 +187,7 @@ class InputRequest(models.Model):
     asked_at = models.DateTimeField(auto_now_add=True)
     answer = models.CharField(max_length=10, blank=True)  # proceed | abort
     values = EncryptedJSONField(null=True, blank=True, editable=False)  # some of them are passwords
+    passed_on = models.BooleanField(default=False, editable=False)  # the other server was told the answer
     answered_by = models.CharField(max_length=150, blank=True)
     answered_at = models.DateTimeField(null=True, blank=True)
 

@@ -49,12 +49,12 @@ def revision_for(project: Project, commit: str) -> PipelineRevision:
         if latest is None:
             raise NotFound(S("This project has no pipeline yet; write one on its Pipeline page."), code="no_pipeline")
         return latest
-    return remember(project, text_at(project, commit), Project.PipelineOrigin.REPOSITORY, author="")
+    return remember(project, text_at(project, commit), PipelineRevision.Origin.REPOSITORY, author="")
 
 
 def current(project: Project) -> PipelineRevision | None:
     """The newest revision that was saved in the portal."""
-    return project.pipeline_revisions.filter(origin=Project.PipelineOrigin.PORTAL).order_by("-number").first()
+    return project.pipeline_revisions.filter(origin=PipelineRevision.Origin.PORTAL).order_by("-number").first()
 
 
 def remember(project: Project, text: str, origin: str, *, author: str, note: str = "") -> PipelineRevision:
@@ -64,7 +64,7 @@ def remember(project: Project, text: str, origin: str, *, author: str, note: str
         Project.objects.select_for_update().get(pk=project.pk)
         last: Any = project.pipeline_revisions.order_by("-number").first()
         same = project.pipeline_revisions.filter(sha256=sha256, origin=origin).order_by("-number").first()
-        if same is not None and (origin == Project.PipelineOrigin.REPOSITORY or last.pk == same.pk):
+        if same is not None and (origin != PipelineRevision.Origin.PORTAL or last.pk == same.pk):
             return same
         return PipelineRevision.objects.create(
             project=project,

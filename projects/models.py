@@ -42,6 +42,10 @@ class Project(models.Model):
     builder_connection = models.ForeignKey(
         Connection, null=True, blank=True, on_delete=models.PROTECT, related_name="builder_projects"
     )
+    registry_connection = models.ForeignKey(
+        Connection, null=True, blank=True, on_delete=models.PROTECT, related_name="registry_projects"
+    )
+    image = models.CharField(_("image name"), max_length=200, blank=True)  # within the registry; empty: the slug
     last_build_number = models.PositiveIntegerField(default=0, editable=False)
     archived = models.BooleanField(_("archived"), default=False)
     created_by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+")

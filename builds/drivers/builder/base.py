@@ -1,14 +1,13 @@
 """The border between the portal and whatever builds: plain frozen data in both directions, and two Protocols.
 
-`Builder` is what the portal's engine calls for a builder that lives elsewhere (a Jenkins server): start, look again.
-`Sink` is what an executor on this host reports to while it runs. Nothing here knows Django, a model or a queue.
+`Sink` is what an executor on this host reports to while it runs; `remote.py` is the border to builders that live elsewhere. Nothing here knows Django, a model or a queue.
 Times are UTC `datetime`s; durations are seconds; sizes are bytes unless the name says MiB.
 """
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -250,76 +249,3 @@ class RunningBuild(Protocol):
 
     def answer_input(self, request_id: str, approve: bool, values: Mapping[str, Any], who: str) -> bool:
         """False when nobody waits for that request any more. Raises Invalid for values that do not fit."""
-
-
-# -- builders that live elsewhere ------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class Problem:
-    """One finding of `validate`, line and column from 1."""
-
-    line: int
-    column: int
-    message: Sentence
-
-
-@dataclass(frozen=True, slots=True)
-class Validation:
-    errors: tuple[Problem, ...]
-    warnings: tuple[Problem, ...] = ()
-    stages: tuple[str, ...] = ()
-    judged_by: str = "embedded"
-
-
-@dataclass(frozen=True, slots=True)
-class Observation:
-    """What a builder says of a started build. `state` None: not known there (yet). `look_again` in seconds."""
-
-    state: BuildState | None
-    external_url: str = ""
-    sentence: Sentence | None = None
-    started_at: datetime | None = None
-    finished_at: datetime | None = None
-    look_again: float = 2.0
-    position: str = ""  # the builder's own handle as it is now (queue item → build), stored and handed in again
-
-
-@dataclass(frozen=True, slots=True)
-class LogPart:
-    """Bytes from `offset`; `restarted` means the log was replaced and `data` begins at 0 again."""
-
-    data: bytes
-    next_offset: int
-    complete: bool
-    restarted: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class RemoteArtifact:
-    path: str
-    size: int | None
-    url: str
-
-
-class Builder(Protocol):
-    """A builder on another server. Every call ends within 10 s; raises Unavailable (try again) or Rejected (final).
-
-    `start` is idempotent by `spec.key`: asked again after a crash it finds what it started. `handle` is its answer,
-    an opaque text the portal stores."""
-
-    kind: str
-
-    def validate(self, text: str) -> Validation: ...
-
-    def start(self, spec: BuildSpec) -> str: ...
-
-    def poll(self, handle: str) -> Observation: ...
-
-    def read_log(self, handle: str, offset: int) -> LogPart: ...
-
-    def stages(self, handle: str) -> Sequence[StageUpdate]: ...
-
-    def cancel(self, handle: str) -> None: ...
-
-    def artifacts(self, handle: str) -> Sequence[RemoteArtifact]: ...
