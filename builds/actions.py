@@ -187,6 +187,9 @@ def answer_input(*, actor: Any, request: InputRequest, proceed: bool, values: Ma
         )
         events.record(build, "input_answered", word)
         trail.record(actor, "build.input", build, after={"proceed": proceed, "input": request.ident})
+        if build.builder_kind != "embedded":  # an agent looks by itself; for a server elsewhere the engine passes it on
+            runs.poke(build)
+            ring("build", build.pk)
 
 
 def save_pipeline(*, actor: Any, project: Project, text: str, note: str = "") -> PipelineRevision:

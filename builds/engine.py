@@ -20,6 +20,7 @@ from builds.endings import close_what_is_open
 from builds.jenkinsfile import parse, stage_tree
 from builds.logs import seal
 from builds.models import Build, Stage
+from builds.remote.advance import advance as advance_remote
 from fangduoduo_release.common import events, runs
 from fangduoduo_release.common.engines import Again
 from fangduoduo_release.common.errors import AppError, Unavailable
@@ -40,10 +41,16 @@ class BuildEngine:
     def mine(self, rows: QuerySet[Build]) -> QuerySet[Build]:
         here = rows.filter(Q(host="") | Q(host=settings.HOST_ID))
         # An agent that only lost touch with the database is still working: its build is not ours to take.
-        held = [pk for pk, agent in here.filter(state="running").values_list("pk", "agent") if alive(agent)]
+        held = [
+            pk
+            for pk, agent in here.filter(state="running", builder_kind="embedded").values_list("pk", "agent")
+            if alive(agent)
+        ]
         return here.exclude(pk__in=held) if held else here
 
     def advance(self, build: Build) -> Again | None:
+        if build.builder_kind != "embedded":
+            return advance_remote(build) if build.pipeline is not None else self._pin_pipeline(build)
         if build.state == "running":
             self._bury(build)
             return None
@@ -78,7 +85,7 @@ class BuildEngine:
         with transaction.atomic():
             runs.write(build, pipeline=revision)
             _lay_out_stages(build, stage_tree(parsed.pipeline))
-        return self._hand_over(build)
+        return self._hand_over(build) if build.builder_kind == "embedded" else Again()
 
     def _hand_over(self, build: Build) -> Again:
         fence = build.fence

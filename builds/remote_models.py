@@ -54,6 +54,7 @@ class RemoteBuild(models.Model):
     observed_at = models.DateTimeField(null=True)
     ended = models.BooleanField(default=False)  # the server says that it has ended; what it left is to be collected
     missed = models.PositiveSmallIntegerField(default=0)  # looks in a row that found nothing of it
+    missed_at = models.DateTimeField(null=True)  # the first of them
     watched_until = models.DateTimeField(null=True)  # somebody looks at its page or log until then
     detailed_at = models.DateTimeField(null=True)  # stages and questions were read then
     log_offset = models.BigIntegerField(default=0)
@@ -66,7 +67,7 @@ class RemoteBuild(models.Model):
         constraints = [
             models.UniqueConstraint(
                 fields=["connection", "job", "number"],
-                condition=models.Q(number__isnull=False),
+                condition=models.Q(number__isnull=False, ended=False),  # a job made anew counts from 1 again
                 name="one_build_per_number",
             )
         ]

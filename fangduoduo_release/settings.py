@@ -179,6 +179,7 @@ DUTIES = [  # what `manage.py watch` calls every now and then, on one process at
     Duty("people.tidy", "permissions.retention.tidy_people", every_s=3600, group="portal"),
     Duty("audit.verify", "permissions.audit_duty.verify_trail", every_s=86_400, group="portal", limit_s=300),
     Duty("grants.expiry", "projects.expiry.look_after_grants", every_s=10, group="portal"),
+    Duty("builds.follow", "builds.remote.following.follow", every_s=1, group="builders"),
     Duty("builds.logs", "builds.retention.seal_logs", every_s=60, group="builders"),
     Duty("services.releases", "deployments.reconcile.clear_releases", every_s=3600, group="clusters", limit_s=300),
     Duty("builds.retention", "builds.retention.clear_old", every_s=3600, group="builders", limit_s=600),
@@ -202,6 +203,7 @@ BUILD_LIMITS = {
     "memory_mib": env_int("FDD_BUILD_MEMORY_MIB", 0),
     "log_mib": env_int("FDD_BUILD_LOG_MIB", 200),
 }
+REMOTE_PATIENCE_S = env_int("FDD_REMOTE_PATIENCE_S", 7200)  # how long a build server may be away before builds give up
 RETENTION = {"days": env_int("FDD_KEEP_DAYS", 30), "keep": env_int("FDD_KEEP_VERSIONS", 20)}
 EMERGENCY_HOURS = env_int("FDD_EMERGENCY_HOURS", 4)  # how long a break-glass grant lasts at most
 REVIEW_HOURS = env_int("FDD_REVIEW_HOURS", 24)  # by when one that was opened alone is to be reviewed

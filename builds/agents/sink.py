@@ -8,8 +8,8 @@ from collections.abc import Callable
 from typing import Any, Literal
 
 from django.db import transaction
-from django.db.models import F
 
+from builds import test_results
 from builds.drivers.builder.base import (
     ArtifactFile,
     FinalState,
@@ -18,7 +18,7 @@ from builds.drivers.builder.base import (
     TestReport,
 )
 from builds.logs.store import LogWriter
-from builds.models import Artifact, Build, Stage, TestResult
+from builds.models import Artifact, Build, Stage
 from builds.models import InputRequest as InputRow
 from fangduoduo_release.common import events
 from fangduoduo_release.common.outages import through_outages
@@ -28,7 +28,6 @@ from fangduoduo_release.common.storable import storable
 
 logger = logging.getLogger(__name__)
 STAGE_STATES = {"paused": "waiting"}
-MAX_LISTED_TESTS = 20_000
 
 
 class DatabaseSink:
@@ -104,34 +103,7 @@ class DatabaseSink:
         self._fenced(write)
 
     def tests(self, report: TestReport) -> None:
-        def write() -> None:
-            listed = TestResult.objects.filter(build=self.build).count()
-            TestResult.objects.bulk_create(
-                [
-                    TestResult(
-                        build=self.build,
-                        suite=storable(case.suite[:300]),
-                        name=storable(case.name[:300]),
-                        state=case.state,
-                        duration_ms=int(case.seconds * 1000),
-                        message=storable(case.text.partition("\n")[0][:1000]),
-                        details=storable(case.text),
-                    )
-                    for case in report.cases[: max(0, MAX_LISTED_TESTS - listed)]
-                ],
-                batch_size=500,
-            )
-            Build.objects.filter(pk=self.build.pk, tests_passed=None).update(
-                tests_passed=0, tests_failed=0, tests_skipped=0
-            )
-            Build.objects.filter(pk=self.build.pk).update(
-                tests_passed=F("tests_passed") + report.passed,
-                tests_failed=F("tests_failed") + report.failed,
-                tests_skipped=F("tests_skipped") + report.skipped,
-            )
-            events.record(self.build, "tests", passed=report.passed, failed=report.failed, skipped=report.skipped)
-
-        self._fenced(write)
+        self._fenced(lambda: test_results.keep(self.build, report))
 
     def artifact(self, artifact: ArtifactFile) -> None:
         def write() -> None:

@@ -14,6 +14,7 @@ from collections.abc import AsyncIterator
 
 from django.db import DatabaseError, InterfaceError
 
+from builds.remote.watching import AGAIN_S, watched
 from fangduoduo_release.common.sockets.pool import DatabasePool
 
 from . import marks as marking
@@ -61,8 +62,12 @@ class Tail:
     async def follow(self) -> None:
         """Look until the log is complete."""
         grown = time.monotonic()
+        said = 0.0
         while not self.now.complete:
             try:
+                if time.monotonic() - said > AGAIN_S:
+                    said = time.monotonic()
+                    await self._pool.run(watched, self.build_id)
                 fresh = await self._pool.run(self._look)
             except (DatabaseError, InterfaceError) as error:
                 logger.warning("the log of build %s cannot be looked at: %s", self.build_id, error)

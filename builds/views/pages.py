@@ -13,7 +13,8 @@ from django.urls import reverse
 from builds import actions, pipelines, versions
 from builds.api.versions import rows as version_rows
 from builds.api.views import BuildFilter, fetch_build, rows
-from builds.models import Artifact, Build, Stage, TestResult
+from builds.models import Artifact, Build, RemoteBuild, Stage, TestResult
+from builds.remote.watching import watched
 from builds.validation import parameters_of
 from fangduoduo_release.common.errors import AppError, NotFound
 from fangduoduo_release.common.http import tell
@@ -157,6 +158,8 @@ class BuildPage(Page):
     def get(self, request: HttpRequest, pk: int) -> HttpResponse:
         build = fetch_build(self.actor, pk)
         part = request.GET.get("part") == "live"
+        if build.builder_kind != "embedded" and not build.is_final:
+            watched(build.pk)
         context = self.context(build, request.GET.get("stage", ""))
         return render(request, "builds/build_part.html" if part else "builds/build.html", context)
 
@@ -182,6 +185,7 @@ class BuildPage(Page):
             "usual_ms": usual_ms(build),
             "queue_ms": (build.started_at - build.created_at).total_seconds() * 1000 if build.started_at else None,
             "questions": questions,
+            "remote": RemoteBuild.objects.filter(pk=build.pk).first() if build.builder_kind != "embedded" else None,
             "failed_tests": tests.filter(state="failed")[:TESTS_SHOWN],
             "tests_total": (build.tests_passed or 0) + (build.tests_failed or 0) + (build.tests_skipped or 0),
             "artifacts": build.artifacts.all()[:500],

@@ -1,0 +1,58 @@
+"""What a build on another server is started with: the portal's own parameters and the person's, secrets apart."""
+
+from __future__ import annotations
+
+from builds.drivers.builder.remote import KEY, ParameterSpec, Values
+from builds.models import Build, PipelineRevision
+from builds.registries import push_values
+from builds.validation import parameters_of, secret_parameters
+from projects.sources import source_of
+
+OURS = (KEY, "FDD_REPOSITORY", "FDD_REF", "FDD_COMMIT", "IMAGE", "REGISTRY", "REGISTRY_USER")
+OUR_SECRETS = ("REGISTRY_PASSWORD",)
+KINDS = {"booleanParam": "boolean", "boolean": "boolean", "choice": "choice", "password": "password", "text": "text"}
+
+
+def values_of(build: Build) -> Values:
+    """All parameters of one build. What a person typed never replaces one of ours, except the image's name."""
+    source, repository = source_of(build.project)
+    hidden = secret_parameters(build.pipeline.text) if build.pipeline else frozenset()
+    given = {name: _text(value) for name, value in build.parameters.items()}
+    push = push_values(build)
+    plain = {
+        **dict.fromkeys(OURS, ""),
+        **push.plain,
+        **{name: value for name, value in given.items() if name not in hidden},
+        KEY: str(build.key),
+        "FDD_REPOSITORY": source.clone_url(repository),
+        "FDD_REF": build.ref,
+        "FDD_COMMIT": build.commit_sha,
+    }
+    secret = {**{name: value for name, value in given.items() if name in hidden}, **push.secret}
+    return Values(plain={k: v for k, v in plain.items() if k not in secret}, secret=secret)
+
+
+def secrets_of(build: Build) -> list[str]:
+    """Every value that must not be read in this build's log."""
+    return [value for value in values_of(build).secret.values() if value]
+
+
+def declared(revision: PipelineRevision) -> tuple[ParameterSpec, ...]:
+    """The parameters the job declares: ours, then the pipeline's own. A password keeps no default on the server."""
+    own = []
+    for found in parameters_of(revision.text):
+        name, kind = str(found["name"]), KINDS.get(str(found["type"]), "string")
+        if not name or name in OURS or name in OUR_SECRETS:
+            continue
+        default = "" if kind == "password" else _text(found["default"])
+        own.append(
+            ParameterSpec(name, kind, default, tuple(found["choices"]), str(found["description"]))  # type: ignore[arg-type]
+        )
+    ours = [ParameterSpec(name, "string") for name in OURS]
+    ours += [ParameterSpec(name, "password") for name in OUR_SECRETS]
+    return (*ours, *own)
+
+
+def _text(value: object) -> str:
+    """As Jenkins writes it: booleans in lower case."""
+    return str(value).lower() if isinstance(value, bool) else str(value)
