@@ -9,7 +9,7 @@ from django.db import IntegrityError, transaction
 from django.db.models import F
 from django.db.models.functions import Now
 
-from builds import pipelines
+from builds import pipelines, registries
 from builds.endings import close_what_is_open
 from builds.models import Build, Credential, InputRequest, PipelineRevision
 from fangduoduo_release.audit import trail
@@ -119,6 +119,8 @@ def queue_build(
                 previous_sha=previous or "",
                 parameters=dict(parameters),
                 builder_kind=project.builder_kind,
+                builder_connection=project.builder_connection,
+                image=registries.image_for(project, project.last_build_number, commit.sha),
                 next_at=Now(),
             )
             events.record(build, "queued", S("Queued by %(who)s.", who=name_of(actor)), trigger=trigger)

@@ -120,9 +120,11 @@ def _store_archive(path: Path) -> tuple[str, int]:
     return sha256, path.stat().st_size
 
 
-def make_version(build: Build, facts: dict[str, Any], archive: tuple[str, int]) -> Version | None:
-    """The build's version row, once; None when the build left neither archive nor image."""
-    image = facts.get("image", "") or str(build.parameters.get("IMAGE", ""))
+def make_version(
+    build: Build, facts: dict[str, Any], archive: tuple[str, int], image: str = "", digest: str = ""
+) -> Version | None:
+    """The build's version row, once; None when the build left neither archive nor image. Image and digest are as
+    `registries.pin` found them."""
     if not archive[0] and not image:
         return None
     version, _ = Version.objects.get_or_create(
@@ -135,7 +137,7 @@ def make_version(build: Build, facts: dict[str, Any], archive: tuple[str, int]) 
             "commit_author": build.commit_author,
             "ref": build.ref,
             "image": image[:500],
-            "digest": facts.get("digest", "")[:80],
+            "digest": digest,
             "archive_sha256": archive[0],
             "archive_size": archive[1],
             "notes": facts.get("notes", "")[:10_000],

@@ -11,12 +11,13 @@ import os
 import signal
 import threading
 import time
+from dataclasses import dataclass, field
 from typing import Any
 
 from django.conf import settings
 from django.db import DatabaseError, InterfaceError, connections, transaction
 
-from builds import versions
+from builds import registries, versions
 from builds.agents import specs
 from builds.agents.sink import DatabaseSink
 from builds.drivers.builder.base import Outcome, RunningBuild, StopSignal
@@ -25,7 +26,7 @@ from builds.drivers.builder.embedded.orphans import become_subreaper, kill_build
 from builds.logs.store import LogWriter
 from builds.models import Build, InputRequest
 from fangduoduo_release.common import events, runs
-from fangduoduo_release.common.errors import AppError, Invalid
+from fangduoduo_release.common.errors import AppError, Invalid, Unavailable
 from fangduoduo_release.common.outages import through_outages
 from fangduoduo_release.common.processes import start_ticks
 from fangduoduo_release.common.queue import ring
@@ -36,6 +37,8 @@ logger = logging.getLogger(__name__)
 LOOK_S = 0.4
 RENEW_S = 3.0
 MIB = 1024 * 1024
+PIN_PATIENCE_S = 120.0  # a registry that does not answer for longer than this fails the build
+PIN_PAUSE_S = 10.0
 
 
 def run(pk: int, fence: int, slot: int) -> int:
@@ -77,6 +80,22 @@ def _begin(build: Build, slot: int) -> None:
     )
 
 
+@dataclass(slots=True)
+class _Made:
+    """How the build ends and what it left."""
+
+    state: str
+    sentence: Sentence | None
+    evidence: str
+    facts: dict[str, Any] = field(default_factory=dict)
+    archive: tuple[str, int] = ("", 0)
+    image: tuple[str, str] = ("", "")
+
+
+class _Stopped(Exception):
+    """Somebody cancelled the build, or the portal stops, while it waited for a registry."""
+
+
 class _Agent:
     """Ties executor, sink, lease and answers together for one build."""
 
@@ -95,13 +114,19 @@ class _Agent:
         watcher.start()
         try:
             outcome = self._execute()
+            self._check_lost()
+            kill_build(str(self.build.key), grace=0.5, descendants_of=os.getpid())
+            made = self._collect(outcome)  # may take minutes: the lease is still looked after
         finally:
             self.ended.set()
             watcher.join(timeout=30)
+        self._check_lost()
+        through_outages(lambda: self._end(made))
+        versions.clear_folder(self.folder)
+
+    def _check_lost(self) -> None:
         if self.lost:
             raise LostClaim(str(self.build))
-        kill_build(str(self.build.key), grace=0.5, descendants_of=os.getpid())
-        self._finish(outcome)
 
     def _execute(self) -> Outcome:
         try:
@@ -157,42 +182,57 @@ class _Agent:
 
     # -- the end ------------------------------------------------------------------------------------------------
 
-    def _finish(self, outcome: Outcome) -> None:
-        facts: dict[str, Any] = {}
-        archive = ("", 0)
-        state, sentence, evidence = outcome.state, outcome.sentence, outcome.evidence
+    def _collect(self, outcome: Outcome) -> _Made:
+        """Keep what the build left; what cannot be kept or found fails it."""
+        made = _Made(outcome.state, outcome.sentence, outcome.evidence)
         try:
             through_outages(self.log.finish)
             through_outages(lambda: versions.store_artifacts(self.build, self.folder))
-            if state == "succeeded":
-                facts = versions.release_facts(self.folder)
-                archive = through_outages(lambda: versions.make_archive(self.build, self.folder, facts))
+            if made.state == "succeeded":
+                made.facts = versions.release_facts(self.folder)
+                made.archive = through_outages(lambda: versions.make_archive(self.build, self.folder, made.facts))
+                made.image = self._pinned(made.facts)
+        except _Stopped:
+            made.state, made.sentence = "failed" if self.stop.dropped else "cancelled", self.stop.sentence
         except AppError as error:
-            state, sentence = "failed", error.sentence
+            made.state, made.sentence = "failed", error.sentence
+            made.evidence = getattr(error, "evidence", "") or made.evidence
         except OSError as error:
-            state, sentence = (
-                "failed",
-                S("What the build made could not be kept: %(reason)s.", reason=error.strerror or "?"),
-            )
-        through_outages(lambda: self._end(state, sentence, evidence, facts, archive))
-        versions.clear_folder(self.folder)
+            reason = error.strerror or "?"
+            made.state, made.sentence = "failed", S("What the build made could not be kept: %(reason)s.", reason=reason)
+        return made
 
-    def _end(
-        self, state: str, sentence: Sentence | None, evidence: str, facts: dict[str, Any], archive: tuple[str, int]
-    ) -> None:
+    def _pinned(self, facts: dict[str, Any]) -> tuple[str, str]:
+        """The image and its digest; patient with a registry that is out of reach, but not without end."""
+        until, pause, stopped = time.monotonic() + PIN_PATIENCE_S, 1.0, threading.Event()
+        while True:
+            try:
+                return through_outages(lambda: registries.pin(self.build, facts))
+            except Unavailable as error:
+                if time.monotonic() > until:
+                    raise
+                if pause == 1.0:
+                    self.stop.listen(stopped.set)
+                    sentence = error.sentence
+                    through_outages(lambda: events.record(self.build, "registry_away", sentence))
+            if stopped.wait(pause):
+                raise _Stopped
+            pause = min(PIN_PAUSE_S, pause * 2)
+
+    def _end(self, made: _Made) -> None:
         with transaction.atomic():
             self.build.refresh_from_db(fields=["state"])
             if self.build.is_final:
                 return  # ended here before the answer was lost, or by somebody else: then it leaves no version
-            if state == "succeeded":
-                versions.make_version(self.build, facts, archive)
-            words = sentence or events.NOTHING
+            if made.state == "succeeded":
+                versions.make_version(self.build, made.facts, made.archive, *made.image)
+            words = made.sentence or events.NOTHING
             error = (
-                {"code": f"build_{state}", "sentence": words.as_json(), "evidence": evidence[-20_000:]}
-                if sentence
+                {"code": f"build_{made.state}", "sentence": words.as_json(), "evidence": made.evidence[-20_000:]}
+                if made.sentence
                 else None
             )
-            runs.transition(self.build, state, words, error=error)
+            runs.transition(self.build, made.state, words, error=error)
 
 
 def _wake_next() -> None:

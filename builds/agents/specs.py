@@ -7,7 +7,9 @@ from typing import Any, cast
 
 from django.conf import settings
 
+from builds import registries
 from builds.drivers.builder.base import BuildSpec, Credential, CredentialKind, FinalState, Limits
+from builds.drivers.builder.embedded.git import without_password
 from builds.models import Build
 from projects.sources import source_of
 
@@ -33,18 +35,21 @@ def spec_of(build: Build, slot: int) -> BuildSpec:
         row.ident: Credential(cast(CredentialKind, row.kind), row.values or {}) for row in project.credentials.all()
     }
     path: Any = getattr(source, "path", None)
+    place = str(path(repository)) if path else source.clone_url(repository)
+    push = registries.push_values(build)
+    ours = {**_marks_of(build, place), **push.plain, **push.secret}
     return BuildSpec(
         key=str(build.key),
         project=project.slug,
         number=build.number,
         pipeline=build.pipeline.text if build.pipeline else "",
-        repository=str(path(repository)) if path else source.clone_url(repository),
+        repository=place,
         ref=build.ref_name,
         commit=build.commit_sha,
         workspace_root=Path(settings.WORKSPACES_ROOT),
         artifacts_dir=artifacts_dir(build),
-        parameters=build.parameters,
-        environment=portal_marks(),
+        parameters={**build.parameters, **ours},
+        environment={**portal_marks(), **ours},
         is_tag=build.is_tag,
         previous_commit=build.previous_sha,
         previous_result=cast(FinalState, previous["state"]) if previous else None,
@@ -52,11 +57,22 @@ def spec_of(build: Build, slot: int) -> BuildSpec:
         trigger={"manual": "user", "api": "user"}.get(build.trigger, build.trigger),
         triggered_by=build.started_by.username if build.started_by else "system",
         credentials=credentials,
+        secrets=tuple(push.secret.values()),
         limits=limits(),
         build_url=f"{settings.PUBLIC_URL}/builds/{build.pk}/",
         portal_url=settings.PUBLIC_URL,
         executor_number=slot,
     )
+
+
+def _marks_of(build: Build, place: str) -> dict[str, str]:
+    """What a build is told of itself, under the names it has on every builder."""
+    return {
+        "FDD_BUILD_KEY": str(build.key),
+        "FDD_REPOSITORY": without_password(place),
+        "FDD_REF": build.ref,
+        "FDD_COMMIT": build.commit_sha,
+    }
 
 
 def portal_marks() -> dict[str, str]:

@@ -1,0 +1,1 @@
+"""How the portal asks image registries what they hold."""
