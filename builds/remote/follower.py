@@ -74,14 +74,14 @@ class Follower:
         unplaced: list[RemoteBuild] = []
         for row in rows:
             found = runs.get((row.job, row.number or 0)) or by_key.get(str(row.build.key))
+            if found is not None and found.maybe_asks:
+                self._asking.add(row.pk)
             if row.number is None and found is not None:
                 row.number = found.number
                 RemoteBuild.objects.filter(pk=row.pk).update(number=found.number)
                 gone.append(row)  # it began: its address and its beginning are asked for
             elif row.number is not None and found is not None:
                 same.append(row)
-                if found.maybe_asks:
-                    self._asking.add(row.pk)
             elif row.number is not None:
                 gone.append(row)
             elif row.queue_id in waits:

@@ -40,9 +40,7 @@ class Shaper:
         key: tuple[str, int] | None = None
         for line in masked.splitlines(keepends=True):
             text, at_ms = self._stamped(line, now)
-            before = self._stage()
-            self._follow(text)
-            owner = (self._stage() or before, at_ms)
+            owner = (self._follow(text), at_ms)
             if key is not None and (owner[0] != key[0] or abs(owner[1] - key[1]) >= 1000):
                 pieces += self._piece(lines, key)
                 lines = []
@@ -58,13 +56,16 @@ class Shaper:
     def _stage(self) -> str:
         return next((name for name in reversed(self._open) if name), "")
 
-    def _follow(self, line: bytes) -> None:
-        if not line.startswith(b"[Pipeline]"):
-            return
-        if opened := _OPENS.match(line):
-            self._open.append(self._idents.get(opened[1].decode("utf-8", "replace"), ""))
-        elif _CLOSES.match(line) and self._open:
-            self._open.pop()
+    def _follow(self, line: bytes) -> str:
+        """The stage a line belongs to; one that opens or closes a stage belongs to that stage."""
+        stage = self._stage()
+        if line.startswith(b"[Pipeline]"):
+            if opened := _OPENS.match(line):
+                self._open.append(self._idents.get(opened[1].decode("utf-8", "replace"), ""))
+                stage = self._stage()
+            elif _CLOSES.match(line) and self._open:
+                self._open.pop()
+        return stage
 
     def _stamped(self, line: bytes, now: int) -> tuple[bytes, int]:
         """The line without its time, and its time in Unix milliseconds."""

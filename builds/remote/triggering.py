@@ -75,7 +75,7 @@ def _find_out(build: Build, row: RemoteBuild, builder: RemoteBuilder, attempt: S
     else:
         known = {"queue_id": place.queue_id, "number": place.number}
         events.record(build, "found_again", S("Found again in Jenkins by its key."))
-    Step.objects.filter(pk=attempt.pk, outcome=None).update(outcome=known, done_at=timezone.now(), fence=build.fence)
+    Step.objects.filter(pk=attempt.pk, outcome__isnull=True).update(outcome=known, done_at=timezone.now(), fence=build.fence)
     return known
 
 
