@@ -221,6 +221,7 @@ RUN_ENDINGS = {"builds": "builds.news.build_ended", "deployments": "deployments.
 DRIVERS = {
     "source": {"git": "projects.drivers.source.git.GitSource"},
     "builder": {"embedded": "builds.drivers.builder.embedded.Execution"},
+    "remote_builder": {"jenkins": "builds.drivers.builder.jenkins.JenkinsBuilder"},
     "runtime": {"local": "clusters.drivers.runtime.local.runtime.LocalRuntime"},
     "traffic": {"traefik": "clusters.drivers.traffic.traefik.driver.TraefikTraffic"},
     "notification": {
