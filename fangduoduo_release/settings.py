@@ -224,6 +224,7 @@ DRIVERS = {
     "source": {"git": "projects.drivers.source.git.GitSource"},
     "builder": {"embedded": "builds.drivers.builder.embedded.Execution"},
     "registry": {"registry": "builds.drivers.registry.distribution.Distribution"},
+    "remote_builder": {"jenkins": "builds.drivers.builder.jenkins.JenkinsBuilder"},
     "runtime": {"local": "clusters.drivers.runtime.local.runtime.LocalRuntime"},
     "traffic": {"traefik": "clusters.drivers.traffic.traefik.driver.TraefikTraffic"},
     "notification": {

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import time
 from datetime import datetime, timedelta
+from typing import Any
 
 from django.conf import settings
 from django.utils import timezone
@@ -25,6 +26,7 @@ from builds.remote import jobs, looking, results, triggering
 from fangduoduo_release.common import events, runs, steps
 from fangduoduo_release.common.engines import Again
 from fangduoduo_release.common.errors import AppError, Rejected, Unavailable
+from fangduoduo_release.common.models import Connection
 from fangduoduo_release.common.sentence import S, Sentence
 
 BACKSTOP_S = 30.0
@@ -45,7 +47,7 @@ def advance(build: Build) -> Again | None:
         until, why = _resting.get(connection.pk, (0.0, None))
         if why is not None and time.monotonic() < until:
             raise why
-        return _step(build, builder_of(connection))
+        return _step(build, connection, builder_of(connection))
     except Unavailable as error:
         if _worth_a_rest(error):
             _resting[connection.pk] = (time.monotonic() + REST_S, error)
@@ -54,10 +56,10 @@ def advance(build: Build) -> Again | None:
         return _refused(build, error)
 
 
-def _step(build: Build, builder: RemoteBuilder) -> Again | None:
+def _step(build: Build, connection: Connection, builder: RemoteBuilder) -> Again | None:
     row = RemoteBuild.objects.filter(pk=build.pk).select_related("connection").first()
     if row is None or (row.queue_id is None and row.number is None and not row.ended):
-        return _start(build, builder)
+        return _start(build, connection, builder)
     row.build = build
     if not row.ended:
         _pass_on(build, row, builder)
@@ -72,11 +74,9 @@ def _step(build: Build, builder: RemoteBuilder) -> Again | None:
     return Again(BACKSTOP_S)
 
 
-def _start(build: Build, builder: RemoteBuilder) -> Again:
-    job = jobs.job_of(build.project, build.builder_connection, builder)
-    row, _ = RemoteBuild.objects.get_or_create(
-        build=build, defaults={"connection": build.builder_connection, "job": job.path}
-    )
+def _start(build: Build, connection: Connection, builder: RemoteBuilder) -> Again:
+    job = jobs.job_of(build.project, connection, builder)
+    row, _ = RemoteBuild.objects.get_or_create(build=build, defaults={"connection": connection, "job": job.path})
     if not triggering.began(build):
         jobs.ensure(job, build, builder)
     place = triggering.once(build, row, builder)
@@ -88,13 +88,14 @@ def _start(build: Build, builder: RemoteBuilder) -> Again:
 def _began(build: Build, row: RemoteBuild) -> None:
     url = str((row.observed or {}).get("url") or "")
     began = _time((row.observed or {}).get("started_at"))
+    changes: dict[str, Any] = {"started_at": began} if began else {}
     runs.transition(
         build,
         "running",
         S("Jenkins began build #%(number)s.", number=row.number),
         attempts=0,
         external_url=url if url.startswith(("https://", "http://")) and len(url) <= 200 else "",
-        **({"started_at": began} if began else {}),
+        **changes,
     )
 
 
@@ -119,6 +120,11 @@ def _collect(build: Build, row: RemoteBuild, builder: RemoteBuilder) -> Again | 
         return _end(build, "cancelled", S("It was cancelled in the queue of Jenkins."))
     if build.state == "queued":  # it began and ended between two looks
         _began(build, row)
+    if (row.observed or {}).get("state") == "failed" and not (row.observed or {}).get("sentence"):
+        row.observed = looking.as_json(builder.observe(row.job, row.number))  # why, which only a look at one tells
+        if row.observed["state"] is None:
+            return _lost(build, row)
+        RemoteBuild.objects.filter(pk=row.pk).update(observed=row.observed)
     outcome = results.collect(build, row, builder)
     if outcome is None:
         return Again(0.1)
@@ -180,8 +186,8 @@ def _end(
     code: str = "",
     evidence: str = "",
     finished: datetime | None = None,
-) -> None:
-    """The final state, with everything closed that belongs to the build."""
+) -> Again | None:
+    """The final state, with everything closed that belongs to the build; None, as `advance` answers then."""
     seal.seal(build.pk)
     close_what_is_open(build)
     RemoteBuild.objects.filter(pk=build.pk).update(ended=True, log_complete=True)
@@ -194,6 +200,7 @@ def _end(
     runs.transition(build, state, words, error=error)
     if finished is not None:  # when it ended there, not when we had fetched everything
         Build.objects.filter(pk=build.pk).update(finished_at=finished)
+    return None
 
 
 def _time(text: object) -> datetime | None:

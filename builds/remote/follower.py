@@ -100,7 +100,8 @@ class Follower:
         if not rows:
             return False
         seen = builder.observe_many([(row.job, row.number or 0) for row in rows])
-        moved = [looking.note(row, seen[(row.job, row.number or 0)]) for row in rows]  # all of them, then whether any
+        known = [(row, seen.get((row.job, row.number or 0))) for row in rows]
+        moved = [looking.note(row, found) for row, found in known if found is not None]
         return any(moved)
 
     # -- stages and questions ---------------------------------------------------------------------------------------

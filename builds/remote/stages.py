@@ -34,17 +34,17 @@ def keep_stages(build: Build, updates: Sequence[StageUpdate]) -> bool:
     order = max((row.order for row in rows), default=0)
     for update in updates:
         name = storable(update.name[:200])
-        row = free[name].pop(0) if free.get(name) else None
+        found = free[name].pop(0) if free.get(name) else None
         facts = _facts(update)
-        if row is None:
+        if found is None:
             order += 1
             made = Stage(build=build, ident=f"node-{update.id}"[:80], name=name, order=order, **facts)
             made.kind = update.kind if update.kind in ROOT_KINDS else "stage"
             changed.append((made, True))
-        elif any(getattr(row, field) != value for field, value in facts.items()):
+        elif any(getattr(found, field) != value for field, value in facts.items()):
             for field, value in facts.items():
-                setattr(row, field, value)
-            changed.append((row, False))
+                setattr(found, field, value)
+            changed.append((found, False))
     if not changed:
         return False
     with transaction.atomic():

@@ -8,6 +8,7 @@ request still arrive after that, the twin is found by the same key and stopped.
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
 
 from django.db.models import QuerySet
 from django.utils import timezone
@@ -46,7 +47,7 @@ def once(build: Build, row: RemoteBuild, builder: RemoteBuilder) -> Place:
 def _tell(build: Build, row: RemoteBuild, builder: RemoteBuilder, number: int) -> Place:
     values = values_of(build)
 
-    def act() -> dict[str, object]:
+    def act() -> dict[str, Any]:
         try:
             place = builder.trigger(row.job, values)
         except Unavailable as error:
@@ -61,7 +62,7 @@ def _tell(build: Build, row: RemoteBuild, builder: RemoteBuilder, number: int) -
     return Place(queue_id=outcome.get("queue_id"), number=outcome.get("number"))
 
 
-def _find_out(build: Build, row: RemoteBuild, builder: RemoteBuilder, attempt: Step) -> dict[str, object]:
+def _find_out(build: Build, row: RemoteBuild, builder: RemoteBuilder, attempt: Step) -> dict[str, Any]:
     """What became of an attempt whose answer we do not have."""
     place = builder.find(row.job, str(build.key))
     if place is None and timezone.now() - attempt.created_at < timedelta(seconds=SETTLE_S):
@@ -69,13 +70,15 @@ def _find_out(build: Build, row: RemoteBuild, builder: RemoteBuilder, attempt: S
             S("The answer of Jenkins was lost; the build is being looked for before it is started again."),
             code="not_sure_yet",
         )
-    known: dict[str, object]
+    known: dict[str, Any]
     if place is None:
         known = {"failed": "not_there"}
     else:
         known = {"queue_id": place.queue_id, "number": place.number}
         events.record(build, "found_again", S("Found again in Jenkins by its key."))
-    Step.objects.filter(pk=attempt.pk, outcome__isnull=True).update(outcome=known, done_at=timezone.now(), fence=build.fence)
+    Step.objects.filter(pk=attempt.pk, outcome__isnull=True).update(
+        outcome=known, done_at=timezone.now(), fence=build.fence
+    )
     return known
 
 

@@ -187,7 +187,8 @@ class RemoteBuilder(Protocol):
     def observe(self, path: str, number: int) -> Observation: ...
 
     def observe_many(self, builds: Sequence[tuple[str, int]]) -> Mapping[tuple[str, int], Observation]:
-        """The same for many (job, number) at once: a request for each of a few jobs, or one for the whole folder."""
+        """The same for many (job, number) at once, by a handful of requests. Who is not in the answer was not looked at
+        this time; why a build failed is told by `observe` alone."""
 
     def stages(self, path: str, number: int) -> Sequence[StageUpdate]:
         """Ids are the server's node ids; what was skipped after a failure is `skipped`, not failed."""

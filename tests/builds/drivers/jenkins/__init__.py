@@ -1,0 +1,1 @@
+"""The Jenkins driver, against recordings, faults and a simulated Jenkins."""
