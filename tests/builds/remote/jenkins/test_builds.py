@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import httpx
 import pytest
@@ -12,18 +11,15 @@ from builds.actions import answer_input, cancel_build, retry_build, start_build
 from builds.connections import builder_of
 from builds.drivers.builder.remote import Place
 from builds.logs import reader
-from builds.models import Artifact, Build, BuildLog, InputRequest, RemoteBuild, RemoteJob, Stage, TestResult, Version
-from builds.remote import advance as advancing
+from builds.models import Artifact, BuildLog, InputRequest, RemoteBuild, RemoteJob, Stage, TestResult, Version
 from builds.remote.jobs import rewrite
 from builds.remote.logs import LogReader
 from fangduoduo_release.common.actor import SYSTEM
-from fangduoduo_release.common.models import Connection
 from projects.models import Project
-from tests import world
+from tests.builds.remote.pump import Pump
 from tests.simulators.jenkins import Jenkins
-from tests.simulators.jenkins.fixtures import jenkins  # noqa: F401 - a fixture
 
-from .pump import Pump
+from .shop import log_of, pipeline, started
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.slow]
 JUNIT = (
@@ -32,44 +28,7 @@ JUNIT = (
 )
 
 
-def pipeline(steps: str, more: str = "", parameters: str = "") -> str:
-    return f"""pipeline {{
-  agent any
-  options {{ skipDefaultCheckout() }}
-  {parameters}
-  stages {{
-    stage('Build') {{ steps {{ {steps} }} }}
-    {more}
-  }}
-}}
-"""
-
-
-@pytest.fixture
-def connection(jenkins: Jenkins) -> Connection:  # noqa: F811
-    advancing._resting.clear()
-    config = {"url": jenkins.url, "user": jenkins.user, "folder": "fdd"}
-    return Connection.objects.create(name="ci", kind="jenkins", config=config, secrets={"token": jenkins.token})
-
-
-@pytest.fixture
-def project(connection: Connection) -> Project:
-    made = world.project(slug="shop")
-    Project.objects.filter(pk=made.pk).update(builder_kind="jenkins", builder_connection=connection)
-    return Project.objects.get(pk=made.pk)
-
-
-@pytest.fixture
-def pump(connection: Connection) -> Pump:
-    return Pump(connection)
-
-
-def started(project: Project, text: str, **parameters: Any) -> Build:
-    world.pipeline(project, text)
-    return start_build(actor=SYSTEM, project=project, parameters=parameters)
-
-
-def edit_by_hand(jenkins: Jenkins, old: str, new: str) -> None:  # noqa: F811
+def edit_by_hand(jenkins: Jenkins, old: str, new: str) -> None:
     """What a person does in Jenkins' own form: the job's configuration is posted back, changed."""
     login = (jenkins.user, jenkins.token)
     address = f"{jenkins.url.rstrip('/')}/job/fdd/job/shop/config.xml"
@@ -81,13 +40,7 @@ def edit_by_hand(jenkins: Jenkins, old: str, new: str) -> None:  # noqa: F811
     assert answer.status_code == 200
 
 
-def log_of(build: Build) -> str:
-    log = BuildLog.objects.get(build=build)
-    assert log.complete
-    return b"".join(reader.pieces(reader.head(build.pk), 0, log.size)).decode()
-
-
-def test_a_build_runs_there_and_leaves_everything_here(pump: Pump, project: Project, jenkins: Jenkins) -> None:  # noqa: F811
+def test_a_build_runs_there_and_leaves_everything_here(pump: Pump, project: Project, jenkins: Jenkins) -> None:
     build = started(
         project,
         pipeline(
@@ -108,7 +61,7 @@ def test_a_build_runs_there_and_leaves_everything_here(pump: Pump, project: Proj
     assert len(jenkins.job("fdd/shop").runs) == 1
 
 
-def test_the_key_repository_and_commit_arrive_as_parameters(pump: Pump, project: Project, jenkins: Jenkins) -> None:  # noqa: F811
+def test_the_key_repository_and_commit_arrive_as_parameters(pump: Pump, project: Project, jenkins: Jenkins) -> None:
     build = started(project, pipeline('echo "key ${params.FDD_BUILD_KEY} commit ${env.FDD_COMMIT} ref ${env.FDD_REF}"'))
     pump.ended(build)
     assert f"key {build.key} commit {build.commit_sha} ref refs/heads/main" in log_of(build)
@@ -153,7 +106,7 @@ def test_an_aborted_question_ends_it(pump: Pump, project: Project) -> None:
     assert build.state in {"cancelled", "failed"}
 
 
-def test_a_cancel_stops_it_there(pump: Pump, project: Project, jenkins: Jenkins) -> None:  # noqa: F811
+def test_a_cancel_stops_it_there(pump: Pump, project: Project, jenkins: Jenkins) -> None:
     build = started(project, pipeline("sh 'sleep 60'"))
     pump.running(build)
     cancel_build(actor=SYSTEM, build=build)
@@ -163,7 +116,7 @@ def test_a_cancel_stops_it_there(pump: Pump, project: Project, jenkins: Jenkins)
     assert not jenkins.running()
 
 
-def test_a_stop_in_jenkins_is_a_cancelled_build(pump: Pump, project: Project, jenkins: Jenkins) -> None:  # noqa: F811
+def test_a_stop_in_jenkins_is_a_cancelled_build(pump: Pump, project: Project, jenkins: Jenkins) -> None:
     build = started(project, pipeline("sh 'sleep 60'"))
     row = pump.running(build)
     builder_of(row.connection).cancel(row.job, Place(number=row.number))
@@ -172,7 +125,7 @@ def test_a_stop_in_jenkins_is_a_cancelled_build(pump: Pump, project: Project, je
     assert "stopped" in str(build.error)
 
 
-def test_a_second_build_uses_the_same_job(pump: Pump, project: Project, jenkins: Jenkins) -> None:  # noqa: F811
+def test_a_second_build_uses_the_same_job(pump: Pump, project: Project, jenkins: Jenkins) -> None:
     pump.ended(started(project, pipeline("echo 'one'")))
     second = started(project, pipeline("echo 'two'"))
     pump.ended(second)
@@ -189,7 +142,7 @@ def test_a_retry_is_a_build_of_its_own(pump: Pump, project: Project) -> None:
     assert RemoteBuild.objects.get(pk=second.pk).number == 2
 
 
-def test_a_job_edited_by_hand_is_shown_and_not_overwritten(pump: Pump, project: Project, jenkins: Jenkins) -> None:  # noqa: F811
+def test_a_job_edited_by_hand_is_shown_and_not_overwritten(pump: Pump, project: Project, jenkins: Jenkins) -> None:
     pump.ended(started(project, pipeline("echo 'ours'")))
     edit_by_hand(jenkins, "ours", "theirs")
     RemoteJob.objects.update(checked_at=None)
@@ -207,7 +160,7 @@ def test_a_job_edited_by_hand_is_shown_and_not_overwritten(pump: Pump, project: 
     assert "ours" in jenkins.job("fdd/shop").config.definition.text
 
 
-def test_passwords_go_as_passwords_and_are_masked(pump: Pump, project: Project, jenkins: Jenkins) -> None:  # noqa: F811
+def test_passwords_go_as_passwords_and_are_masked(pump: Pump, project: Project, jenkins: Jenkins) -> None:
     text = pipeline(
         "sh 'echo the word is $WORD and $PLAIN'",
         parameters="parameters { password(name: 'WORD'); string(name: 'PLAIN', defaultValue: 'x') }",

@@ -1,0 +1,36 @@
+"""What the tests here build, and how they start and read it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from builds.actions import start_build
+from builds.logs import reader
+from builds.models import Build, BuildLog
+from fangduoduo_release.common.actor import SYSTEM
+from projects.models import Project
+from tests import world
+
+
+def pipeline(steps: str, more: str = "", parameters: str = "") -> str:
+    return f"""pipeline {{
+  agent any
+  options {{ skipDefaultCheckout() }}
+  {parameters}
+  stages {{
+    stage('Build') {{ steps {{ {steps} }} }}
+    {more}
+  }}
+}}
+"""
+
+
+def started(project: Project, text: str, **parameters: Any) -> Build:
+    world.pipeline(project, text)
+    return start_build(actor=SYSTEM, project=project, parameters=parameters)
+
+
+def log_of(build: Build) -> str:
+    log = BuildLog.objects.get(build=build)
+    assert log.complete
+    return b"".join(reader.pieces(reader.head(build.pk), 0, log.size)).decode()
