@@ -28,8 +28,10 @@ CHUNK = 64 * 1024
 Json = Any
 
 
-class TooLarge(Exception):
+class TooLarge(Unavailable):
     """An answer is larger than its caller said it may be."""
+
+    code = "answer_too_large"
 
 
 class Transport:
