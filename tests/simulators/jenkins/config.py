@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 from dataclasses import dataclass
 from xml.etree import ElementTree
 from xml.etree.ElementTree import Element, SubElement
@@ -15,6 +14,8 @@ _CPS = "org.jenkinsci.plugins.workflow.cps"
 _SERIAL = "org.jenkinsci.plugins.workflow.job.properties.DisableConcurrentBuildsJobProperty"
 _PARAMETERS = "hudson.model.ParametersDefinitionProperty"
 _TRACKER = "org.jenkinsci.plugins.pipeline.modeldefinition.actions.DeclarativeJobPropertyTrackerAction"
+_TRIGGERS = "org.jenkinsci.plugins.workflow.job.properties.PipelineTriggersJobProperty"
+_TIMER = "hudson.triggers.TimerTrigger"
 _ACTION = "org.jenkinsci.plugins.pipeline.modeldefinition.actions.DeclarativeJobAction"
 _KINDS = {
     "hudson.model.StringParameterDefinition": "string",
@@ -65,6 +66,16 @@ class FromGit:
     branch: str
     credentials_id: str
     script_path: str
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """What a declarative pipeline says of its job."""
+
+    parameters: tuple[Declared, ...] = ()
+    options: tuple[str, ...] = ()
+    timers: tuple[str, ...] = ()
+    serial: bool = False
 
 
 class Config:
@@ -130,26 +141,27 @@ class Config:
         _child(root, "disabled").text = "true" if disabled else "false"
         return Config(ElementTree.tostring(root, encoding="unicode"))
 
-    def after_declarative_run(self, declared: Sequence[Declared], *, serial: bool, options: Sequence[str]) -> Config:
-        """As Jenkins writes it once it has read the pipeline: trackers, plugin versions, the parameters it declares."""
+    def after_declarative_run(self, said: Said) -> Config:
+        """As Jenkins writes it once it has read the pipeline: trackers, plugin versions, what the pipeline declares."""
         root = self._copy()
         properties = _child(root, "properties")
-        kept = [p for p in self.parameters if p.name not in {d.name for d in declared}]
-        for old in properties.findall(_PARAMETERS):
-            properties.remove(old)
-        if kept or declared:
+        kept = [p for p in self.parameters if p.name not in {d.name for d in said.parameters}]
+        for name in (_PARAMETERS, _TRIGGERS):
+            for old in properties.findall(name):
+                properties.remove(old)
+        if kept or said.parameters:
             holder = SubElement(SubElement(properties, _PARAMETERS), "parameterDefinitions")
-            for parameter in (*kept, *declared):
-                holder.append(_element(parameter))
-        if serial and properties.find(_SERIAL) is None:
+            holder.extend([_element(parameter) for parameter in (*kept, *said.parameters)])
+        if said.timers:
+            holder = SubElement(SubElement(properties, _TRIGGERS), "triggers")
+            for timer in said.timers:
+                SubElement(SubElement(holder, _TIMER), "spec").text = timer
+        if said.serial and properties.find(_SERIAL) is None:
             SubElement(properties, _SERIAL)
         for old in root.findall("actions"):
             root.remove(old)
-        root.insert(0, _trackers(declared, options))
-        for element in root.iter():
-            plugin = _PLUGINS.get(element.get("class") or element.tag)
-            if plugin:
-                element.set("plugin", plugin)
+        root.insert(0, _trackers(said))
+        _fill_in(root)
         ElementTree.indent(root)
         config = Config(ElementTree.tostring(root, encoding="unicode"))
         config.text = "<?xml version='1.1' encoding='UTF-8'?>\n" + _written(config.root)
@@ -198,15 +210,37 @@ def _element(parameter: Declared) -> Element:
     return element
 
 
-def _trackers(declared: Sequence[Declared], options: Sequence[str]) -> Element:
+def _trackers(said: Said) -> Element:
     actions = Element("actions")
     SubElement(actions, _ACTION)
     tracker = SubElement(actions, _TRACKER)
-    for name, values in (("jobProperties", ()), ("triggers", ()), ("parameters", [d.name for d in declared]), ("options", options)):  # fmt: skip
+    SubElement(tracker, "jobProperties")
+    names = {
+        "triggers": [_TIMER] if said.timers else [],
+        "parameters": [parameter.name for parameter in said.parameters],
+        "options": list(said.options),
+    }
+    for name, values in names.items():
         holder = SubElement(tracker, name)
         for value in values:
             SubElement(holder, "string").text = value
     return actions
+
+
+def _fill_in(root: Element) -> None:
+    """What Jenkins adds when it saves: defaults that were left out, and the plugin of every class."""
+    for name in ("keepDependencies", "disabled"):
+        if root.find(name) is None:
+            SubElement(root, name).text = "false"
+    scm = root.find("definition/scm")
+    if scm is not None:
+        if scm.find("doGenerateSubmoduleConfigurations") is None:
+            SubElement(scm, "doGenerateSubmoduleConfigurations").text = "false"
+        _child(scm, "extensions")
+    for element in root.iter():
+        plugin = _PLUGINS.get(element.get("class") or element.tag)
+        if plugin:
+            element.set("plugin", plugin)
 
 
 def _child(parent: Element, name: str) -> Element:

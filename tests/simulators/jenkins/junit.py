@@ -30,7 +30,7 @@ def report_bean(run: Run) -> Bean:
 
 def _suites(run: Run, report: TestReport, node: str) -> list[Bean]:
     stage = next((s for s in run.flow.stages if any(step.id == node for step in s.steps)), None)
-    cases = sorted(report.cases, key=lambda case: case.suite)
+    cases = sorted(report.cases, key=lambda case: (case.suite, case.name))
     return [_suite(run, name, list(group), stage, node) for name, group in groupby(cases, key=lambda case: case.suite)]
 
 

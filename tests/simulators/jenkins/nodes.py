@@ -50,7 +50,7 @@ class Nodes:
             "assignedLabels": (NESTED, [_label(busy, self.executors)]),
             "description": (NESTED, "the Jenkins controller's built-in node"),
             "displayName": (NESTED, "Built-In Node"),
-            "executors": (NESTED, [_executor(number, number < busy) for number in range(self.executors)]),
+            "executors": (NESTED, [_executor(number, number >= self.executors - busy) for number in range(self.executors)]),
             "icon": (NESTED, "symbol-computer"),
             "iconClassName": (NESTED, "symbol-computer"),
             "idle": (NESTED, busy == 0),

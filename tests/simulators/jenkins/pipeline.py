@@ -20,7 +20,7 @@ from builds.jenkinsfile.model import Parameter, Pipeline
 from fangduoduo_release.common.errors import AppError
 from fangduoduo_release.common.sentence import S
 
-from .config import Declared, FromGit, Script
+from .config import Declared, FromGit, Said, Script
 from .flow import StepNode
 from .runs import CheckedOut, Question, Run
 from .scm import Fetched, NotFetched, fetch
@@ -113,13 +113,15 @@ class PipelineRun:
 
     def _reject(self) -> str:
         said = "Scripts not permitted to use staticMethod jenkins.model.Jenkins get"
-        for line in ("[Pipeline] Start of Pipeline", "[Pipeline] End of Pipeline"):
-            self.run.log.line(line)
+        log = self.run.log
         self.run.flow.begun = True
-        self.run.log.line(
-            f"{said}. Administrators can decide whether to approve or reject this signature.\n"
+        log.line("[Pipeline] Start of Pipeline")
+        log.line(f"{said}. Administrators can decide whether to approve or reject this signature.", annotated=False)
+        log.line("[Pipeline] End of Pipeline")
+        log.line(
             f"org.jenkinsci.plugins.scriptsecurity.sandbox.RejectedAccessException: {said}\n"
-            "\tat org.jenkinsci.plugins.scriptsecurity.sandbox.whitelists.StaticWhitelist.rejectStaticMethod(StaticWhitelist.java:258)\n"
+            "\tat org.jenkinsci.plugins.scriptsecurity.sandbox.whitelists.StaticWhitelist"
+            ".rejectStaticMethod(StaticWhitelist.java:258)\n"
             "\tat WorkflowScript.run(WorkflowScript:1)",
             annotated=False,
         )
@@ -197,31 +199,37 @@ class _Engine(Execution):
         return replace(pipeline, parameters=parameters, options=(*pipeline.options, *no_checkout))
 
     def _rewrite_job(self, branch: Branch, pipeline: Pipeline) -> None:
-        declared = [d for d in (_declared(branch, p) for p in pipeline.parameters) if d is not None]
-        names = [option.name for option in pipeline.options if option.name != "disableConcurrentBuilds"]
-        serial = any(option.name == "disableConcurrentBuilds" for option in pipeline.options)
+        declared = [_declared(branch, parameter) for parameter in pipeline.parameters]
+        options = [option.name for option in pipeline.options]
+        timers = [branch.text(t.args[0]) for t in pipeline.triggers if t.name == "cron" and t.args]
+        said = Said(
+            parameters=tuple(d for d in declared if d is not None),
+            options=tuple(name for name in options if name != "disableConcurrentBuilds"),
+            timers=tuple(timers),
+            serial="disableConcurrentBuilds" in options,
+        )
         job = self._owner.run.job
         with self._owner.jenkins.lock:
-            job.config = job.config.after_declarative_run(declared, serial=serial, options=names)
+            job.config = job.config.after_declarative_run(said)
 
     def _take_node(self, branch: Branch, pipeline: Pipeline) -> None:
         run, nodes = self._owner.run, self._owner.jenkins.nodes
         run.log.line("[Pipeline] node")
         run.flow.skip_ids(1)
         label = branch.text(pipeline.agent.value) if pipeline.agent.kind == "label" else ""
-        place = None
+        queue = self._owner.jenkins.queue
+        place = queue.hold_place(run, nodes.why_not(label))
+        said = False
         while not nodes.enter(run, label):
-            if place is None:
-                why = nodes.why_not(label)
-                place = self._owner.jenkins.queue.hold_place(run, why)
+            if not said:
+                said, why = True, nodes.why_not(label)
                 run.log.line(f"Still waiting to schedule task\n{why}", annotated=False)
             try:
                 branch.context.scope.wait(branch.consumed, threading.Event(), 0.05)
             except BaseException:
-                self._owner.jenkins.queue.give_up_place(place)
+                queue.give_up_place(place)
                 raise
-        if place is not None:
-            self._owner.jenkins.queue.give_up_place(place)
+        queue.give_up_place(place)
         run.flow.skip_ids(1)
         run.log.line(f"Running on Jenkins in {self._owner.jenkins.home}/workspace/{run.job.full_name}", annotated=False)
         run.log.line("[Pipeline] {")
@@ -238,8 +246,10 @@ class _Engine(Execution):
         if stage is not None:
             stage.steps.append(node)
         self._node.id = node.id
-        if step.body is not None:
-            run.log.line("[Pipeline] {")
+        blocks = [f"(Branch: {name})" for name in step.named if name != "failFast"] if step.name == "parallel" else [""]
+        blocks = blocks if step.body is not None or step.name == "parallel" else []
+        for block in blocks:
+            run.log.line(f"[Pipeline] {{ {block}".rstrip())
         try:
             value = run_step(branch, step)
             node.status = "SUCCESS"
@@ -249,8 +259,9 @@ class _Engine(Execution):
             raise
         finally:
             node.ended, node.log_to = run.clock.millis(), run.log.size
-            if step.body is not None:
+            for _ in blocks:
                 run.log.line("[Pipeline] }")
+            if blocks:
                 run.log.line(f"[Pipeline] // {step.name}")
 
 

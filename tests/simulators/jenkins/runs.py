@@ -153,11 +153,11 @@ class Run:
             "fullDisplayName": (1, lambda: f"{self.job.display_name} {self.display_name}"),
             "id": (1, str(self.number)),
             "keepLog": (1, False),
-            "number": (NESTED, self.number),
+            "number": (DEEP, self.number),
             "queueId": (1, self.queue_id),
             "result": (1, self.result),
             "timestamp": (1, self.started),
-            "url": (NESTED, self.url),
+            "url": (DEEP, self.url),
             "culprits": (1, []),
             "inProgress": (1, self.building),
         }

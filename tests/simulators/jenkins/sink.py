@@ -22,6 +22,7 @@ _SKIPPED = {
 }  # fmt: skip
 _ENGINES_OWN = re.compile(rb"(\[[^\]]*\] )*(Stage: |Stage .*: Skipped because |Post: |ERROR: |Finished: )")
 _ASKS = re.compile(rb"(\[[^\]]*\] )*(Waiting for a person: |Tests: \d+ passed, )")
+_CHECKS_OUT = re.compile(rb"(\[[^\]]*\] )*Checking out [0-9a-f]{12} \(")
 
 
 class RunSink:
@@ -36,6 +37,9 @@ class RunSink:
     def log(self, data: bytes, *, stage: str | None, step: int | None) -> None:
         if (step is None and _ENGINES_OWN.match(data)) or _ASKS.match(data):
             return  # Jenkins has words of its own for these, see below
+        if _CHECKS_OUT.match(data) and self.run.checkouts:
+            done = self.run.checkouts[-1]
+            data = f"Checking out Revision {done.commit} ({done.ref})\n".encode()
         self.run.log.write(data)
 
     def stage(self, update: StageUpdate) -> None:

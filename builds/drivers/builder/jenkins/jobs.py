@@ -8,6 +8,8 @@ from fangduoduo_release.common.sentence import S
 
 from . import job_xml
 from .checking import missing_plugins, pipeline_missing
+from .paths import job_url
+from .reading import mapping
 from .sdk import FOLDER, Jobs
 from .transport import Transport
 
@@ -53,10 +55,15 @@ def _create(jobs: Jobs, path: str, config: str) -> None:
 
 
 def _explained(transport: Transport, path: str, error: DriverError) -> DriverError:
-    """A 500 or a refusal may mean that Jenkins does not know what a pipeline, or a folder, is; it does not say so."""
+    """A 500 or a refusal may mean that Jenkins does not know what a pipeline, or a folder, is, or that something else
+    has the name; it does not say so."""
     if error.code not in {"server_error", "refused", "job_refused"}:
         return error
     try:
+        there = mapping(transport.get(f"{job_url(path)}/api/json", {"tree": "name"}))
+        if there and not str(there.get("_class", "")).endswith(".WorkflowJob"):
+            sentence = S("“%(job)s” in Jenkins is no pipeline job; rename or delete it there.", job=path)
+            return Rejected(sentence, evidence=error.evidence, code="name_taken")
         if pipeline_missing(transport):
             sentence = S(
                 "Jenkins has no Pipeline plugin, so it cannot run pipelines; install “Pipeline” (workflow-aggregator) there."

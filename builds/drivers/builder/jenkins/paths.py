@@ -15,7 +15,7 @@ from fangduoduo_release.common.sentence import S
 PREFIX = re.compile(r"(/[A-Za-z0-9._~-]+)*/*")
 _SEGMENT = re.compile(r"\w(?:[\w. -]{0,98}[\w-])?")
 _INPUT = re.compile(r"\w[\w.-]{0,199}")
-_QUEUE_ITEM = re.compile(r"/queue/item/(\d{1,18})/?")
+_QUEUE_ITEM = re.compile(r"/queue/item/(\d{1,18})(?:/|$)")
 _JOB = re.compile(r"/job/([^/]+)")
 _NUMBER = re.compile(r"/(\d+)/?")
 

@@ -6,10 +6,13 @@ XML in a guessed encoding. Its exceptions stop here: what is wrong with an answe
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import jenkins
 import requests
 
-from fangduoduo_release.common.errors import Rejected
+from fangduoduo_release.common.errors import Rejected, Unavailable
 from fangduoduo_release.common.sentence import S
 
 from .paths import job_url
@@ -73,15 +76,14 @@ class Jobs:
         return True
 
 
-class _stopped:  # noqa: N801 - reads as a block
-    """What the SDK itself finds wrong with a plain answer (a job that is there already, another name)."""
-
-    def __init__(self, path: str) -> None:
-        self._path = path
-
-    def __enter__(self) -> None: ...
-
-    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        if isinstance(error, jenkins.JenkinsException | ValueError | KeyError):
-            sentence = S("Jenkins did not take the job “%(job)s”.", job=self._path)
-            raise Rejected(sentence, evidence=str(error)[:500], code="job_refused") from error
+@contextmanager
+def _stopped(path: str) -> Iterator[None]:
+    """What the SDK itself finds wrong with a plain answer: a job that is there already, another name, no JSON."""
+    try:
+        yield
+    except jenkins.JenkinsException as error:
+        sentence = S("Jenkins did not take the job “%(job)s”.", job=path)
+        raise Rejected(sentence, evidence=str(error)[:500], code="job_refused") from error
+    except (ValueError, KeyError, TypeError) as error:
+        sentence = S("The answer of Jenkins about the job “%(job)s” cannot be read.", job=path)
+        raise Unavailable(sentence, evidence=str(error)[:500], code="broken_answer") from error

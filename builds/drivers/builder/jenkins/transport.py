@@ -13,10 +13,10 @@ from contextlib import contextmanager
 from typing import Any
 
 import requests
-from urllib3.exceptions import HTTPError
+from urllib3.exceptions import HTTPError, ReadTimeoutError
 
 from fangduoduo_release.common.errors import AppError, DriverError, Invalid, Rejected, Unavailable
-from fangduoduo_release.common.sentence import S
+from fangduoduo_release.common.sentence import S, Sentence
 
 from . import failures
 from .config import JenkinsConfig
@@ -28,8 +28,10 @@ CHUNK = 64 * 1024
 Json = Any
 
 
-class TooLarge(Exception):
+class TooLarge(Unavailable):
     """An answer is larger than its caller said it may be."""
+
+    code = "answer_too_large"
 
 
 class Transport:
@@ -73,12 +75,14 @@ class Transport:
         with Call(self._left()) as call:
             try:
                 answer = self._sent(prepared)
-                answer._content = _read(answer, LARGEST_PAGE if answer.status_code >= 300 else limit)
+                body = _read(answer, LARGEST_PAGE if answer.status_code >= 300 else limit)
             except (OSError, HTTPError, ValueError, AppError) as error:
                 raise self.broken(error, call, prepared, secrets) from error
             if call.late:
                 raise self.broken(TimeoutError("the answer took too long"), call, prepared, secrets)
-        answer.encoding = "utf-8"
+        if body is None:
+            raise TooLarge(S("The answer of Jenkins at “%(host)s” is too large to be taken in.", host=self.config.host))
+        answer._content, answer.encoding = body, "utf-8"
         self.judge(answer, accept=accept, secrets=secrets)
         return answer
 
@@ -92,7 +96,7 @@ class Transport:
             try:
                 answer = self._sent(prepared)
                 if answer.status_code >= 300:
-                    answer._content = _read(answer, LARGEST_PAGE)
+                    answer._content = _read(answer, LARGEST_PAGE) or b""
             except (OSError, HTTPError, ValueError, AppError) as error:
                 raise self.broken(error, call, prepared, ()) from error
             call.unwatch()
@@ -176,7 +180,7 @@ class Transport:
                 "Jenkins at “%(host)s” was asked but did not answer; whether it acted is not known yet.", host=host
             )
             return Unavailable(sentence, evidence=said, code="unknown_outcome")
-        if call.late or isinstance(error, requests.Timeout | TimeoutError):
+        if call.late or _silent(error):
             sentence = S("Jenkins at “%(host)s” did not answer in time.", host=host)
             return Unavailable(sentence, evidence=said, code="no_answer")
         sentence = S("The answer of Jenkins at “%(host)s” was cut off.", host=host)
@@ -200,7 +204,13 @@ class Stream:
             raise self._transport.broken(error, self._call, self._request, ()) from error
 
 
-def _unreached(error: Exception, host: str) -> Any:
+def _silent(error: Exception) -> bool:
+    """`requests` calls a silence in the body a lost connection."""
+    cause = error.args[0] if error.args else None
+    return isinstance(error, requests.Timeout | TimeoutError) or isinstance(cause, ReadTimeoutError)
+
+
+def _unreached(error: Exception, host: str) -> Sentence:
     if isinstance(error, requests.exceptions.SSLError):
         return S(
             "No trusted connection to Jenkins at “%(host)s”: check its certificate, and the CA given for it.", host=host
@@ -208,8 +218,8 @@ def _unreached(error: Exception, host: str) -> Any:
     return S("Jenkins at “%(host)s” cannot be reached; check the address, and whether it runs.", host=host)
 
 
-def _read(answer: requests.Response, limit: int) -> bytes:
-    """The whole body, at most `limit`: an error page is cut there, anything else refused."""
+def _read(answer: requests.Response, limit: int) -> bytes | None:
+    """The whole body, at most `limit`: an error page is cut there, of anything else there is None."""
     body = bytearray()
     try:
         for piece in answer.iter_content(CHUNK):
@@ -221,6 +231,5 @@ def _read(answer: requests.Response, limit: int) -> bytes:
         raise
     if len(body) > limit:
         answer.close()
-        if answer.status_code < 300:
-            raise TooLarge
-    return bytes(body[:limit])
+        return bytes(body[:limit]) if answer.status_code >= 300 else None
+    return bytes(body)

@@ -111,10 +111,10 @@ class Canned:
                 query = dict(parse_qsl(parts.query, keep_blank_values=True))
                 give(self, outer.answer(Asked(self.command, parts.path, query, dict(self.headers), body)), outer.ended)
 
-            do_GET = do_POST = handle_any
+            do_GET = handle_any  # noqa: N815
+            do_POST = handle_any  # noqa: N815
 
-        server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        server.daemon_threads = True
+        server = _Quiet(("127.0.0.1", 0), Handler)
         if tls is not None:
             server.socket = tls.wrap_socket(server.socket, server_side=True)
         self.url = f"{'https' if tls else 'http'}://127.0.0.1:{server.server_address[1]}"
@@ -126,6 +126,15 @@ class Canned:
             self.ended.set()
             server.shutdown()
             server.server_close()
+
+
+class _Quiet(ThreadingHTTPServer):
+    """Callers that hang up are part of the tests."""
+
+    daemon_threads = True
+    request_queue_size = 64
+
+    def handle_error(self, request: Any, client_address: Any) -> None: ...
 
 
 def give(handler: BaseHTTPRequestHandler, answer: Answer, ended: threading.Event) -> None:
