@@ -11,6 +11,7 @@ import pytest
 import requests
 
 from tests.builds.embedded.ground import Repository
+from tests.simulators.git_http import serving
 from tests.simulators.jenkins import Jenkins
 from tests.simulators.jenkins.beans import BadTree, Bean, parse_tree, render, shape_of
 from tests.simulators.jenkins_ground import Person, ended, job_xml, pipeline, text_of
@@ -108,26 +109,48 @@ def test_a_pipeline_gets_what_the_job_declares_and_nothing_else(person: Person) 
     ]
 
 
-def test_a_script_in_the_job_checks_nothing_out_by_itself_and_what_it_says_when_told(
-    person: Person, tmp_path: Path
-) -> None:
+SCM = (
+    "def scm = [$class: 'GitSCM', branches: [[name: params.FDD_COMMIT]], "
+    "userRemoteConfigs: [[url: params.FDD_REPOSITORY, credentialsId: 'portal']]]; "
+)
+OURS = (("FDD_COMMIT", "String"), ("FDD_REPOSITORY", "String"))
+
+
+def test_a_script_in_the_job_checks_nothing_out_by_itself(person: Person) -> None:
+    person.jenkins.add_job("plain", job_xml(pipeline("sh 'ls -A'")))
+    run = person.build("plain")
+    assert ended(run) == "SUCCESS"
+    assert "Checkout SCM" not in text_of(run)
+
+
+def test_a_script_that_says_its_scm_gets_the_commit_with_jenkins_own_credential(person: Person, tmp_path: Path) -> None:
     repository = Repository.make(tmp_path)
-    commit = repository.commit({"f": "of the commit\n"})
-    scm = (
-        "def scm = [$class: 'GitSCM', branches: [[name: params.FDD_COMMIT]], "
-        "userRemoteConfigs: [[url: params.FDD_REPOSITORY, credentialsId: '']]]; "
-    )
-    person.jenkins.add_job("plain", job_xml(pipeline("sh 'ls -A | wc -l'")))
-    plain = person.build("plain")
-    assert ended(plain) == "SUCCESS"
-    assert "Checkout SCM" not in text_of(plain)
-    person.jenkins.add_job(
-        "told",
-        job_xml(scm + pipeline("checkout scm; sh 'cat f'"), ("FDD_COMMIT", "String"), ("FDD_REPOSITORY", "String")),
-    )
-    told = person.build("told", FDD_COMMIT=commit, FDD_REPOSITORY=str(repository.bare))
-    assert ended(told) == "FAILURE"  # a path is no address of a repository, here as in Jenkins
-    assert "is no address of a Git repository" in text_of(told)
+    commit = repository.commit({"f": "of the commit\n", "Jenkinsfile": pipeline("sh 'cat f'")})
+    repository.commit({"f": "of a later one\n"})
+    jenkins = person.jenkins
+    jenkins.add_job("told", job_xml(SCM + pipeline("checkout scm; sh 'cat f'"), *OURS))
+    with serving(tmp_path, "reader", "of-code") as address:
+        values = {"FDD_COMMIT": commit, "FDD_REPOSITORY": f"{address}/repo.git"}
+        refused = person.build("told", **values)
+        assert ended(refused) == "FAILURE"
+        jenkins.credentials["portal"] = ("reader", "of-code")
+        run = person.build("told", **values)
+        assert ended(run) == "SUCCESS", text_of(run)
+        assert "\nof the commit" in text_of(run)
+        jenkins.add_job("whole", from_git_xml(values["FDD_REPOSITORY"], "portal"))
+        whole = person.build("whole", FDD_COMMIT=commit)
+        assert ended(whole) == "SUCCESS", text_of(whole)
+        assert "\nof the commit" in text_of(whole)
+    assert "of-code" not in text_of(run) + text_of(whole)
+
+
+def test_a_path_is_no_address_of_a_repository(person: Person, tmp_path: Path) -> None:
+    repository = Repository.make(tmp_path)
+    commit = repository.commit({"f": "x\n"})
+    person.jenkins.add_job("told", job_xml(SCM.replace("portal", "") + pipeline("checkout scm"), *OURS))
+    run = person.build("told", FDD_COMMIT=commit, FDD_REPOSITORY=str(repository.bare))
+    assert ended(run) == "FAILURE"
+    assert "is no address of a Git repository" in text_of(run)
 
 
 def test_a_declarative_run_rewrites_the_job(person: Person) -> None:
