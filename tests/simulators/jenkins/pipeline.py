@@ -82,6 +82,9 @@ class PipelineRun:
         except NotFetched as error:
             run.log.line(f"ERROR: {error}", annotated=False)
             result = "FAILURE"
+        except Exception as error:  # noqa: BLE001 - a build ends, whatever the simulator itself met
+            run.log.line(f"ERROR: {type(error).__name__}: {error}", annotated=False)
+            result = "FAILURE"
         if self.killed:
             run.log.line(self.killed, annotated=False)
             result = "FAILURE"
