@@ -226,6 +226,9 @@ class Distribution:
         return Rejected(sentence, evidence=evidence, code="needs_credentials")
 
     def _stranger(self, answer: Answer) -> Rejected:
+        if self._config.parts.scheme == "http" and b"HTTPS" in answer.body:
+            sentence = S("“%(host)s” speaks HTTPS; begin its address with https://.", host=self.host)
+            return Rejected(sentence, evidence=_evidence(answer), code="wants_tls")
         sentence = S(
             "“%(host)s” does not answer like an image registry (status %(status)s).",
             host=self.host,

@@ -55,7 +55,7 @@ def trust(ca: str) -> ssl.SSLContext:
     if ca.strip():
         try:
             context.load_verify_locations(cadata=ca)
-        except ssl.SSLError as error:
+        except (ssl.SSLError, TypeError) as error:  # TypeError: not ASCII
             raise ValueError(str(error)) from error
     return context
 
