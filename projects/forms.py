@@ -124,10 +124,10 @@ class SpecForm(forms.Form):
             raise ValidationError(_("A quotation mark is not closed.")) from error
 
     def clean_env(self) -> dict[str, str]:
-        return _pairs(self.cleaned_data["env"])
+        return read_pairs(self.cleaned_data["env"])
 
     def clean_secrets(self) -> dict[str, str]:
-        return _pairs(self.cleaned_data["secrets"])
+        return read_pairs(self.cleaned_data["secrets"])
 
     def merged(self, before: dict[str, Any]) -> dict[str, Any]:
         """The spec as it was, with what the form changed."""
@@ -155,7 +155,8 @@ class SpecForm(forms.Form):
         return spec
 
 
-def _pairs(text: str) -> dict[str, str]:
+def read_pairs(text: str) -> dict[str, str]:
+    """NAME=value on each line. Raises ValidationError."""
     found = {}
     for line in text.splitlines():
         if not line.strip():
