@@ -10,13 +10,12 @@ from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
 from django.db.models import Model, ProtectedError
-from django.utils import timezone
-from django.utils.module_loading import import_string
 
-from clusters import freeze_rules
+from clusters import connecting, freeze_rules
 from clusters.models import Cluster, FreezeWindow, Machine
 from fangduoduo_release.audit import trail
 from fangduoduo_release.common.errors import Conflict, Invalid
+from fangduoduo_release.common.http import say
 from fangduoduo_release.common.models import Connection
 from fangduoduo_release.common.sentence import S
 from permissions import policy
@@ -97,13 +96,13 @@ def save_connection(
     secrets: Mapping[str, str | None] | None = None,
     connection: Connection | None = None,
 ) -> Connection:
-    """Create or change a connection; secrets not named keep their value, null removes one. Ops only."""
+    """Create or change a connection; secrets not named keep their value, null removes one. Ops only. Raises Denied,
+    Invalid, Conflict. Doors try it afterwards: `look_at_saved`."""
     policy.require_ops(actor)
-    kinds = {kind for family in settings.DRIVERS.values() for kind in family}
     row = connection or Connection(name=name, kind=kind)
     if kind:
         row.kind = kind
-    if row.kind not in kinds:
+    if row.kind not in connecting.kinds():
         raise Invalid(S("There is no connection of kind “%(kind)s” here.", kind=row.kind), fields={"kind": []})
     if config is not None:
         _refuse_passwords(config)
@@ -117,8 +116,17 @@ def save_connection(
         else:
             raise Invalid(S("The secret “%(name)s” must be text.", name=str(key)[:80]), fields={"secrets": []})
     row.secrets = merged
+    connecting.check(row)
+    row.last_test = None  # it spoke of what was there before
     verb = "connection.update" if row.pk else "connection.create"
-    return _save(actor, verb, row)
+    before = trail.stored_facts(row)
+    saved: Connection = _save(actor, verb, row, _told(trail.facts(row)), _told(before) if before else None)
+    return saved
+
+
+def _told(facts: dict[str, Any]) -> dict[str, Any]:
+    """Without what nobody wrote by hand."""
+    return {name: value for name, value in facts.items() if name != "last_test"}
 
 
 def _refuse_passwords(value: Any) -> None:
@@ -150,15 +158,17 @@ def delete_connection(*, actor: Any, connection: Connection) -> None:
 def try_connection(*, actor: Any, connection: Connection) -> dict[str, Any]:
     """Whether the other side answers: {ok, version, missing, sentence}, remembered on the row. Ops only. Raises Invalid."""
     policy.require_ops(actor)
-    path = settings.CONNECTION_TESTS.get(connection.kind)
-    if path is None:
-        raise Invalid(S("There is nothing to test about a connection of kind “%(kind)s”.", kind=connection.kind))
-    found: dict[str, Any] = import_string(path)(connection)
+    found = connecting.look(connection)
     with transaction.atomic():
-        connection.last_test = {**found, "at": timezone.now().isoformat()}
-        connection.save(update_fields=["last_test"])
         trail.record(actor, "connection.test", connection, after={"ok": found["ok"]})
-    return found
+    return {**found, "sentence": say(found["sentence"])}
+
+
+def look_at_saved(connection: Connection) -> None:
+    """Try a connection that was just saved, outside any transaction; what is found stands on its row and refuses
+    nothing. The audit has the saving already."""
+    if connecting.can_be_tested(connection):
+        connecting.look(connection)
 
 
 def save_freeze(*, actor: Any, window: FreezeWindow, machines: Iterable[Machine] | None = None) -> FreezeWindow:

@@ -3,24 +3,21 @@ out: whoever may add a schedule there may run any code."""
 
 from __future__ import annotations
 
-from typing import Any
-
 from django.contrib import admin
 from django.db import transaction
 from django.db.models import QuerySet
-from django.forms import ModelForm
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 from django_q.models import Failure, OrmQ, Schedule, Success
 
-from clusters import actions as cluster_actions
+from fangduoduo_release import connection_admin as connection_admin  # registers its screen
 from fangduoduo_release import notification_admin as notification_admin  # registers its screens
 from fangduoduo_release.audit import trail
 from fangduoduo_release.audit.models import AuditEntry
 from fangduoduo_release.common import runs
-from fangduoduo_release.common.models import Beat, Connection, Event, IdempotencyKey, InboxItem, Lease, Step
+from fangduoduo_release.common.models import Beat, Event, IdempotencyKey, InboxItem, Lease, Step
 from permissions.admin import hide
-from permissions.admin_base import PortalAdmin, ReadOnlyAdmin
+from permissions.admin_base import ReadOnlyAdmin
 
 hide(Schedule, Success, Failure, OrmQ)
 
@@ -84,32 +81,3 @@ class IdempotencyAdmin(ReadOnlyAdmin):
     list_display = ("owner", "key", "status", "created_at")
     search_fields = ("key",)
     fields = ("owner", "key", "status", "created_at")
-
-
-@admin.register(Connection)
-class ConnectionAdmin(PortalAdmin):
-    """Secrets are set through the API and never shown, not even here."""
-
-    list_display = ("name", "kind", "created_at")
-    list_filter = ("kind",)
-    search_fields = ("name",)
-    fields = ("name", "kind", "config")
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return self.has_module_permission(request)
-
-    has_change_permission = has_delete_permission = PortalAdmin.has_view_permission
-
-    def save_model(self, request: HttpRequest, obj: Connection, form: ModelForm[Any], change: bool) -> None:
-        cluster_actions.save_connection(
-            actor=request.user, name=obj.name, kind=obj.kind, config=obj.config, connection=obj
-        )
-
-    def delete_model(self, request: HttpRequest, obj: Connection) -> None:
-        cluster_actions.delete_connection(actor=request.user, connection=obj)
-
-    def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Connection]) -> None:
-        def act(connection: Connection) -> None:
-            cluster_actions.delete_connection(actor=request.user, connection=connection)
-
-        self.each(request, queryset, act, str(_("Deleted")))

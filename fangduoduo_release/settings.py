@@ -223,6 +223,7 @@ RUN_ENDINGS = {"builds": "builds.news.build_ended", "deployments": "deployments.
 DRIVERS = {
     "source": {"git": "projects.drivers.source.git.GitSource"},
     "builder": {"embedded": "builds.drivers.builder.embedded.Execution"},
+    "remote_builder": {"jenkins": "builds.drivers.builder.jenkins.JenkinsBuilder"},
     "registry": {"registry": "builds.drivers.registry.distribution.Distribution"},
     "remote_builder": {"jenkins": "builds.drivers.builder.jenkins.JenkinsBuilder"},
     "runtime": {"local": "clusters.drivers.runtime.local.runtime.LocalRuntime"},
@@ -235,7 +236,15 @@ DRIVERS = {
         "wecom": "fangduoduo_release.notifications.drivers.wecom.WeCom",
     },
 }
-CONNECTION_TESTS = {"git": "projects.connections.look_at_git"}  # kind -> how ops find out whether it works
+CONNECTION_TESTS = {  # kind -> how ops find out whether it works
+    "git": "projects.connections.look_at_git",
+    "jenkins": "builds.connections.look_at_jenkins",
+    "registry": "builds.connections.look_at_registry",
+}
+CONNECTION_RULES = {  # kind -> what it asks of config and secrets
+    "jenkins": "builds.connections.check_jenkins",
+    "registry": "builds.connections.check_registry",
+}
 REPOSITORIES_ROOT = VAR / "repositories"
 MIRRORS_ROOT = VAR / "mirrors"
 STARTERS_ROOT = BASE_DIR / "examples" / "starters"

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from fangduoduo_release.common.errors import AppError, Denied, Invalid
-from fangduoduo_release.common.http import say
+from clusters import connecting
+from fangduoduo_release.common.errors import Denied, Invalid
 from fangduoduo_release.common.models import Connection
-from fangduoduo_release.common.sentence import S, Sentence
+from fangduoduo_release.common.sentence import S
 from permissions import policy
 from projects.drivers.source.base import Repository
 from projects.drivers.source.git_remote import parse_url
@@ -15,20 +15,20 @@ from projects.sources import credentials_of, source_of_kind
 
 
 def look_at_git(connection: Connection) -> dict[str, Any]:
-    """Look at the repository that `config.url` names, with the connection's credentials: {ok, version, missing, sentence}."""
+    """Look at the repository that `config.url` names, with the connection's credentials. Raises what the source raises."""
     missing = [] if connection.config.get("url") else ["config.url"]
     if missing:
-        return _result(False, missing, S("Name a repository of this server in “url”, to try the connection on."))
+        sentence = S("Name a repository of this server in “url”, to try the connection on.")
+        return connecting.outcome(False, sentence, missing=missing)
     address = str(connection.config["url"])
-    try:
-        state = source_of_kind("git").state(
-            Repository(name=connection.name, url=address, credentials=credentials_of(connection))
-        )
-    except AppError as error:
-        return _result(False, [], error.sentence)
+    state = source_of_kind("git").state(
+        Repository(name=connection.name, url=address, credentials=credentials_of(connection))
+    )
     if state.empty:
-        return _result(True, [], S("The server answers; the repository is empty."))
-    return _result(True, [], S("The server answers; the default branch is “%(name)s”.", name=state.default_branch))
+        return connecting.outcome(True, S("The server answers; the repository is empty."))
+    return connecting.outcome(
+        True, S("The server answers; the default branch is “%(name)s”.", name=state.default_branch)
+    )
 
 
 def require_use(actor: Any, connection: Connection, repository: str) -> None:
@@ -53,7 +53,3 @@ def _server(address: str) -> tuple[str, str, int] | None:
     except Invalid:
         return None
     return url.scheme, url.host.lower(), url.port
-
-
-def _result(ok: bool, missing: list[str], sentence: Sentence) -> dict[str, Any]:
-    return {"ok": ok, "version": "", "missing": missing, "sentence": say(sentence)}

@@ -14,6 +14,7 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from permissions.roles import Role
+from projects import building
 from projects.models import AccessRequest, Project
 
 
@@ -73,6 +74,50 @@ class SettingsForm(forms.ModelForm):  # type: ignore[type-arg]
         }
 
 
+class _Named(forms.ModelChoiceField):  # type: ignore[type-arg]
+    """A connection by its name."""
+
+    def label_from_instance(self, obj: Any) -> str:
+        return obj.name
+
+
+class _Builder(_Named):
+    """Said with its kind."""
+
+    def label_from_instance(self, obj: Any) -> str:
+        return building.label_of(obj)
+
+
+class BuildingForm(forms.Form):
+    """What builds, and where images go. Whoever may not change it sees what is chosen and no other name."""
+
+    builder = _Builder(
+        label=_("Builds run"),
+        queryset=None,
+        to_field_name="name",
+        required=False,
+        empty_label=_("here, in the portal itself"),
+    )
+    registry = _Named(
+        label=_("Images go to"), queryset=None, to_field_name="name", required=False, empty_label=_("no registry")
+    )
+    image = forms.CharField(
+        label=_("Name of the image"),
+        max_length=200,
+        required=False,
+        help_text=_("Within the registry, for example team/app; empty: the short name."),
+    )
+
+    def __init__(self, data: Any = None, *, project: Project, may_change: bool) -> None:
+        builder, registry = project.builder_connection, project.registry_connection
+        super().__init__(data, initial={"builder": builder, "registry": registry, "image": project.image})
+        for what, chosen in (("builder", builder), ("registry", registry)):
+            field = self.fields[what]
+            assert isinstance(field, forms.ModelChoiceField)
+            rows = building.connections(what)
+            field.queryset = rows if may_change else rows.filter(pk=chosen.pk) if chosen else rows.none()
+
+
 class SpecForm(forms.Form):
     """The everyday part of a spec as fields; the rest keeps what it was."""
 
@@ -124,10 +169,10 @@ class SpecForm(forms.Form):
             raise ValidationError(_("A quotation mark is not closed.")) from error
 
     def clean_env(self) -> dict[str, str]:
-        return _pairs(self.cleaned_data["env"])
+        return read_pairs(self.cleaned_data["env"])
 
     def clean_secrets(self) -> dict[str, str]:
-        return _pairs(self.cleaned_data["secrets"])
+        return read_pairs(self.cleaned_data["secrets"])
 
     def merged(self, before: dict[str, Any]) -> dict[str, Any]:
         """The spec as it was, with what the form changed."""
@@ -155,7 +200,8 @@ class SpecForm(forms.Form):
         return spec
 
 
-def _pairs(text: str) -> dict[str, str]:
+def read_pairs(text: str) -> dict[str, str]:
+    """NAME=value on each line. Raises ValidationError."""
     found = {}
     for line in text.splitlines():
         if not line.strip():

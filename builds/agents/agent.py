@@ -12,6 +12,7 @@ import signal
 import threading
 import time
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from django.conf import settings
@@ -213,8 +214,7 @@ class _Agent:
                     raise
                 if pause == 1.0:
                     self.stop.listen(stopped.set)
-                    sentence = error.sentence
-                    through_outages(lambda: events.record(self.build, "registry_away", sentence))
+                    through_outages(partial(events.record, self.build, "registry_away", error.sentence))
             if stopped.wait(pause):
                 raise _Stopped
             pause = min(PIN_PAUSE_S, pause * 2)

@@ -7,6 +7,7 @@ from typing import Any
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
+from clusters import connecting
 from clusters.freezing import Freeze
 from clusters.models import MOST_APPROVALS, ApproverRole, Cluster, FreezeWindow
 from fangduoduo_release.common.models import Connection
@@ -105,11 +106,16 @@ class FreezeTime(serializers.Serializer[Any]):
 
 class ConnectionOut(serializers.ModelSerializer[Connection]):
     secrets = serializers.SerializerMethodField()
-    last_test = serializers.JSONField(read_only=True)
+    last_test = serializers.SerializerMethodField()
 
     class Meta:
         model = Connection
         fields = ["name", "kind", "config", "secrets", "last_test", "created_at"]
+
+    @extend_schema_field({"type": "object", "nullable": True, "additionalProperties": True})
+    def get_last_test(self, connection: Connection) -> dict[str, Any] | None:
+        """What the last test found, and when."""
+        return connecting.shown(connection.last_test)
 
     def get_secrets(self, connection: Connection) -> list[str]:
         """The names of the secrets that are set."""

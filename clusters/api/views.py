@@ -60,6 +60,7 @@ class Connections(ApiView):
         if not data.get("name"):
             raise Invalid(S("A connection needs a name."), fields={"name": [S("A connection needs a name.")]})
         row = actions.save_connection(actor=self.actor, **data)
+        actions.look_at_saved(row)
         return Response(ConnectionOut(row).data, status=status.HTTP_201_CREATED)
 
 
@@ -102,6 +103,7 @@ class ConnectionOne(ApiView):
         row = actions.save_connection(
             actor=self.actor, name=row.name, config=data.get("config"), secrets=data.get("secrets"), connection=row
         )
+        actions.look_at_saved(row)
         return Response(ConnectionOut(row).data)
 
     @extend_schema(responses={204: None})

@@ -20,6 +20,20 @@ class SourceIn(serializers.Serializer[Any]):
     repository = serializers.CharField(required=False, allow_blank=True, max_length=500)
 
 
+class BuilderIn(serializers.Serializer[Any]):
+    """`embedded` needs no connection; every other kind does."""
+
+    kind = serializers.CharField(required=False, max_length=30)
+    connection = serializers.CharField(required=False, allow_null=True, max_length=60)
+
+
+class RegistryIn(serializers.Serializer[Any]):
+    """Where images go (null: nowhere) and their name there (empty: the slug)."""
+
+    connection = serializers.CharField(required=False, allow_null=True, max_length=60)
+    image = serializers.CharField(required=False, allow_blank=True, max_length=200)
+
+
 class ProjectIn(serializers.Serializer[Any]):
     """What creates a project; the slug's rule is the action's."""
 
@@ -28,6 +42,8 @@ class ProjectIn(serializers.Serializer[Any]):
     description = serializers.CharField(required=False, allow_blank=True, max_length=500)
     starter = serializers.CharField(required=False, allow_blank=True, max_length=60)
     source = SourceIn(required=False)
+    builder = BuilderIn(required=False)
+    registry = RegistryIn(required=False)
     spec = serializers.JSONField(required=False)
 
 
@@ -37,6 +53,8 @@ class ProjectPatch(serializers.Serializer[Any]):
     default_branch = serializers.CharField(required=False, max_length=200)
     pipeline_origin = serializers.ChoiceField(choices=Project.PipelineOrigin.choices, required=False)
     archived = serializers.BooleanField(required=False)
+    builder = BuilderIn(required=False)
+    registry = RegistryIn(required=False)
     spec = serializers.JSONField(required=False)
 
 
@@ -45,12 +63,13 @@ class ProjectOut(serializers.ModelSerializer[Project]):
 
     source = serializers.SerializerMethodField()
     builder = serializers.SerializerMethodField()
+    registry = serializers.SerializerMethodField()
 
     class Meta:
         model = Project
         fields = [
-            "slug", "name", "description", "source", "builder", "default_branch", "pipeline_origin", "archived",
-            "created_at",
+            "slug", "name", "description", "source", "builder", "registry", "default_branch", "pipeline_origin",
+            "archived", "created_at",
         ]  # fmt: skip
 
     @extend_schema_field(
@@ -81,6 +100,16 @@ class ProjectOut(serializers.ModelSerializer[Project]):
     def get_builder(self, project: Project) -> dict[str, Any]:
         connection = project.builder_connection
         return {"kind": project.builder_kind, "connection": connection.name if connection else None}
+
+    @extend_schema_field(
+        {
+            "type": "object",
+            "properties": {"connection": {"type": "string", "nullable": True}, "image": {"type": "string"}},
+        }
+    )
+    def get_registry(self, project: Project) -> dict[str, Any]:
+        connection = project.registry_connection
+        return {"connection": connection.name if connection else None, "image": project.image}
 
 
 class ProjectDetail(ProjectOut):

@@ -20,7 +20,7 @@ from permissions import policy
 from permissions.api.views import ApiView
 from permissions.enforce import OBJECT, SIGNED_IN
 from permissions.models import User
-from projects import actions, grants
+from projects import actions, building, grants
 from projects.api.serializers import (
     MachineIn,
     MachineOut,
@@ -37,7 +37,7 @@ from projects.models import Project
 
 def fetch_project(actor: Any, slug: str) -> Project:
     """The project the actor may see. Raises NotFound."""
-    rows = Project.objects.select_related("source_connection", "builder_connection")
+    rows = Project.objects.select_related("source_connection", "builder_connection", "registry_connection")
     return policy.fetch(actor, rows, slug=slug)
 
 
@@ -47,7 +47,7 @@ class Projects(ApiView):
     search_fields = ["slug", "name", "description"]
     filterset_fields = ["archived"]
     ordering_fields = ("slug", "created_at")
-    queryset = Project.objects.select_related("source_connection", "builder_connection")
+    queryset = Project.objects.select_related("source_connection", "builder_connection", "registry_connection")
 
     @extend_schema(operation_id="projects_list", responses=ProjectOut(many=True))
     def get(self, request: Request) -> Response:
@@ -60,6 +60,8 @@ class Projects(ApiView):
         given.is_valid(raise_exception=True)
         data = dict(given.validated_data)
         source = data.pop("source", {})
+        chosen = _building(data)
+        building.check(chosen)
         project = actions.create_project(
             actor=self.actor,
             slug=data["slug"],
@@ -71,6 +73,8 @@ class Projects(ApiView):
             source_kind=source.get("kind", "git"),
             spec=_object(data.get("spec")),
         )
+        if chosen:
+            building.choose(actor=self.actor, project=project, **chosen)
         return Response(ProjectDetail(project).data, status=status.HTTP_201_CREATED)
 
 
@@ -81,6 +85,19 @@ def _connection(name: str | None) -> Connection | None:
     if found is None:
         raise Invalid(S("There is no connection called “%(name)s”.", name=name), fields={"source": []})
     return found
+
+
+def _building(data: dict[str, Any]) -> dict[str, Any]:
+    """What was said of builder and registry, taken out of `data`, with connections instead of names. Raises Invalid."""
+    chosen: dict[str, Any] = {}
+    builder, registry = data.pop("builder", None), data.pop("registry", None) or {}
+    if builder:
+        chosen["builder"] = building.builder_named(builder.get("kind", ""), builder.get("connection"))
+    if "connection" in registry:
+        chosen["registry"] = building.named("registry", registry["connection"])
+    if "image" in registry:
+        chosen["image"] = registry["image"]
+    return chosen
 
 
 def _object(value: Any) -> dict[str, Any] | None:
@@ -106,7 +123,10 @@ class ProjectOne(ApiView):
         changes = dict(given.validated_data)
         spec = _object(changes.pop("spec", None))
         policy.require(self.actor, "change_project", project)
+        chosen = _building(changes)
         with transaction.atomic():  # all of it or nothing
+            if chosen:
+                building.choose(actor=self.actor, project=project, **chosen)
             if changes:
                 actions.update_project(actor=self.actor, project=project, **changes)
             if spec is not None:

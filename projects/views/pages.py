@@ -16,8 +16,8 @@ from fangduoduo_release.common.sentence import S
 from permissions import policy
 from permissions.enforce import OBJECT, SIGNED_IN, Page
 from permissions.models import User
-from projects import actions, grants, specs
-from projects.forms import MemberForm, ProjectForm, SettingsForm, SpecForm
+from projects import actions, building, grants, specs
+from projects.forms import BuildingForm, MemberForm, ProjectForm, SettingsForm, SpecForm
 from projects.models import Project
 from projects.pages import fetch_project, project_context
 from projects.sources import source_of_kind
@@ -84,6 +84,7 @@ class Settings(Page):
         project = fetch_project(self.actor, slug)
         handlers = {
             "settings": self.save_settings,
+            "building": self.save_building,
             "spec": self.save_spec,
             "member": self.save_member,
             "remove_member": self.remove_member,
@@ -103,6 +104,19 @@ class Settings(Page):
             tell(request, S("Saved."))
             return redirect("project-settings", project.slug)
         return self.show(request, project, settings_form=form)
+
+    def save_building(self, request: HttpRequest, project: Project) -> HttpResponse:
+        policy.require(self.actor, "change_project", project)
+        form = BuildingForm(request.POST, project=project, may_change=True)
+        if form.is_valid():
+            try:
+                building.choose(actor=self.actor, project=project, **form.cleaned_data)
+            except Invalid as error:
+                form.add_error(next(iter(error.fields), None), say(error.sentence))
+            else:
+                tell(request, S("Saved; the next build uses it."))
+                return redirect("project-settings", project.slug)
+        return self.show(request, project, building_form=form)
 
     def save_spec(self, request: HttpRequest, project: Project) -> HttpResponse:
         form = SpecForm(request.POST)
@@ -159,12 +173,15 @@ class Settings(Page):
         project: Project,
         *,
         settings_form: Any = None,
+        building_form: Any = None,
         spec_form: Any = None,
         member_form: Any = None,
     ) -> HttpResponse:
         revision = specs.latest(project)
+        head = project_context(self.actor, project, "settings")
         context = {
-            **project_context(self.actor, project, "settings"),
+            **head,
+            "building_form": building_form or BuildingForm(project=project, may_change=head["may_change"]),
             "settings_form": settings_form or SettingsForm(instance=project),
             "spec_form": spec_form or SpecForm(initial=SpecForm.initial_from(revision.spec if revision else {})),
             "member_form": member_form or MemberForm(),
@@ -175,5 +192,5 @@ class Settings(Page):
             .order_by("team__name", "user__username", "-pk"),
             "machines": grants.live_machine_grants().filter(project=project).select_related("machine"),
         }
-        wrong = settings_form or spec_form or member_form
+        wrong = settings_form or building_form or spec_form or member_form
         return render(request, "projects/settings.html", context, status=422 if wrong else 200)

@@ -215,6 +215,9 @@ API = [
     Ask("DELETE", f"api/{P}channels/<int:pk>/", MAINTAINER, 404, values=NOBODYS),
     Ask("POST", f"api/{P}channels/<int:pk>/test/", MAINTAINER, 404, values=NOBODYS),
     Ask("GET", f"api/{P}deliveries/", MAINTAINER),
+    # what builds a project and where its images go
+    Ask("PATCH", f"api/{P}", MAINTAINER, 200, {"builder": {"kind": "embedded"}, "registry": {"image": "team/app"}}),
+    Ask("PATCH", f"api/{P}", MAINTAINER, 422, {"registry": {"connection": "origin"}}),
 ]
 
 PAGES = [
@@ -301,4 +304,6 @@ PAGES = [
     Ask("POST", "me/notifications/", SIGNED_IN, 302, {"form": "choices"}),
     Ask("GET", f"{P}channels/", MAINTAINER),
     Ask("POST", f"{P}channels/", MAINTAINER, 302, {"form": "choices"}),
+    # what builds a project and where its images go
+    Ask("POST", f"{P}settings/", MAINTAINER, 302, {"form": "building", "image": "team/app"}),
 ]

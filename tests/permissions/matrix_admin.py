@@ -148,4 +148,6 @@ ADMIN = [
     Ask("POST", "admin/permissions/user/<id>/password/", OPS, 403, {}, (("id", "1"),)),
     Ask("GET", "admin/<app_label>/", OPS, values=(("app_label", "builds"),)),
     Ask("GET", "admin/<url>", OPS, 404, values=(("url", "nothing/"),)),
+    # connections are tried from their page
+    Ask("POST", "admin/common/connection/<path:object_id>/test/", OPS, 404, {}, (("object_id", "999999"),)),
 ]

@@ -15,7 +15,7 @@ from fangduoduo_release.common import reach
 from fangduoduo_release.common.errors import Invalid, Rejected
 from fangduoduo_release.common.sentence import S
 
-_SCHEME = re.compile(r"\s*,?\s*([A-Za-z]+)(?=\s|$)")
+_SCHEME = re.compile(r"\s*,?\s*([A-Za-z]+)(?=[\s,]|$)")
 _PARAMETER = re.compile(r'\s*,?\s*([A-Za-z_]+)\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s,"]+))')
 MAX_HEADER = 8 * 1024
 

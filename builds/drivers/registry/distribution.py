@@ -18,10 +18,11 @@ from urllib.parse import SplitResult
 from fangduoduo_release.common import image_names, reach
 from fangduoduo_release.common.errors import Invalid, Rejected, Unavailable
 from fangduoduo_release.common.sentence import S, Sentence
+from fangduoduo_release.common.tls import trust
 
 from .base import RegistryFacts
 from .challenge import Challenge, read, realm, token_in, token_url
-from .exchange import Answer, Deadline, ask, trust
+from .exchange import Answer, Deadline, ask
 
 CALL_S = 8.0
 MANIFEST = 4 * 1024 * 1024  # registries themselves take no larger one
@@ -226,6 +227,9 @@ class Distribution:
         return Rejected(sentence, evidence=evidence, code="needs_credentials")
 
     def _stranger(self, answer: Answer) -> Rejected:
+        if self._config.parts.scheme == "http" and b"HTTPS" in answer.body:
+            sentence = S("“%(host)s” speaks HTTPS; begin its address with https://.", host=self.host)
+            return Rejected(sentence, evidence=_evidence(answer), code="wants_tls")
         sentence = S(
             "“%(host)s” does not answer like an image registry (status %(status)s).",
             host=self.host,

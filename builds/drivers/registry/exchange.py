@@ -49,17 +49,6 @@ class Answer:
     cut: bool = False
 
 
-def trust(ca: str) -> ssl.SSLContext:
-    """Trust what this machine trusts, and the given certificates (PEM). Raises ValueError for no certificates."""
-    context = ssl.create_default_context()
-    if ca.strip():
-        try:
-            context.load_verify_locations(cadata=ca)
-        except ssl.SSLError as error:
-            raise ValueError(str(error)) from error
-    return context
-
-
 def ask(
     method: str,
     url: str,

@@ -1,0 +1,173 @@
+"""The ops screen for connections: the kind is chosen first, its values have fields, and what the last test found stands
+beside them. Saving tries the connection at once, after the transaction: the other side may take ten seconds to answer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from django.contrib import admin, messages
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpResponseRedirect
+from django.template.response import TemplateResponse
+from django.urls import URLPattern, path, reverse
+from django.utils.dateparse import parse_datetime
+from django.utils.formats import date_format
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString
+from django.utils.timezone import localtime
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
+
+from clusters import actions, connecting
+from fangduoduo_release.common.errors import AppError, NotFound
+from fangduoduo_release.common.http import say
+from fangduoduo_release.common.models import Connection
+from fangduoduo_release.common.sentence import S
+from fangduoduo_release.connection_forms import PARTS, form_for, names, title_of
+from permissions.admin_base import PortalAdmin
+
+
+@admin.register(Connection)
+class ConnectionAdmin(PortalAdmin):
+    """Secrets go in and are never shown, not even here."""
+
+    change_form_template = "admin/common/connection/change_form.html"
+    list_display = ("name", "kind_title", "works", "created_at")
+    list_filter = ("kind",)
+    search_fields = ("name",)
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return self.has_module_permission(request)
+
+    has_change_permission = has_delete_permission = PortalAdmin.has_view_permission
+
+    # -- the form -----------------------------------------------------------------------------------------------------
+    def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> Any:
+        kwargs["form"] = form_for(obj.kind if obj is not None else _chosen(request))
+        return super().get_form(request, obj, change, **kwargs)
+
+    def get_fields(self, request: HttpRequest, obj: Any = None) -> Any:
+        if obj is None:
+            return ["kind", *names(_chosen(request))]
+        return ["kind_title", *names(obj.kind, obj.secrets), "set_secrets", "last_result"]
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
+        return () if obj is None else ("kind_title", "set_secrets", "last_result")
+
+    @admin.display(description=_("kind"), ordering="kind")
+    def kind_title(self, connection: Connection) -> str:
+        return str(title_of(connection.kind))
+
+    @admin.display(description=_("secrets that are set"))
+    def set_secrets(self, connection: Connection) -> str:
+        return ", ".join(sorted(connection.secrets or {})) or gettext("none")
+
+    @admin.display(description=_("works"))
+    def works(self, connection: Connection) -> str | SafeString:
+        told = connecting.shown(connection.last_test)
+        return _verdict(told["ok"]) if told else "–"
+
+    @admin.display(description=_("last test"))
+    def last_result(self, connection: Connection) -> str | SafeString:
+        told = connecting.shown(connection.last_test)
+        if told is None:
+            fine = connecting.can_be_tested(connection)
+            return gettext("Not tested yet.") if fine else gettext("There is nothing to test.")
+        at = parse_datetime(str(told.get("at", "")))
+        missing = format_html_join("", "<li><code>{}</code></li>", ((one,) for one in told["missing"]))
+        return format_html(
+            '<div class="test-result">{} <span>{}</span> <span class="quiet">{}</span>{}</div>',
+            _verdict(told["ok"]),
+            told["sentence"],
+            date_format(localtime(at), "Y-m-d H:i:s") if at else "",
+            format_html("<p>{}</p><ul>{}</ul>", gettext("Missing:"), missing) if missing else "",
+        )
+
+    # -- writing ------------------------------------------------------------------------------------------------------
+    def add_view(self, request: HttpRequest, form_url: str = "", extra_context: Any = None) -> HttpResponse:
+        if _chosen(request) or not self.has_add_permission(request):
+            return super().add_view(request, form_url, extra_context)
+        context = {
+            **self.admin_site.each_context(request),
+            "title": gettext("What is to be connected?"),
+            "opts": self.model._meta,
+            "kinds": [(kind, title_of(kind)) for kind in _offered()],
+        }
+        return TemplateResponse(request, "admin/common/connection/choose.html", context)
+
+    def changeform_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        answer = super().changeform_view(request, *args, **kwargs)
+        saved = getattr(request, "saved_connection", None)
+        if saved is not None:
+            actions.look_at_saved(saved)
+            self._tell(request, saved)
+        return answer
+
+    def save_model(self, request: HttpRequest, obj: Connection, form: Any, change: bool) -> None:
+        saved = actions.save_connection(
+            actor=request.user,
+            name=obj.name,
+            kind=form.fixed_kind,
+            config=form.wanted_config(),
+            secrets=form.wanted_secrets(),
+            connection=obj,
+        )
+        request.saved_connection = saved  # type: ignore[attr-defined]
+
+    def _tell(self, request: HttpRequest, connection: Connection) -> None:
+        told = connecting.shown(connection.last_test)
+        if told is not None:
+            words = " ".join([told["sentence"], *([f"({', '.join(told['missing'])})"] if told["missing"] else [])])
+            self.message_user(request, words, level=messages.SUCCESS if told["ok"] else messages.WARNING)
+
+    # -- the button ---------------------------------------------------------------------------------------------------
+    def get_urls(self) -> list[URLPattern]:
+        test = self.admin_site.admin_view(self.test_view)
+        return [path("<path:object_id>/test/", test, name="common_connection_test"), *super().get_urls()]
+
+    def test_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """The button on the page of a connection: try what is stored."""
+        if request.method != "POST":
+            return HttpResponseNotAllowed(["POST"])
+        found = self.get_object(request, object_id)
+        if found is None or not self.has_change_permission(request, found):
+            raise NotFound(S("There is no such connection."))
+        try:
+            actions.try_connection(actor=request.user, connection=found)
+        except AppError as error:
+            self.message_user(request, say(error.sentence), level=messages.ERROR)
+        else:
+            self._tell(request, found)
+        return HttpResponseRedirect(reverse("admin:common_connection_change", args=[found.pk]))
+
+    def render_change_form(self, request: HttpRequest, context: Any, *args: Any, **kwargs: Any) -> HttpResponse:
+        obj = kwargs.get("obj")
+        context["can_be_tested"] = obj is not None and connecting.can_be_tested(obj)
+        return super().render_change_form(request, context, *args, **kwargs)
+
+    # -- deleting -----------------------------------------------------------------------------------------------------
+    def delete_model(self, request: HttpRequest, obj: Connection) -> None:
+        actions.delete_connection(actor=request.user, connection=obj)
+
+    def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Connection]) -> None:
+        def act(connection: Connection) -> None:
+            actions.delete_connection(actor=request.user, connection=connection)
+
+        self.each(request, queryset, act, str(_("Deleted")))
+
+
+def _offered() -> Iterable[str]:
+    """Kinds with fields first, then those that a person may connect by JSON."""
+    return [*PARTS, "git"]
+
+
+def _chosen(request: HttpRequest) -> str:
+    """The kind that was chosen for a new connection; "" when it is none."""
+    kind = request.POST.get("kind") or request.GET.get("kind") or ""
+    return kind if kind in connecting.kinds() else ""
+
+
+def _verdict(ok: bool) -> SafeString:
+    word = gettext("works") if ok else gettext("does not work")
+    return format_html('<strong class="{}">{} {}</strong>', "good" if ok else "bad", "✓" if ok else "✗", word)
