@@ -70,13 +70,21 @@ def _parameter(parameter: Parameter) -> dict[str, Any]:
         choices = choices.splitlines()
     choices = [str(choice) for choice in choices or []]
     default = _constant(parameter.argument("defaultValue", None))
+    name = str(_constant(parameter.argument("name", None)) or "")
     return {
-        "name": str(_constant(parameter.argument("name", None)) or ""),
-        "type": {"booleanParam": "boolean"}.get(parameter.kind, parameter.kind),
+        "name": name,
+        "type": _type(parameter.kind, name),
         "default": default if default is not None else (choices[0] if choices else ""),
         "choices": choices,
         "description": str(_constant(parameter.argument("description", None)) or ""),
     }
+
+
+def _type(kind: str, name: str) -> str:
+    """The kind in our words. Jenkins has none for images: a string that is called so is one."""
+    if kind == "string" and (name == "IMAGE" or name.endswith("_IMAGE")):
+        return "image"
+    return {"booleanParam": "boolean"}.get(kind, kind)
 
 
 def _constant(expression: Expression | None) -> Any:
