@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fangduoduo_release.common.errors import Invalid, Unavailable
-from fangduoduo_release.common.sentence import S
+from fangduoduo_release.common.sentence import S, Sentence
 
 TIMEOUT_S = 10.0
 MOST_CONFLICTS = 127  # git counts no further
@@ -99,17 +99,24 @@ def conflicts_in(text: str) -> tuple[Conflict, ...]:
     return tuple(found)
 
 
+def markers_in(text: str) -> list[tuple[int, Sentence]]:
+    """(line, what is wrong) for every marker that still stands in the text."""
+    return [
+        (number, S("A conflict is not resolved yet: keep the lines that are right and remove the markers."))
+        for number, line in enumerate(text.split("\n"), 1)
+        if MARKER.match(line)
+    ]
+
+
 def refuse_markers(text: str) -> None:
     """Raises Invalid, with the line, for a text that still holds a conflict."""
-    for number, line in enumerate(text.split("\n"), 1):
-        if MARKER.match(line):
-            sentence = S(
-                "Line %(line)s, column %(column)s: a conflict is not resolved yet; keep the lines that are right and "
-                "remove the markers.",
-                line=number,
-                column=1,
-            )
-            raise Invalid(sentence, code="conflict_markers", fields={"text": [sentence]})
+    found = markers_in(text)
+    if found:
+        sentence = S(
+            "Line %(line)s: a conflict is not resolved yet; keep the lines that are right and remove the markers.",
+            line=found[0][0],
+        )
+        raise Invalid(sentence, code="conflict_markers", fields={"text": [sentence]})
 
 
 def _whole_lines(text: str) -> str:

@@ -83,13 +83,13 @@ class Look:
 
 def _look(project: Project, ref: str) -> Look:
     """Raises NotFound, Invalid, Unavailable."""
-    saved = current(project)
     if project.pipeline_origin == Project.PipelineOrigin.PORTAL:
+        saved = current(project)
         return Look(saved.text, saved) if saved else _chosen(project, ref)
     try:
         return Look(text_at(project, ref))
     except NotFound as error:
-        if error.code != "no_pipeline" or saved is not None:
+        if error.code != "no_pipeline" or current(project) is not None:
             raise
     return _chosen(project, ref)
 
@@ -162,10 +162,15 @@ def check(text: str) -> None:
         )
 
 
+def look_closely(project: Project) -> Look:
+    """The pipeline as it is now. Raises NotFound, Invalid (why there is none), Unavailable."""
+    return _look(project, project.default_branch)
+
+
 def look(project: Project) -> Look:
-    """What a person sees as the project's pipeline now; nothing when there is none yet."""
+    """The same for whoever need not know why there is none: an empty one."""
     try:
-        return _look(project, project.default_branch)
+        return look_closely(project)
     except (NotFound, Invalid):
         return Look()
 

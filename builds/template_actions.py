@@ -107,6 +107,12 @@ def use_template(
     )
 
 
+def copied_from(project: Project) -> TemplateRevision | None:
+    """Which template's revision the project's pipeline is a copy of now: an edited copy stays one."""
+    found = pipelines.look(project)
+    return found.template_revision
+
+
 def keep_chosen(*, actor: Any, project: Project) -> PipelineRevision:
     """What the build service chose becomes the project's own, so that it changes only when somebody changes it.
     Raises Denied, Conflict (nothing was chosen), Invalid."""

@@ -117,3 +117,8 @@ def revision_of(template: Template, number: int | None = None) -> TemplateRevisi
     if found is None:
         raise NotFound(S("The template %(name)s has no revision %(number)s.", name=template.slug, number=number or 1))
     return found
+
+
+def newer_than(revision: TemplateRevision) -> int:
+    """How many revisions its template got since."""
+    return TemplateRevision.objects.filter(template=revision.template_id, number__gt=revision.number).count()

@@ -9,6 +9,7 @@ from builds.drivers.builder.embedded.stage_report import stage_id
 from builds.jenkinsfile import StageNode, parse, stage_tree, validate
 from builds.jenkinsfile.groovy.nodes import Expression, ListLiteral, Literal
 from builds.jenkinsfile.model import Parameter, Problem
+from builds.merging import markers_in
 from builds.models import Build
 from fangduoduo_release.common.http import say
 
@@ -18,12 +19,13 @@ NONE: frozenset[str] = frozenset()
 
 def judged(text: str) -> dict[str, Any]:
     """{"valid", "judged_by", "errors", "warnings", "stages"}; stages are nested {"name", "kind", "children"}."""
+    unmerged = [Problem(line, 1, what) for line, what in markers_in(text)]
     found = validate(text)
     pipeline = parse(text).pipeline
     return {
-        "valid": not found.errors,
+        "valid": not found.errors and not unmerged,
         "judged_by": "embedded",
-        "errors": [_problem(p) for p in found.errors],
+        "errors": [_problem(p) for p in unmerged or found.errors],
         "warnings": [_problem(p) for p in found.warnings],
         "stages": [_stage(node) for node in stage_tree(pipeline)] if pipeline else [],
     }

@@ -107,6 +107,7 @@ TO_TEST = {"machine": "test-a", "action": "deploy", "version": 1}
 TO_PROD = {"machine": "prod", "action": "deploy", "version": 1}
 HOOK = {"kind": "webhook", "name": "hook", "address": "https://hooks.example.org/x"}
 NOBODYS = (("pk", "999999"),)
+OF_TEMPLATE = (("slug", "node"),)
 
 API = [
     Ask("GET", "api/audit/", OPS),
@@ -215,6 +216,18 @@ API = [
     Ask("DELETE", f"api/{P}channels/<int:pk>/", MAINTAINER, 404, values=NOBODYS),
     Ask("POST", f"api/{P}channels/<int:pk>/test/", MAINTAINER, 404, values=NOBODYS),
     Ask("GET", f"api/{P}deliveries/", MAINTAINER),
+    # templates and the build service
+    Ask("GET", "api/templates/", SIGNED_IN),
+    Ask("POST", "api/templates/", OPS, 201, {"slug": "ours", "text": TEXT}),
+    Ask("GET", "api/templates/<str:slug>/", SIGNED_IN, values=OF_TEMPLATE),
+    Ask("PUT", "api/templates/<str:slug>/", OPS, 200, {"text": TEXT}, OF_TEMPLATE),
+    Ask("GET", "api/templates/<str:slug>/revisions/", SIGNED_IN, values=OF_TEMPLATE),
+    Ask("GET", "api/templates/<str:slug>/diff/", SIGNED_IN, values=OF_TEMPLATE),
+    Ask("GET", "api/templates/<str:slug>/projects/", SIGNED_IN, values=OF_TEMPLATE),
+    Ask("PUT", f"api/{P}pipeline/", MAINTAINER, 200, {"template": "node"}),
+    Ask("POST", f"api/{P}pipeline/upgrade/", MAINTAINER, 404, {}),
+    Ask("POST", "api/build-service/resolve/", SIGNED_IN, 200, {"files": ["pom.xml"]}, looks=True),
+    Ask("POST", "api/build-service/resolve/", VIEWER, 404, {"project": "shop"}, looks=True),
 ]
 
 PAGES = [
@@ -301,4 +314,13 @@ PAGES = [
     Ask("POST", "me/notifications/", SIGNED_IN, 302, {"form": "choices"}),
     Ask("GET", f"{P}channels/", MAINTAINER),
     Ask("POST", f"{P}channels/", MAINTAINER, 302, {"form": "choices"}),
+    # templates
+    Ask("GET", "templates/", SIGNED_IN),
+    Ask("GET", "templates/<str:slug>/", SIGNED_IN, values=OF_TEMPLATE),
+    Ask("GET", "templates/<str:slug>/compare/", SIGNED_IN, values=OF_TEMPLATE),
+    Ask("GET", f"{P}pipeline/template/", VIEWER),
+    Ask("POST", f"{P}pipeline/template/", MAINTAINER, 302, {"template": "node"}),
+    Ask("GET", f"{P}pipeline/compare/", VIEWER, 404),
+    Ask("GET", f"{P}pipeline/upgrade/", VIEWER, 404),
+    Ask("POST", f"{P}pipeline/upgrade/", MAINTAINER, 422, {"text": TEXT}),
 ]
