@@ -11,7 +11,7 @@ from django.db.models.functions import Now
 
 from builds import pipelines, registries
 from builds.endings import close_what_is_open
-from builds.models import Build, Credential, InputRequest, PipelineRevision
+from builds.models import Build, Credential, InputRequest, PipelineRevision, TemplateRevision
 from fangduoduo_release.audit import trail
 from fangduoduo_release.common import events, runs
 from fangduoduo_release.common.actor import System, name_of, user_or_none
@@ -194,16 +194,35 @@ def answer_input(*, actor: Any, request: InputRequest, proceed: bool, values: Ma
             ring("build", build.pk)
 
 
-def save_pipeline(*, actor: Any, project: Project, text: str, note: str = "") -> PipelineRevision:
-    """Keep `text` as the project's pipeline in the portal. Raises Denied, Invalid (with the first problem and its place)."""
+def save_pipeline(
+    *,
+    actor: Any,
+    project: Project,
+    text: str,
+    note: str = "",
+    template_revision: TemplateRevision | None = None,
+    verb: str = "pipeline.save",
+) -> PipelineRevision:
+    """Keep `text` as the project's pipeline in the portal, as a copy of that template's text if it is one.
+    Raises Denied, Invalid (with the first problem and its place)."""
     policy.require(actor, "change_project", project)
     pipelines.check(text)
     with transaction.atomic():
-        revision = pipelines.remember(project, text, PipelineRevision.Origin.PORTAL, author=name_of(actor), note=note)
+        revision = pipelines.remember(
+            project,
+            text,
+            PipelineRevision.Origin.PORTAL,
+            author=name_of(actor),
+            note=note,
+            template_revision=template_revision,
+        )
         if project.pipeline_origin != Project.PipelineOrigin.PORTAL:
             project.pipeline_origin = Project.PipelineOrigin.PORTAL
             project.save(update_fields=["pipeline_origin"])
-        trail.record(actor, "pipeline.save", project, after={"revision": revision.number, "sha256": revision.sha256})
+        after: dict[str, Any] = {"revision": revision.number, "sha256": revision.sha256}
+        if template_revision is not None:
+            after |= {"template": template_revision.template.slug, "template_revision": template_revision.number}
+        trail.record(actor, verb, project, after=after)
     return revision
 
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from django.contrib import admin
 from django.db.models import QuerySet
+from django.forms import ModelForm
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
-from builds import actions
+from builds import actions, template_actions
 from builds.models import (
     Artifact,
     Build,
@@ -18,10 +21,13 @@ from builds.models import (
     LogMark,
     PipelineRevision,
     Stage,
+    Template,
+    TemplateRevision,
     TestResult,
     Version,
 )
-from permissions.admin_base import ReadOnlyAdmin
+from builds.template_forms import TemplateForm
+from permissions.admin_base import PortalAdmin, ReadOnlyAdmin
 
 
 @admin.register(Build)
@@ -134,3 +140,54 @@ class LogMarkAdmin(ReadOnlyAdmin):
     list_display = ("build", "line", "stage", "step", "label")
     list_select_related = ("build__project",)
     search_fields = ("=build__id",)
+
+
+@admin.register(Template)
+class TemplateAdmin(PortalAdmin):
+    """Editing one makes its next revision. None is deleted: projects' copies remember where they came from."""
+
+    form = TemplateForm
+    fields = ("slug", "name", "description", "language", "text", "note")
+    list_display = ("slug", "name", "language", "builtin", "retired", "created_at")
+    list_filter = ("retired", "builtin", "language")
+    search_fields = ("slug", "name", "description")
+    actions = ["retire", "restore"]
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return self.has_module_permission(request)
+
+    has_change_permission = PortalAdmin.has_view_permission
+
+    def save_model(self, request: HttpRequest, obj: Template, form: ModelForm[Any], change: bool) -> None:
+        given = form.cleaned_data
+        revision = template_actions.save_template(
+            actor=request.user,
+            slug=obj.slug,
+            text=given["text"].replace("\r\n", "\n"),
+            note=given["note"],
+            new=not change,
+            **{name: given[name] for name in ("name", "description", "language")},
+        )
+        obj.pk = revision.template_id
+
+    @admin.action(description=_("Retire: offer it to nobody new"))
+    def retire(self, request: HttpRequest, rows: QuerySet[Template]) -> None:
+        self._offer(request, rows, retired=True)
+
+    @admin.action(description=_("Offer it again"))
+    def restore(self, request: HttpRequest, rows: QuerySet[Template]) -> None:
+        self._offer(request, rows, retired=False)
+
+    def _offer(self, request: HttpRequest, rows: QuerySet[Template], *, retired: bool) -> None:
+        def act(template: Template) -> None:
+            template_actions.retire_template(actor=request.user, template=template, retired=retired)
+
+        self.each(request, rows, act, str(_("Done")))
+
+
+@admin.register(TemplateRevision)
+class TemplateRevisionAdmin(ReadOnlyAdmin):
+    big_columns = ("text",)
+    list_display = ("__str__", "author", "note", "created_at")
+    list_select_related = ("template",)
+    search_fields = ("template__slug", "author", "note")

@@ -1,14 +1,19 @@
-"""A project's pipeline text: read from the repository at a commit or kept in the portal; each text is one revision."""
+"""A project's pipeline text: read from the repository at a commit, kept in the portal, or, where there is neither,
+chosen by the build service; each text is one revision."""
 
 from __future__ import annotations
 
 import hashlib
+from dataclasses import dataclass
 from typing import Any
 
 from django.db import transaction
 
+from builds import build_service
+from builds.build_service import Resolved
 from builds.jenkinsfile import validate
-from builds.models import PipelineRevision
+from builds.merging import refuse_markers
+from builds.models import PipelineRevision, TemplateRevision
 from fangduoduo_release.common.errors import Invalid, NotFound
 from fangduoduo_release.common.sentence import S
 from projects.models import Project
@@ -44,26 +49,83 @@ def text_at(project: Project, ref: str) -> str:
 
 def revision_for(project: Project, commit: str) -> PipelineRevision:
     """The revision a build of `commit` runs. Raises NotFound, Invalid."""
+    found = _look(project, commit)
+    if found.revision is not None:
+        return found.revision
+    if found.chosen is None:
+        return remember(project, found.text, PipelineRevision.Origin.REPOSITORY, author="")
+    return remember(
+        project,
+        found.text,
+        PipelineRevision.Origin.SERVICE,
+        author="",
+        note=found.chosen.reason,
+        template_revision=found.chosen.revision,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """The pipeline as it is at one commit: kept here (`revision`), chosen by the service (`chosen`), else the
+    repository's own."""
+
+    text: str = ""
+    revision: PipelineRevision | None = None
+    chosen: Resolved | None = None
+
+    @property
+    def template_revision(self) -> TemplateRevision | None:
+        """Which text of which template this one came from, if any."""
+        if self.revision is not None:
+            return self.revision.template_revision
+        return self.chosen.revision if self.chosen else None
+
+
+def _look(project: Project, ref: str) -> Look:
+    """Raises NotFound, Invalid, Unavailable."""
     if project.pipeline_origin == Project.PipelineOrigin.PORTAL:
-        latest = current(project)
-        if latest is None:
-            raise NotFound(S("This project has no pipeline yet; write one on its Pipeline page."), code="no_pipeline")
-        return latest
-    return remember(project, text_at(project, commit), PipelineRevision.Origin.REPOSITORY, author="")
+        saved = current(project)
+        return Look(saved.text, saved) if saved else _chosen(project, ref)
+    try:
+        return Look(text_at(project, ref))
+    except NotFound as error:
+        if error.code != "no_pipeline" or current(project) is not None:
+            raise
+    return _chosen(project, ref)
+
+
+def _chosen(project: Project, ref: str) -> Look:
+    try:
+        resolved = build_service.resolve(project, ref)
+    except NotFound as error:
+        if error.code != "no_template":
+            raise
+        raise NotFound(error.sentence, code="no_pipeline") from error
+    return Look(resolved.text, chosen=resolved)
 
 
 def current(project: Project) -> PipelineRevision | None:
     """The newest revision that was saved in the portal."""
-    return project.pipeline_revisions.filter(origin=PipelineRevision.Origin.PORTAL).order_by("-number").first()
+    rows = project.pipeline_revisions.filter(origin=PipelineRevision.Origin.PORTAL).order_by("-number")
+    return rows.select_related("template_revision__template").first()
 
 
-def remember(project: Project, text: str, origin: str, *, author: str, note: str = "") -> PipelineRevision:
-    """The project's revision with this text, made if it is new."""
+def remember(
+    project: Project,
+    text: str,
+    origin: str,
+    *,
+    author: str,
+    note: str = "",
+    template_revision: TemplateRevision | None = None,
+) -> PipelineRevision:
+    """The project's revision with this text from this template, made if it is new."""
     sha256 = hashlib.sha256(text.encode()).hexdigest()
     with transaction.atomic():
         Project.objects.select_for_update().get(pk=project.pk)
         last: Any = project.pipeline_revisions.order_by("-number").first()
-        same = project.pipeline_revisions.filter(sha256=sha256, origin=origin).order_by("-number").first()
+        alike = project.pipeline_revisions.filter(sha256=sha256, origin=origin, template_revision=template_revision)
+        same = alike.order_by("-number").first()
         if same is not None and (origin != PipelineRevision.Origin.PORTAL or last.pk == same.pk):
             return same
         return PipelineRevision.objects.create(
@@ -72,6 +134,7 @@ def remember(project: Project, text: str, origin: str, *, author: str, note: str
             text=text,
             sha256=sha256,
             origin=origin,
+            template_revision=template_revision,
             author=author,
             note=note[:200],
         )
@@ -79,6 +142,7 @@ def remember(project: Project, text: str, origin: str, *, author: str, note: str
 
 def check(text: str) -> None:
     """Refuse a text Jenkins would refuse. Raises Invalid with the first problem's place; `fields["text"]` has them all."""
+    refuse_markers(text)
     found = validate(text)
     if found.errors:
         first = found.errors[0]
@@ -98,12 +162,20 @@ def check(text: str) -> None:
         )
 
 
-def shown(project: Project) -> tuple[str, PipelineRevision | None]:
-    """The text a person sees as the project's pipeline now, and its saved revision; "" when there is none yet."""
-    if project.pipeline_origin == Project.PipelineOrigin.PORTAL:
-        revision = current(project)
-        return (revision.text if revision else ""), revision
+def look_closely(project: Project) -> Look:
+    """The pipeline as it is now. Raises NotFound, Invalid (why there is none), Unavailable."""
+    return _look(project, project.default_branch)
+
+
+def look(project: Project) -> Look:
+    """The same for whoever need not know why there is none: an empty one."""
     try:
-        return text_at(project, project.default_branch), None
+        return look_closely(project)
     except (NotFound, Invalid):
-        return "", None
+        return Look()
+
+
+def shown(project: Project) -> tuple[str, PipelineRevision | None]:
+    """The text alone, and its saved revision."""
+    found = look(project)
+    return found.text, found.revision

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import include, path
 
-from builds.views import pages, pipelines
+from builds.views import pages, pipelines, templates
 
 urlpatterns = [
     path("builds/", pages.Builds.as_view(), name="builds"),
@@ -21,4 +21,10 @@ urlpatterns = [
     path("projects/<str:slug>/versions/", pages.ProjectVersions.as_view(), name="project-versions"),
     path("projects/<str:slug>/pipeline/", pipelines.Pipeline.as_view(), name="project-pipeline"),
     path("projects/<str:slug>/pipeline/<int:number>/", pipelines.RevisionPage.as_view(), name="pipeline-revision"),
+    path("projects/<str:slug>/pipeline/template/", templates.ProjectTemplate.as_view(), name="pipeline-template"),
+    path("projects/<str:slug>/pipeline/compare/", templates.PipelineCompare.as_view(), name="pipeline-compare"),
+    path("projects/<str:slug>/pipeline/upgrade/", templates.PipelineUpgrade.as_view(), name="pipeline-upgrade"),
+    path("templates/", templates.Templates.as_view(), name="templates"),
+    path("templates/<str:slug>/", templates.TemplatePage.as_view(), name="template"),
+    path("templates/<str:slug>/compare/", templates.TemplateCompare.as_view(), name="template-compare"),
 ]

@@ -9,6 +9,7 @@ from builds.drivers.builder.embedded.stage_report import stage_id
 from builds.jenkinsfile import StageNode, parse, stage_tree, validate
 from builds.jenkinsfile.groovy.nodes import Expression, ListLiteral, Literal
 from builds.jenkinsfile.model import Parameter, Problem
+from builds.merging import markers_in
 from builds.models import Build
 from fangduoduo_release.common.http import say
 
@@ -18,12 +19,13 @@ NONE: frozenset[str] = frozenset()
 
 def judged(text: str) -> dict[str, Any]:
     """{"valid", "judged_by", "errors", "warnings", "stages"}; stages are nested {"name", "kind", "children"}."""
+    unmerged = [Problem(line, 1, what) for line, what in markers_in(text)]
     found = validate(text)
     pipeline = parse(text).pipeline
     return {
-        "valid": not found.errors,
+        "valid": not found.errors and not unmerged,
         "judged_by": "embedded",
-        "errors": [_problem(p) for p in found.errors],
+        "errors": [_problem(p) for p in unmerged or found.errors],
         "warnings": [_problem(p) for p in found.warnings],
         "stages": [_stage(node) for node in stage_tree(pipeline)] if pipeline else [],
     }
@@ -70,13 +72,21 @@ def _parameter(parameter: Parameter) -> dict[str, Any]:
         choices = choices.splitlines()
     choices = [str(choice) for choice in choices or []]
     default = _constant(parameter.argument("defaultValue", None))
+    name = str(_constant(parameter.argument("name", None)) or "")
     return {
-        "name": str(_constant(parameter.argument("name", None)) or ""),
-        "type": {"booleanParam": "boolean"}.get(parameter.kind, parameter.kind),
+        "name": name,
+        "type": _type(parameter.kind, name),
         "default": default if default is not None else (choices[0] if choices else ""),
         "choices": choices,
         "description": str(_constant(parameter.argument("description", None)) or ""),
     }
+
+
+def _type(kind: str, name: str) -> str:
+    """The kind in our words. Jenkins has none for images: a string that is called so is one."""
+    if kind == "string" and (name == "IMAGE" or name.endswith("_IMAGE")):
+        return "image"
+    return {"booleanParam": "boolean"}.get(kind, kind)
 
 
 def _constant(expression: Expression | None) -> Any:

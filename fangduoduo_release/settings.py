@@ -225,7 +225,6 @@ DRIVERS = {
     "builder": {"embedded": "builds.drivers.builder.embedded.Execution"},
     "remote_builder": {"jenkins": "builds.drivers.builder.jenkins.JenkinsBuilder"},
     "registry": {"registry": "builds.drivers.registry.distribution.Distribution"},
-    "remote_builder": {"jenkins": "builds.drivers.builder.jenkins.JenkinsBuilder"},
     "runtime": {"local": "clusters.drivers.runtime.local.runtime.LocalRuntime"},
     "traffic": {"traefik": "clusters.drivers.traffic.traefik.driver.TraefikTraffic"},
     "notification": {

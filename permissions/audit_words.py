@@ -30,6 +30,15 @@ SENTENCES: dict[str, str] = {
     "build.retry_stuck": _("%(actor)s let the stuck build %(object)s try again"),
     "build.give_up": _("%(actor)s gave up the stuck build %(object)s"),
     "pipeline.save": _("%(actor)s saved pipeline revision %(revision)s of %(object)s"),
+    "pipeline.template": _(
+        "%(actor)s gave %(object)s the template %(template)s, revision %(template_revision)s (pipeline revision %(revision)s)"
+    ),
+    "pipeline.upgrade": _(
+        "%(actor)s brought the pipeline of %(object)s to revision %(template_revision)s of %(template)s"
+    ),
+    "template.save": _("%(actor)s saved revision %(revision)s of the template %(object)s"),
+    "template.retire": _("%(actor)s retired the template %(object)s"),
+    "template.restore": _("%(actor)s offers the template %(object)s again"),
     "credential.save": _("%(actor)s set the credential %(object)s"),
     "credential.delete": _("%(actor)s removed the credential %(object)s"),
     "deployment.deploy": _("%(actor)s deployed version %(version)s of %(project)s to %(machine)s"),
@@ -108,7 +117,7 @@ ICONS = {
     "project": "box", "machine": "server-2", "member": "users", "build": "hammer", "pipeline": "file-code",
     "credential": "key", "deployment": "rocket", "cluster": "cloud", "connection": "plug", "request": "hand-stop",
     "grant": "lock-open", "emergency": "alert-triangle", "token": "key", "user": "user", "group": "users",
-    "inbox": "inbox", "audit": "list-details", "person": "lock", "service_account": "user",
+    "inbox": "inbox", "template": "file-code", "audit": "list-details", "person": "lock", "service_account": "user",
     "gateway": "lock", "delivery": "bell", "freeze": "calendar", "channel": "bell",
 }  # fmt: skip
 ICON = "activity"
@@ -121,6 +130,7 @@ GROUPS = {
     "deployment": _("Deployments"),
     "build": _("Builds"),
     "pipeline": _("Pipelines"),
+    "template": _("Templates"),
     "credential": _("Credentials"),
     "connection": _("Connections"),
     "token": _("API tokens"),

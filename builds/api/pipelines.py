@@ -8,7 +8,7 @@ from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from builds import actions, pipelines
+from builds import actions, pipelines, template_actions, templates
 from builds.api.serializers import PipelineIn, PipelineOut, PipelineRevisionOut, ValidateIn, ValidationOut
 from builds.models import PipelineRevision
 from builds.validation import judged, parameters_of
@@ -19,14 +19,15 @@ from projects.models import Project
 
 
 def _shown(project: Project) -> dict[str, Any]:
-    text, revision = pipelines.shown(project)
+    found = pipelines.look(project)
+    copy_of = found.template_revision
     return {
-        "template": None,
-        "template_revision": None,
-        "origin": project.pipeline_origin,
-        "text": text,
-        "revision": revision.number if revision else None,
-        "parameters": parameters_of(text),
+        "template": copy_of.template.slug if copy_of else None,
+        "template_revision": copy_of.number if copy_of else None,
+        "origin": PipelineRevision.Origin.SERVICE if found.chosen else project.pipeline_origin,
+        "text": found.text,
+        "revision": found.revision.number if found.revision else None,
+        "parameters": parameters_of(found.text),
     }
 
 
@@ -44,9 +45,25 @@ class Pipeline(ApiView):
         project = fetch_project(self.actor, slug)
         given = PipelineIn(data=request.data)
         given.is_valid(raise_exception=True)
-        data = given.validated_data
-        actions.save_pipeline(actor=self.actor, project=project, text=data["text"], note=data.get("note", ""))
+        self.save(project, given.validated_data)
         return Response(_shown(project))
+
+    def save(self, project: Project, data: dict[str, Any]) -> None:
+        """A template alone is taken; a text with one is a copy of it; a text alone stays a copy of what it was."""
+        revision = None
+        if data.get("template"):
+            template = templates.template_called(data["template"])
+            revision = templates.revision_of(template, data.get("template_revision"))
+            if "text" not in data:
+                template_actions.use_template(actor=self.actor, project=project, template=template, revision=revision)
+                return
+        actions.save_pipeline(
+            actor=self.actor,
+            project=project,
+            text=data["text"],
+            note=data.get("note", ""),
+            template_revision=revision or template_actions.copied_from(project),
+        )
 
 
 class PipelineRevisions(ApiView):

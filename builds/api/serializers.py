@@ -11,7 +11,7 @@ from rest_framework import serializers
 from builds.models import Build, InputRequest, PipelineRevision, Stage, Version
 from builds.validation import shown_parameters
 from fangduoduo_release.common.http import say
-from fangduoduo_release.common.sentence import Sentence
+from fangduoduo_release.common.sentence import S, Sentence
 
 ERROR = {
     "type": "object",
@@ -188,7 +188,8 @@ class PipelineRevisionOut(serializers.ModelSerializer[PipelineRevision]):
 
 
 class PipelineOut(serializers.Serializer[Any]):
-    """`template` and `template_revision` are null for a pipeline that was not taken from a template."""
+    """`template` and `template_revision` are null for a pipeline that was not taken from a template. `origin` is
+    `repository`, `portal`, or `service` where the build service chose it."""
 
     template = serializers.CharField(allow_null=True)
     template_revision = serializers.IntegerField(allow_null=True)
@@ -199,8 +200,17 @@ class PipelineOut(serializers.Serializer[Any]):
 
 
 class PipelineIn(serializers.Serializer[Any]):
-    text = serializers.CharField(max_length=1 << 20, trim_whitespace=False)
+    """A text, a template to take as it is, or both: then the text is a copy of that template's revision."""
+
+    text = serializers.CharField(required=False, max_length=1 << 20, trim_whitespace=False)
+    template = serializers.CharField(required=False, max_length=50)
+    template_revision = serializers.IntegerField(required=False, min_value=1, max_value=10**9)
     note = serializers.CharField(required=False, allow_blank=True, max_length=200)
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        if "text" not in attrs and not attrs.get("template"):
+            raise serializers.ValidationError({"text": say(S("Give a text or a template."))})
+        return attrs
 
 
 class ValidateIn(serializers.Serializer[Any]):

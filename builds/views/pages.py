@@ -72,7 +72,8 @@ class StartBuild(Page):
     def post(self, request: HttpRequest, slug: str) -> HttpResponse:
         project = fetch_project(self.actor, slug)
         wanted = self.parameters(project)
-        given = {p["name"]: self.value(request, p) for p in wanted}
+        # An image left empty is for the portal to fill in.
+        given = {p["name"]: v for p in wanted if (v := self.value(request, p)) != "" or p["type"] != "image"}
         try:
             build = actions.start_build(
                 actor=self.actor, project=project, ref=request.POST.get("ref", "").strip(), parameters=given

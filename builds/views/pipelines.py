@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import difflib
 import json
 from typing import Any
 
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import redirect, render
 
-from builds import actions, pipelines
+from builds import actions, pipelines, template_actions, templates
+from builds.differences import unified
 from builds.models import PipelineRevision
 from builds.validation import judged, parameters_of
 from builds.views.pages import nested_nodes
+from builds.views.templates import choices
 from fangduoduo_release.common.errors import AppError, Invalid, NotFound
 from fangduoduo_release.common.http import tell
 from fangduoduo_release.common.sentence import S
@@ -36,7 +37,11 @@ class Pipeline(Page):
         text = request.POST.get("text", "").replace("\r\n", "\n")
         try:
             revision = actions.save_pipeline(
-                actor=self.actor, project=project, text=text, note=request.POST.get("note", "")
+                actor=self.actor,
+                project=project,
+                text=text,
+                note=request.POST.get("note", ""),
+                template_revision=template_actions.copied_from(project),
             )
         except Invalid as error:
             return self.show(request, project, text=text, problem=error)
@@ -46,24 +51,34 @@ class Pipeline(Page):
     def show(
         self, request: HttpRequest, project: Project, *, text: str | None = None, problem: AppError | None = None
     ) -> HttpResponse:
-        shown, revision = "", None
+        found, missing = pipelines.Look(), None
         try:
-            shown, revision = pipelines.shown(project)
+            found = pipelines.look_closely(project)
+        except (NotFound, Invalid) as error:
+            missing = error
         except AppError as error:
             problem = problem or error
-        text = shown if text is None else text
-        found: dict[str, Any] = (
+        text = found.text if text is None else text
+        judgement: dict[str, Any] = (
             judged(text) if text.strip() else {"valid": False, "errors": [], "warnings": [], "stages": []}
         )
+        template = found.template_revision
         context = {
             **project_context(self.actor, project, "pipeline"),
             "text": text,
-            "revision": revision,
+            "revision": found.revision,
             "problem": problem,
-            "judged": found,
-            "graph": nested_nodes(found["stages"]),
+            "missing": missing,
+            "chosen": found.chosen,
+            "copy_of": template,
+            "newer": templates.newer_than(template) if template and found.revision else 0,
+            "choices": [] if text.strip() else choices(),
+            "judged": judgement,
+            "graph": nested_nodes(judgement["stages"]),
             "parameters": parameters_of(text),
-            "revisions": project.pipeline_revisions.defer("text")[:REVISIONS],
+            "revisions": project.pipeline_revisions.defer("text").select_related("template_revision__template")[
+                :REVISIONS
+            ],
             "in_repository": project.pipeline_origin == Project.PipelineOrigin.REPOSITORY,
         }
         return render(request, "builds/pipeline.html", context, status=422 if problem else 200)
@@ -101,7 +116,9 @@ class RevisionPage(Page):
             **project_context(self.actor, project, "pipeline"),
             "revision": revision,
             "before": before,
-            "diff": _diff(before, revision),
+            "diff": unified(
+                before.text if before else "", revision.text, str(before.number) if before else "0", str(number)
+            ),
         }
         return render(request, "builds/revision.html", context)
 
@@ -110,20 +127,18 @@ class RevisionPage(Page):
         project = fetch_project(self.actor, slug)
         revision = _revision(project, number)
         saved = actions.save_pipeline(
-            actor=self.actor, project=project, text=revision.text, note=f"← {revision.number}"
+            actor=self.actor,
+            project=project,
+            text=revision.text,
+            note=f"← {revision.number}",
+            template_revision=revision.template_revision,
         )
         tell(request, S("Revision %(old)s is back as revision %(new)s.", old=number, new=saved.number))
         return redirect("project-pipeline", project.slug)
 
 
 def _revision(project: Project, number: int) -> PipelineRevision:
-    found = project.pipeline_revisions.filter(number=number).first()
+    found = project.pipeline_revisions.select_related("template_revision__template").filter(number=number).first()
     if found is None:
         raise NotFound(S("There is no revision %(number)s of this pipeline.", number=number))
     return found
-
-
-def _diff(before: PipelineRevision | None, after: PipelineRevision) -> str:
-    old = before.text.splitlines(keepends=True) if before else []
-    name = str(before.number) if before else "0"
-    return "".join(difflib.unified_diff(old, after.text.splitlines(keepends=True), name, str(after.number)))

@@ -107,6 +107,7 @@ TO_TEST = {"machine": "test-a", "action": "deploy", "version": 1}
 TO_PROD = {"machine": "prod", "action": "deploy", "version": 1}
 HOOK = {"kind": "webhook", "name": "hook", "address": "https://hooks.example.org/x"}
 NOBODYS = (("pk", "999999"),)
+OF_TEMPLATE = (("slug", "node"),)
 
 API = [
     Ask("GET", "api/audit/", OPS),
@@ -218,6 +219,18 @@ API = [
     # what builds a project and where its images go
     Ask("PATCH", f"api/{P}", MAINTAINER, 200, {"builder": {"kind": "embedded"}, "registry": {"image": "team/app"}}),
     Ask("PATCH", f"api/{P}", MAINTAINER, 422, {"registry": {"connection": "origin"}}),
+    # templates and the build service
+    Ask("GET", "api/templates/", SIGNED_IN),
+    Ask("POST", "api/templates/", OPS, 201, {"slug": "ours", "text": TEXT}),
+    Ask("GET", "api/templates/<str:slug>/", SIGNED_IN, values=OF_TEMPLATE),
+    Ask("PUT", "api/templates/<str:slug>/", OPS, 200, {"text": TEXT}, OF_TEMPLATE),
+    Ask("GET", "api/templates/<str:slug>/revisions/", SIGNED_IN, values=OF_TEMPLATE),
+    Ask("GET", "api/templates/<str:slug>/diff/", SIGNED_IN, values=OF_TEMPLATE),
+    Ask("GET", "api/templates/<str:slug>/projects/", SIGNED_IN, values=OF_TEMPLATE),
+    Ask("PUT", f"api/{P}pipeline/", MAINTAINER, 200, {"template": "node"}),
+    Ask("POST", f"api/{P}pipeline/upgrade/", MAINTAINER, 404, {}),
+    Ask("POST", "api/build-service/resolve/", SIGNED_IN, 200, {"files": ["pom.xml"]}, looks=True),
+    Ask("POST", "api/build-service/resolve/", VIEWER, 404, {"project": "shop"}, looks=True),
 ]
 
 PAGES = [
@@ -306,4 +319,13 @@ PAGES = [
     Ask("POST", f"{P}channels/", MAINTAINER, 302, {"form": "choices"}),
     # what builds a project and where its images go
     Ask("POST", f"{P}settings/", MAINTAINER, 302, {"form": "building", "image": "team/app"}),
+    # templates
+    Ask("GET", "templates/", SIGNED_IN),
+    Ask("GET", "templates/<str:slug>/", SIGNED_IN, values=OF_TEMPLATE),
+    Ask("GET", "templates/<str:slug>/compare/", SIGNED_IN, values=OF_TEMPLATE),
+    Ask("GET", f"{P}pipeline/template/", VIEWER),
+    Ask("POST", f"{P}pipeline/template/", MAINTAINER, 302, {"template": "node"}),
+    Ask("GET", f"{P}pipeline/compare/", VIEWER, 404),
+    Ask("GET", f"{P}pipeline/upgrade/", VIEWER, 404),
+    Ask("POST", f"{P}pipeline/upgrade/", MAINTAINER, 422, {"text": TEXT}),
 ]

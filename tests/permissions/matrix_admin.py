@@ -117,6 +117,8 @@ SCREENS = [
     Screen("common.Lease"),
     Screen("common.IdempotencyKey"),
     Screen("common.Connection", add=BOTH, change=BOTH, delete=BOTH, actions=("delete_selected",)),
+    Screen("builds.Template", add=BOTH, change=BOTH, actions=("retire", "restore")),
+    Screen("builds.TemplateRevision"),
 ]
 
 OF_PROJECTS = {"app_label": "projects", "model_name": "machinegrant"}

@@ -14,6 +14,7 @@ from django.utils import timezone
 
 from builds.actions import save_credential
 from builds.models import InputRequest
+from builds.templates import sync_library
 from clusters.actions import save_freeze, update_machine
 from clusters.models import FreezeWindow
 from deployments.actions import start_deployment
@@ -58,6 +59,7 @@ class Stage:
         InputRequest.objects.create(build=build, ident="Go", message="Go on?")
         world.artifact(build, "app.tgz")
         world.pipeline(project, TEXT)
+        sync_library()
         self.people: dict[str, User] = {
             "stranger": world.person("zoe"),
             "expired": self.expired(project),

@@ -65,6 +65,20 @@ LOOKS: dict[str, Look] = {
 }
 
 ENVIRONMENTS = {"test": _("Test"), "staging": _("Staging"), "production": _("Production")}
+# What a pipeline's parameter takes.
+PARAMETER_KINDS = {
+    "string": _("text"),
+    "text": _("several lines"),
+    "choice": _("choice"),
+    "boolean": _("yes or no"),
+    "password": _("password"),
+    "image": _("image"),
+}
+
+
+def parameter_kind(kind: str) -> str:
+    """The kind of a parameter as a word; what a plugin brought keeps its own name."""
+    return str(PARAMETER_KINDS.get(kind, kind))
 
 
 def look_of(state: Any) -> Look:

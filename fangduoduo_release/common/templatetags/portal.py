@@ -24,12 +24,13 @@ from fangduoduo_release.common.sentence import Sentence
 
 from .diffs import LINES_SHOWN, diff_lines
 from .fields import drawn
-from .looks import ENVIRONMENTS, look_of
+from .looks import ENVIRONMENTS, look_of, parameter_kind
 from .stages import tree
 from .times import ago_words, duration_words, exact_words, size_words
 from .words import page_words
 
 register = template.Library()
+register.filter("parameter_kind", parameter_kind)
 
 THEMES = ("auto", "light", "dark")
 NAVIGATION = (

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import fcntl
 import hashlib
+import io
 import json
 import os
 import socket
@@ -98,6 +99,8 @@ class Command(BaseCommand):
         """Everything before the first process starts. True when the sample's people were made just now."""
         self.migrate()
         self.collect_static()
+        if "templates" in get_commands():
+            call_command("templates", stdout=io.StringIO())
         credentials = settings.VAR / "demo-credentials.json"
         had_people = credentials.exists()
         if with_demo and "demo" in get_commands():

@@ -1,0 +1,1 @@
+"""Templates: the library, choosing, merging, and a project that follows one."""
