@@ -9,7 +9,7 @@ from django.db import IntegrityError, transaction
 from django.db.models import F
 from django.db.models.functions import Now
 
-from builds import pipelines, registries
+from builds import judges, pipelines, registries
 from builds.endings import close_what_is_open
 from builds.models import Build, Credential, InputRequest, PipelineRevision, TemplateRevision
 from fangduoduo_release.audit import trail
@@ -206,7 +206,7 @@ def save_pipeline(
     """Keep `text` as the project's pipeline in the portal, as a copy of that template's text if it is one.
     Raises Denied, Invalid (with the first problem and its place)."""
     policy.require(actor, "change_project", project)
-    pipelines.check(text)
+    judges.check(text, project)
     with transaction.atomic():
         revision = pipelines.remember(
             project,

@@ -8,9 +8,11 @@ from __future__ import annotations
 import time
 from typing import Any
 
+from builds import pipelines
 from builds.connections import builder_of
 from builds.drivers.builder.remote import Validation
 from builds.jenkinsfile import parse
+from builds.merging import refuse_markers
 from builds.validation import judged
 from fangduoduo_release.common.errors import AppError, Invalid, Rejected, Unavailable
 from fangduoduo_release.common.http import say
@@ -43,6 +45,10 @@ def judge(text: str, project: Project | None) -> dict[str, Any]:
 
 def check(text: str, project: Project) -> None:
     """Refuse what the project's own judge refuses. Raises Invalid with the first problem's place; `fields["text"]` has all."""
+    refuse_markers(text)
+    if project.builder_kind == "embedded":
+        pipelines.check(text)
+        return
     found = judge(text, project)
     if found["valid"]:
         return

@@ -10,8 +10,9 @@ from rest_framework.response import Response
 
 from builds import actions, pipelines, template_actions, templates
 from builds.api.serializers import PipelineIn, PipelineOut, PipelineRevisionOut, ValidateIn, ValidationOut
+from builds.judges import judge
 from builds.models import PipelineRevision
-from builds.validation import judged, parameters_of
+from builds.validation import parameters_of
 from permissions.api.views import ApiView
 from permissions.enforce import OBJECT, SIGNED_IN
 from projects.api.views import fetch_project
@@ -88,4 +89,6 @@ class PipelineValidate(ApiView):
     def post(self, request: Request) -> Response:
         given = ValidateIn(data=request.data)
         given.is_valid(raise_exception=True)
-        return Response(judged(given.validated_data["text"]))
+        slug = given.validated_data.get("project", "")
+        project = fetch_project(self.actor, slug) if slug else None
+        return Response(judge(given.validated_data["text"], project))

@@ -214,7 +214,10 @@ class PipelineIn(serializers.Serializer[Any]):
 
 
 class ValidateIn(serializers.Serializer[Any]):
+    """With a project its own Jenkins judges, where it builds on one; `judged_by` says who spoke."""
+
     text = serializers.CharField(max_length=2 << 20, allow_blank=True, trim_whitespace=False)
+    project = serializers.CharField(required=False, max_length=50)
 
 
 class ProblemOut(serializers.Serializer[Any]):

@@ -10,8 +10,9 @@ from django.shortcuts import redirect, render
 
 from builds import actions, pipelines, template_actions, templates
 from builds.differences import unified
+from builds.judges import judge
 from builds.models import PipelineRevision
-from builds.validation import judged, parameters_of
+from builds.validation import parameters_of
 from builds.views.pages import nested_nodes
 from builds.views.templates import choices
 from fangduoduo_release.common.errors import AppError, Invalid, NotFound
@@ -60,7 +61,7 @@ class Pipeline(Page):
             problem = problem or error
         text = found.text if text is None else text
         judgement: dict[str, Any] = (
-            judged(text) if text.strip() else {"valid": False, "errors": [], "warnings": [], "stages": []}
+            judge(text, project) if text.strip() else {"valid": False, "errors": [], "warnings": [], "stages": []}
         )
         template = found.template_revision
         context = {
@@ -98,7 +99,9 @@ class Judge(Page):
             text = json.loads(request.body).get("text", "")
         except (ValueError, AttributeError, RecursionError) as error:
             raise Invalid(S("The request is not valid JSON.")) from error
-        found: dict[str, Any] = judged(text if isinstance(text, str) else "")
+        slug = request.GET.get("project", "")
+        project = fetch_project(self.actor, slug) if slug else None
+        found: dict[str, Any] = judge(text if isinstance(text, str) else "", project)
         graph = render(request, "builds/pipeline_graph.html", {"graph": nested_nodes(found["stages"])})
         return JsonResponse({**found, "graph": graph.content.decode()})
 

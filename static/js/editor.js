@@ -1,7 +1,7 @@
 /* The pipeline editor (`components/editor.html`): Ace with Groovy colours over the form's text field, checked as one writes.
    Without the script the text field itself works.
 
-   POST <validate-url> {"text"} -> {"valid", "errors": [{"line", "column", "message"}], "warnings": […], "judge"?, "stages"?}
+   POST <validate-url> {"text"} -> {"valid", "errors": [{"line", "column", "message"}], "warnings": […], "judged_by"?, "stages"?}
    After each answer the editor fires `portal:validated` (detail: the answer) for whoever draws the stages. */
 
 import { say } from "./words.js";
@@ -72,7 +72,7 @@ class Editor {
       problems.map((one) => ({ row: (one.line ?? 1) - 1, column: (one.column ?? 1) - 1, text: one.message, type: one.type })),
     );
     this.list.replaceChildren(...problems.map((one) => this.item(one)));
-    const by = found.judge ? ` · ${say("editor_by", { judge: found.judge })}` : "";
+    const by = found.judged_by && found.judged_by !== "embedded" ? ` · ${say("editor_by", { judge: found.judged_by })}` : "";
     if (!problems.length) this.tell(say("editor_fine") + by, "green");
     else this.tell(say("editor_problems", { n: problems.length }) + by, errors.length ? "red" : "amber");
     this.root.dispatchEvent(new CustomEvent("portal:validated", { detail: found, bubbles: true }));
