@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import include, path
 
-from builds.views import pages, pipelines, templates
+from builds.views import jobs, pages, pipelines, templates
 
 urlpatterns = [
     path("builds/", pages.Builds.as_view(), name="builds"),
@@ -24,6 +24,7 @@ urlpatterns = [
     path("projects/<str:slug>/pipeline/template/", templates.ProjectTemplate.as_view(), name="pipeline-template"),
     path("projects/<str:slug>/pipeline/compare/", templates.PipelineCompare.as_view(), name="pipeline-compare"),
     path("projects/<str:slug>/pipeline/upgrade/", templates.PipelineUpgrade.as_view(), name="pipeline-upgrade"),
+    path("projects/<str:slug>/pipeline/job/", jobs.JobPage.as_view(), name="pipeline-job"),
     path("templates/", templates.Templates.as_view(), name="templates"),
     path("templates/<str:slug>/", templates.TemplatePage.as_view(), name="template"),
     path("templates/<str:slug>/compare/", templates.TemplateCompare.as_view(), name="template-compare"),

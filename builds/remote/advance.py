@@ -43,10 +43,10 @@ def advance(build: Build) -> Again | None:
     if build.cancel_requested_at is not None and not triggering.began(build):
         runs.transition(build, "cancelled", S("Cancelled by %(who)s.", who=build.cancel_requested_by))
         return None
+    until, why = _resting.get(connection.pk, (0.0, None))
+    if why is not None and time.monotonic() < until:
+        return _patient(build, why)
     try:
-        until, why = _resting.get(connection.pk, (0.0, None))
-        if why is not None and time.monotonic() < until:
-            raise why
         return _step(build, connection, builder_of(connection))
     except Unavailable as error:
         if _worth_a_rest(error):

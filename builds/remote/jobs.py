@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from datetime import timedelta
 from typing import Any
 
 from django.conf import settings
 from django.utils import timezone
 
+from builds.differences import unified
 from builds.drivers.builder.remote import JobFacts, JobSpec, RemoteBuilder
 from builds.models import Build, PipelineRevision, RemoteBuild, RemoteJob
 from builds.remote.values import declared
@@ -18,6 +20,7 @@ from projects.sources import source_of
 
 TRUST_S = 60.0  # a job that was looked at this recently, and is to be what it is, is not looked at again
 MISSING = "parameters_missing"  # Jenkins itself drops parameters that a Jenkinsfile does not declare
+DISABLED = "disabled"  # a disabled job says so itself when a build is asked of it
 
 
 def job_of(project: Project, connection: Any, builder: RemoteBuilder) -> RemoteJob:
@@ -63,11 +66,6 @@ def edited(row: RemoteJob) -> Rejected:
     )
 
 
-def rewrite(row: RemoteJob) -> None:
-    """A person decided: the next build writes the job as the portal wants it, whatever is there."""
-    RemoteJob.objects.filter(pk=row.pk).update(state=RemoteJob.State.NEW, written=None, found=None)
-
-
 def spec_of(row: RemoteJob, build: Build) -> JobSpec:
     """What the job is to be for this build."""
     project, revision = build.project, build.pipeline
@@ -111,4 +109,18 @@ def _is_fresh(row: RemoteJob, revision: PipelineRevision, build: Build) -> bool:
 
 
 def _kept(facts: JobFacts) -> JobFacts:
-    return {name: value for name, value in facts.items() if name != MISSING}
+    return {name: value for name, value in facts.items() if name not in (MISSING, DISABLED)}
+
+
+def difference(row: RemoteJob) -> str:
+    """What a person changed there, as a unified diff from what the portal wrote; "" when nothing differs."""
+    return unified(_readable(row.written or {}), _readable(row.found or {}), "portal", "Jenkins")
+
+
+def _readable(facts: JobFacts) -> str:
+    """One fact a line, texts as they are."""
+    lines = []
+    for name, value in sorted(_kept(facts).items()):
+        text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, sort_keys=True, indent=2)
+        lines.append(f"{name}:\n{text}" if "\n" in text else f"{name}: {text}")
+    return "\n".join(lines) + "\n"

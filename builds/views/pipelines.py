@@ -13,6 +13,7 @@ from builds.differences import unified
 from builds.judges import judge
 from builds.models import PipelineRevision
 from builds.validation import parameters_of
+from builds.views.jobs import edited_job
 from builds.views.pages import nested_nodes
 from builds.views.templates import choices
 from fangduoduo_release.common.errors import AppError, Invalid, NotFound
@@ -75,6 +76,7 @@ class Pipeline(Page):
             "newer": templates.newer_than(template) if template and found.revision else 0,
             "choices": [] if text.strip() else choices(),
             "judged": judgement,
+            "edited": edited_job(project),
             "graph": nested_nodes(judgement["stages"]),
             "parameters": parameters_of(text),
             "revisions": project.pipeline_revisions.defer("text").select_related("template_revision__template")[

@@ -327,5 +327,7 @@ PAGES = [
     Ask("POST", f"{P}pipeline/template/", MAINTAINER, 302, {"template": "node"}),
     Ask("GET", f"{P}pipeline/compare/", VIEWER, 404),
     Ask("GET", f"{P}pipeline/upgrade/", VIEWER, 404),
+    Ask("GET", f"{P}pipeline/job/", VIEWER, 404),
+    Ask("POST", f"{P}pipeline/job/", MAINTAINER, 404),
     Ask("POST", f"{P}pipeline/upgrade/", MAINTAINER, 422, {"text": TEXT}),
 ]

@@ -10,9 +10,9 @@ import pytest
 from builds.actions import answer_input, cancel_build, retry_build, start_build
 from builds.connections import builder_of
 from builds.drivers.builder.remote import Place
+from builds.job_actions import rewrite_job
 from builds.logs import reader
 from builds.models import Artifact, BuildLog, InputRequest, RemoteBuild, RemoteJob, Stage, TestResult, Version
-from builds.remote.jobs import rewrite
 from builds.remote.logs import LogReader
 from fangduoduo_release.common.actor import SYSTEM
 from projects.models import Project
@@ -153,7 +153,7 @@ def test_a_job_edited_by_hand_is_shown_and_not_overwritten(pump: Pump, project: 
     assert row.state == "edited"
     assert "theirs" in str(row.found)
     assert "theirs" in jenkins.job("fdd/shop").config.definition.text
-    rewrite(row)
+    rewrite_job(actor=SYSTEM, job=row)
     again = start_build(actor=SYSTEM, project=project)
     pump.ended(again)
     assert again.state == "succeeded"

@@ -73,8 +73,11 @@ PHASES = {
 }
 
 
-@pytest.mark.parametrize("phase", PHASES)
-@pytest.mark.parametrize("fault", WIRE)
+# A body that is cut and says that this is all of it cannot be told from a short log.
+PAIRS = [(fault, phase) for fault in WIRE for phase in PHASES if (fault, phase) != ("truncated", "log")]
+
+
+@pytest.mark.parametrize(("fault", "phase"), PAIRS)
 def test_a_fault_of_the_wire_costs_time_and_nothing_else(
     pump: Pump,
     project: Project,
