@@ -8,8 +8,8 @@ from __future__ import annotations
 import html
 import json
 import secrets
-from collections.abc import Mapping
 from dataclasses import dataclass, field
+from email.message import Message
 from email.parser import BytesParser
 from http import HTTPStatus
 from typing import Any
@@ -29,13 +29,13 @@ class Request:
     method: str
     path: str
     query: dict[str, list[str]]
-    headers: Mapping[str, str]
+    headers: Message[str, str]
     body: bytes
     login: Login
     target: str = ""
 
     @classmethod
-    def read(cls, method: str, target: str, prefix: str, headers: Mapping[str, str], body: bytes) -> Request:
+    def read(cls, method: str, target: str, prefix: str, headers: Message[str, str], body: bytes) -> Request:
         parts = urlsplit(target)
         path = parts.path.removeprefix(prefix) or "/"
         return cls(method, path, parse_qs(parts.query, keep_blank_values=True), headers, body, Login(), target)

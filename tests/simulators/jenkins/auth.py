@@ -6,8 +6,8 @@ import base64
 import binascii
 import secrets
 import threading
-from collections.abc import Mapping
 from dataclasses import dataclass, field
+from email.message import Message
 from hmac import compare_digest
 from http.cookies import CookieError, SimpleCookie
 
@@ -49,7 +49,7 @@ class Doorkeeper:
         with self._lock:
             self._crumbs.clear()
 
-    def login(self, headers: Mapping[str, str]) -> Login:
+    def login(self, headers: Message[str, str]) -> Login:
         session = self._session(headers.get("Cookie", ""))
         scheme, _, encoded = headers.get("Authorization", "").partition(" ")
         if scheme.lower() != "basic":

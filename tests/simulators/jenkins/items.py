@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
@@ -160,7 +161,7 @@ class Job(Item):
             "inQueue": (1, self.in_queue),
             "queueItem": (1, None),
         }
-        shown |= {name: (1, self._linked(name)) for name in PERMALINKS}
+        shown |= {name: (1, partial(self._linked, name)) for name in PERMALINKS}
         shown |= _FREESTYLE if self.freestyle else _PIPELINE
         shown["concurrentBuild"] = (1, self.concurrent)
         if self.freestyle:

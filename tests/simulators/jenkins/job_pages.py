@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from .answers import Answer, Request, at, jetty, plain_json
-from .config import PIPELINE, BadConfig, Config
+from .config import FOLDER, FREESTYLE, PIPELINE, BadConfig, Config
 from .items import Folder, Job, unsafe_sign
 from .values import BadValue, Value, fields_of_json, values_of
 from .wfapi import described
@@ -15,6 +15,11 @@ if TYPE_CHECKING:
     from .server import Jenkins
 
 _DELAY = re.compile(r"(\d+)(sec)?")
+_MODES = {
+    FOLDER: FOLDER,
+    "org.jenkinsci.plugins.workflow.job.WorkflowJob": PIPELINE,
+    "hudson.model.FreeStyleProject": FREESTYLE,
+}
 _XML = ("application/xml", "text/xml")
 
 
@@ -30,6 +35,8 @@ def answer(jenkins: Jenkins, request: Request, item: Folder | Job, rest: str) ->
         return _build(jenkins, request, item, rest)
     if isinstance(item, Job) and rest == "wfapi/runs" and not item.freestyle:
         return plain_json([described(run, jenkins.prefix) for run in item.newest_first()])
+    if rest in ("", "configure") and request.method == "GET":
+        return jenkins.marks.page(200, item.display_name, f"{item.display_name} {rest}")
     if rest not in ("doDelete", "disable", "enable"):
         return jenkins.marks.not_found()
     if request.method != "POST":
@@ -49,8 +56,11 @@ def create(jenkins: Jenkins, request: Request, folder: Folder) -> Answer:
         return jenkins.marks.failure(f"‘{sign}’ is an unsafe character")
     if name in folder.children:
         return jenkins.marks.failure(f"A job already exists with the name ‘{name}’")
-    if request.media_type not in _XML:
+    mode = request.field("mode")
+    if request.media_type not in _XML and not mode:
         return jenkins.marks.failure("No mode given")
+    if mode:
+        return _create_empty(jenkins, folder, name, mode)
     try:
         config = _understood(jenkins, request)
     except BadConfig:
@@ -58,6 +68,15 @@ def create(jenkins: Jenkins, request: Request, folder: Folder) -> Answer:
     with jenkins.lock:
         jenkins.add_item(folder, name, config)
     return Answer(200)
+
+
+def _create_empty(jenkins: Jenkins, folder: Folder, name: str, mode: str) -> Answer:
+    """As the form “New item” does: an item of that class, to be configured next."""
+    if mode not in _MODES:
+        return jenkins.marks.failure(f"No such item type: {mode}")
+    with jenkins.lock:
+        jenkins.add_item(folder, name, Config(f"<{_MODES[mode]}/>"))
+    return at(302, f"{jenkins.url}{folder.children[name].path}configure")
 
 
 def _understood(jenkins: Jenkins, request: Request) -> Config:

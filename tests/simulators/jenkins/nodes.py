@@ -99,7 +99,7 @@ _LOAD = Bean(
         "totalExecutors": (NESTED, Bean("", {})),
     },
 )
-_DISK = {"timestamp": 1795421175541, "path": "/tmp", "size": 72764809216, "threshold": 1073741824,
+_DISK: dict[str, int | str] = {"timestamp": 1795421175541, "path": "/tmp", "size": 72764809216, "threshold": 1073741824,
          "totalSize": 270553174016, "warningThreshold": 2147483648}  # fmt: skip
 
 

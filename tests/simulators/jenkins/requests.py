@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """One request. `line` is the method and the path with its query; `at` is monotonic."""
+    """One request. `line` is the method and the path with its query, nothing quoted; `at` is monotonic."""
 
     line: str
     at: float
@@ -23,9 +23,9 @@ class Requests:
         self._lock = threading.Lock()
         self._all: list[Asked] = []
 
-    def note(self, method: str, target: str) -> None:
+    def note(self, line: str) -> None:
         with self._lock:
-            self._all.append(Asked(f"{method} {target}", time.monotonic()))
+            self._all.append(Asked(line, time.monotonic()))
 
     def matching(self, pattern: str = "") -> list[Asked]:
         found = re.compile(pattern)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -81,7 +80,7 @@ class Run:
         self.display_name = f"#{self.number}"
         self.done = threading.Event()
         self._bean: Bean | None = None
-        self._serial = itertools.count()
+        self._lock = threading.RLock()
         self.executors = Bean("", {
             "currentExecutable": (NESTED, self._executable), "idle": (NESTED, False), "likelyStuck": (NESTED, False),
             "number": (NESTED, -1), "progress": (NESTED, -1),
@@ -114,7 +113,8 @@ class Run:
 
     def forget(self) -> None:
         """What was rendered of it is stale."""
-        self._bean = None
+        with self._lock:
+            self._bean = None
 
     def end(self, result: str) -> None:
         """Its last line, and nothing after it."""
@@ -127,10 +127,11 @@ class Run:
     # -- what is told of it -----------------------------------------------------------------------------------------
 
     def bean(self) -> Bean:
-        known = self._bean
-        if known is None:
-            known = self._bean = Bean(self.cls, self._properties(), lasting=True)
-        return known
+        # Under the lock, so that what is made while it changes is forgotten with the change.
+        with self._lock:
+            if self._bean is None:
+                self._bean = Bean(self.cls, self._properties(), lasting=True)
+            return self._bean
 
     @property
     def cls(self) -> str:

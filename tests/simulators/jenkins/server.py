@@ -95,11 +95,11 @@ class Jenkins:
 
     def stop(self) -> None:
         self.queue.end()
-        for life in list(self._lives.values()):
+        lives = list(self._lives.values())
+        for life in lives:
             life.kill("Jenkins was stopped")
-        for run in self.running():
-            if run.halt is not None:
-                run.done.wait(15)
+        for life in lives:
+            life.run.done.wait(15)
         if self._wire is not None:
             self._wire.stop()
         if self._own_home:
@@ -218,7 +218,7 @@ class Jenkins:
 
     def _begin(self, item: QueueItem) -> Run:
         run = self.new_run(item.job, item.id, item.values, tuple(item.users))
-        if self.synthetic.takes(item.job):
+        if self.synthetic.takes(run):
             return run
         if item.job.freestyle:
             life: PipelineRun | FreestyleRun = FreestyleRun(run, item.job.config.shell_commands, self.queue.wake)

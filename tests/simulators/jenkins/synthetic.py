@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from .flow import StageNode
-from .items import Job
 from .runs import Run
 from .values import Value
 
@@ -23,8 +22,12 @@ class Synthetic:
         self._jenkins = jenkins
         self._jobs: set[str] = set()
 
-    def takes(self, job: Job) -> bool:
-        return "" in self._jobs or job.full_name in self._jobs
+    def takes(self, run: Run) -> bool:
+        """True when it is one of these; what runs nothing ends at once when it is stopped."""
+        if not self._jobs & {"", run.job.full_name}:
+            return False
+        self._begin(run)
+        return True
 
     def adopt(self, job: str = "") -> None:
         """From now on what is triggered in that job ("": in any) begins and waits for `end` instead of running."""
@@ -41,10 +44,14 @@ class Synthetic:
                 Value("string", name, value.format(n=found.next_number)) for name, value in (values or {}).items()
             )
             run = self._jenkins.new_run(found, self._jenkins.queue.next_id(), given, (self._jenkins.user,))
-            run.log.line(f"Started by user {self._jenkins.user}")
-            run.flow.begun = True
+            self._begin(run)
             runs.append(run)
         return runs
+
+    def _begin(self, run: Run) -> None:
+        run.log.line(f"Started by user {run.users[0]}")
+        run.flow.begun = True
+        run.halt = lambda hard: self.end(run, "ABORTED")
 
     def stage(self, run: Run, name: str, status: str = "IN_PROGRESS") -> StageNode:
         """Begin a stage, or end the one of that name with a status."""

@@ -11,6 +11,7 @@ from contextlib import suppress
 from email.utils import formatdate
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING
+from urllib.parse import unquote
 
 from .answers import Answer, Request
 from .faults import Kind, Rule
@@ -91,8 +92,9 @@ class _Handler(BaseHTTPRequestHandler):
     def _serve(self) -> None:
         jenkins = self.jenkins
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-        jenkins.requests.note(self.command, self.path)
-        met = jenkins.faults.meet(f"{self.command} {self.path}")
+        line = f"{self.command} {unquote(self.path)}"
+        jenkins.requests.note(line)
+        met = jenkins.faults.meet(line)
         if "latency" in met:
             self.ended.wait(met["latency"].value)
         if "reset_before" in met:
