@@ -49,25 +49,36 @@ def questions(transport: Transport, path: str, number: int) -> list[InputRequest
 def answer(
     transport: Transport, path: str, number: int, question: str, *, proceed: bool, values: Mapping[str, Any]
 ) -> None:
+    """What `values` leaves out gets the question's default: Jenkins would take it as nothing."""
     url = input_url(path, number, question)
     secrets = tuple(value for value in values.values() if isinstance(value, str) and len(value) > 3)
-    if not proceed:
-        verb, form = "abort", {}
-    elif values:
-        given = [{"name": name, "value": value} for name, value in values.items()]
-        verb, form = "proceed", {"proceed": "proceed", "json": json.dumps({"parameter": given})}
-    else:
-        verb, form = "proceedEmpty", {}
+    verb, form = ("abort", {}) if not proceed else _yes(_asked(transport, path, number, question), values)
     found = transport.ask("POST", f"{url}/{verb}", form=form, accept=(302, 303, 400, 404, 500), secrets=secrets)
     if found.status_code == 404:
         raise _not_asked()
-    if found.status_code < 400:
-        return
-    said = transport.said(found, secrets)
-    if not any(one.id == question for one in questions(transport, path, number)):
+    if found.status_code >= 400:
+        _asked(transport, path, number, question)  # somebody else was faster?
+        sentence = S("Jenkins did not take the answer; see what it says.")
+        raise Rejected(sentence, evidence=transport.said(found, secrets), code="bad_parameters")
+
+
+def _yes(asked: InputRequest, values: Mapping[str, Any]) -> tuple[str, dict[str, str]]:
+    if not asked.parameters:
+        return "proceedEmpty", {}
+    given = [{"name": p.name, "value": values.get(p.name, _default(p))} for p in asked.parameters]
+    return "proceed", {"proceed": asked.ok, "json": json.dumps({"parameter": given})}
+
+
+def _default(parameter: InputParameter) -> str | bool:
+    return parameter.default or (parameter.choices[0] if parameter.choices else parameter.default)
+
+
+def _asked(transport: Transport, path: str, number: int, question: str) -> InputRequest:
+    """Raises Rejected (`not_asked`) when it does not wait any more."""
+    found = next((one for one in questions(transport, path, number) if one.id == question), None)
+    if found is None:
         raise _not_asked()
-    sentence = S("Jenkins did not take the answer; see what it says.")
-    raise Rejected(sentence, evidence=said, code="bad_parameters")
+    return found
 
 
 def _not_asked() -> Rejected:

@@ -17,10 +17,11 @@ from fangduoduo_release.common.sentence import S
 from .config import JenkinsConfig
 
 LONGEST_EVIDENCE = 2000
-_UNSEEN = re.compile(r"<(script|style|head|svg)\b.*?</\1\s*>", re.S | re.I)
-_TITLE = re.compile(r"<title>(.*?)</title>", re.S | re.I)
-_TAG = re.compile(r"<[^>]*>")
-_LACKS = re.compile(r"is missing (?:the|a permission, one of) ([\w ,/-]+?/[\w]+)(?: permission| is required)")
+# Pages come from outside, so every pattern here is linear in their length.
+_UNSEEN = re.compile(r"<(script|style|head|svg)\b", re.I)
+_TITLE = re.compile(r"<title>([^<]*)</title>", re.I)
+_TAG = re.compile(r"<[^<>]*>")
+_LACKS = re.compile(r"is missing (?:the|a permission, one of) ([\w ,/-]{1,200}?/\w+)(?: permission| is required)")
 _GROUPS = {"Item": "Job", "Hudson": "Overall", "Jenkins": "Overall", "Computer": "Agent", "Run": "Run", "View": "View"}
 
 
@@ -41,9 +42,20 @@ def secrets_of(config: JenkinsConfig) -> tuple[str, str]:
 def text_of(page: str) -> str:
     """What a person would read on an error page, on one line."""
     title = _TITLE.search(page)
-    body = _TAG.sub(" ", _UNSEEN.sub(" ", page))
+    body = _TAG.sub(" ", _seen(page))
     text = f"{title[1]} {body}" if title and "Powered by Jetty" in page else body
     return re.sub(r"\s+", " ", html.unescape(text)).strip()
+
+
+def _seen(page: str) -> str:
+    """The page without what no person sees."""
+    low, kept, at = page.lower(), [], 0
+    while found := _UNSEEN.search(page, at):
+        kept.append(page[at : found.start()])
+        at = low.find(f"</{found[1].lower()}", found.end())
+        if at < 0:
+            return " ".join(kept)
+    return " ".join([*kept, page[at:]])
 
 
 def evidence(status: int, headers: Mapping[str, str], page: str, secrets: Iterable[str]) -> str:

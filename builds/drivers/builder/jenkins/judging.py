@@ -12,7 +12,8 @@ from .transport import Transport
 
 GOOD = "Jenkinsfile successfully validated."
 MOST = 100
-_PROBLEM = re.compile(r"^WorkflowScript: (\d+): (.*?) @ line (\d+), column (\d+)\.", re.S | re.M)
+LONGEST = 256 * 1024  # of what it says
+_PROBLEM = re.compile(r"^WorkflowScript: (\d+): (.{1,1000}?) @ line (\d+), column (\d+)\.", re.S | re.M)
 
 
 def validate(transport: Transport, pipeline: str) -> Validation:
@@ -41,5 +42,5 @@ def validate(transport: Transport, pipeline: str) -> Validation:
 def parse(said: str) -> tuple[Problem, ...]:
     return tuple(
         Problem(int(line), int(column), S("Jenkins says: %(message)s", message=" ".join(message.split())[:500]))
-        for _, message, line, column in _PROBLEM.findall(said)[:MOST]
+        for _, message, line, column in _PROBLEM.findall(said[:LONGEST])[:MOST]
     )

@@ -30,7 +30,7 @@ _STATES: dict[str, BuildState] = {
 }
 _TESTS = {"TestResultAction", "AggregatedTestResultAction"}
 _FORBIDDEN = re.compile(r"Scripts not permitted to use ([^\r\n]{1,300})")
-_COMPILE = re.compile(r"WorkflowScript: (\d+): (.+?) @ line \d+, column \d+\.", re.S)
+_COMPILE = re.compile(r"^WorkflowScript: (\d+): (.{1,500}?) @ line \d+, column \d+\.", re.S | re.M)
 _ERROR = re.compile(r"^(?:\[[^\]\s]{10,40}\] )?ERROR: (.+)$", re.M)
 
 

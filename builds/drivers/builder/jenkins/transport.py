@@ -96,7 +96,7 @@ class Transport:
             try:
                 answer = self._sent(prepared)
                 if answer.status_code >= 300:
-                    answer._content = _read(answer, LARGEST_PAGE) or b""
+                    answer._content, answer.encoding = _read(answer, LARGEST_PAGE), "utf-8"
             except (OSError, HTTPError, ValueError, AppError) as error:
                 raise self.broken(error, call, prepared, ()) from error
             call.unwatch()

@@ -65,7 +65,7 @@ class Call:
 
 def _shut(sock: socket.socket) -> None:
     try:
-        sock.shutdown(socket.SHUT_RDWR)
+        socket.socket.shutdown(sock, socket.SHUT_RDWR)  # below TLS: its own state belongs to the reader
     except OSError:
         pass  # it has ended by itself
 

@@ -75,7 +75,7 @@ NOT_FOUND = Answer(404, b"<html><body>Not Found</body></html>", {"Content-Type":
 class Canned:
     """`rules` by "METHOD /path" (without query); a list is used up one by one, its last answer stays."""
 
-    def __init__(self, rules: Mapping[str, Rule | list[Rule]] | None = None) -> None:
+    def __init__(self, rules: Mapping[str, Any] | None = None) -> None:
         self.rules: dict[str, Rule | list[Rule]] = dict(rules or {})
         self.asked: list[Asked] = []
         self.ended = threading.Event()

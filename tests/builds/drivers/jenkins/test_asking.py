@@ -60,33 +60,55 @@ def test_a_build_that_asks_nothing_has_no_questions(jenkins: Canned, builder: Je
     assert len(jenkins.asked) == 1
 
 
+def asks(jenkins: Canned, *names: str) -> None:
+    inputs = [{"type": "StringParameterDefinition", "name": name, "definition": {"defaultVal": "d"}} for name in names]
+    inputs += (
+        [{"type": "ChoiceParameterDefinition", "name": "ONE", "definition": {"choices": ["a", "b"]}}] if names else []
+    )
+    jenkins.rules[PENDING] = json_answer([{"id": ID, "proceedText": "Go", "message": "Deploy?", "inputs": inputs}])
+
+
+def sent(jenkins: Canned) -> dict[str, Any]:
+    (asked,) = [one for one in jenkins.asked if one.method == "POST"]
+    assert asked.query == {}
+    found = json.loads(asked.form["json"])["parameter"]
+    return {one["name"]: one["value"] for one in found}
+
+
 def test_yes_with_values_is_sent_as_recorded(jenkins: Canned, builder: JenkinsBuilder) -> None:
+    asks(jenkins, "WHY", "SURE")
     jenkins.rules[f"POST {URL}/input/{ID}/proceed"] = recording("input-proceed")
-    builder.answer("f/p", 1, ID, proceed=True, values={"WHY": "ok & ä", "SURE": True})
-    form = jenkins.asked[0].form
-    assert json.loads(form["json"]) == {
-        "parameter": [{"name": "WHY", "value": "ok & ä"}, {"name": "SURE", "value": True}]
-    }
-    assert jenkins.asked[0].query == {}
+    builder.answer("f/p", 1, ID, proceed=True, values={"WHY": "ok & ä", "SURE": True, "ONE": "b"})
+    assert sent(jenkins) == {"WHY": "ok & ä", "SURE": True, "ONE": "b"}
+
+
+def test_what_is_not_answered_gets_its_default(jenkins: Canned, builder: JenkinsBuilder) -> None:
+    asks(jenkins, "WHY", "WHEN")
+    jenkins.rules[f"POST {URL}/input/{ID}/proceed"] = recording("input-proceed")
+    builder.answer("f/p", 1, ID, proceed=True, values={"WHY": "x", "NOT_ASKED_FOR": "y"})
+    assert sent(jenkins) == {"WHY": "x", "WHEN": "d", "ONE": "a"}
 
 
 def test_a_plain_yes_and_a_no_have_addresses_of_their_own(jenkins: Canned, builder: JenkinsBuilder) -> None:
+    asks(jenkins)
     jenkins.rules[f"POST {URL}/input/{ID}/proceedEmpty"] = Answer(302, b"", {"Location": "/elsewhere"})
     jenkins.rules[f"POST {URL}/input/{ID}/abort"] = Answer(200)
     builder.answer("f/p", 1, ID, proceed=True, values={})
     builder.answer("f/p", 1, ID, proceed=False, values={"WHY": "ignored"})
-    assert [path.rpartition("/")[2] for path in jenkins.paths()] == ["proceedEmpty", "abort"]
+    assert [path.rpartition("/")[2] for path in jenkins.paths("POST")] == ["proceedEmpty", "abort"]
 
 
-def test_an_answer_that_nobody_waits_for_is_refused(jenkins: Canned, builder: JenkinsBuilder) -> None:
+@pytest.mark.parametrize("proceed", [True, False])
+def test_an_answer_that_nobody_waits_for_is_refused(jenkins: Canned, builder: JenkinsBuilder, proceed: bool) -> None:
     with pytest.raises(Rejected) as caught:
-        builder.answer("f/p", 1, ID, proceed=True, values={})
+        builder.answer("f/p", 1, ID, proceed=proceed, values={})
     assert caught.value.code == "not_asked"
 
 
 def test_a_second_answer_at_the_same_moment_is_refused_as_late(jenkins: Canned, builder: JenkinsBuilder) -> None:
     jenkins.rules[f"POST {URL}/input/{ID}/proceedEmpty"] = Answer(400, b"This input has been already given")
-    jenkins.rules[PENDING] = json_answer([])
+    asks(jenkins)
+    jenkins.rules[PENDING] = [jenkins.rules[PENDING], json_answer([])]  # type: ignore[list-item]
     with pytest.raises(Rejected) as caught:
         builder.answer("f/p", 1, ID, proceed=True, values={})
     assert caught.value.code == "not_asked"

@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from django.conf import settings
 
-from builds.drivers.builder.jenkins import JenkinsConfig
+from builds.drivers.builder.jenkins import JenkinsBuilder, JenkinsConfig
+from fangduoduo_release.common.drivers import driver_class
 from fangduoduo_release.common.errors import Invalid
 
 from .certificates import authority
@@ -16,6 +18,11 @@ GOOD: dict[str, Any] = {"url": "https://ci.example", "user": "portal", "token": 
 
 def config(**changes: Any) -> JenkinsConfig:
     return JenkinsConfig(**{**GOOD, **changes})
+
+
+def test_the_settings_name_the_driver() -> None:
+    assert driver_class(settings.DRIVERS, "remote_builder", "jenkins") is JenkinsBuilder
+    assert JenkinsBuilder.kind == "jenkins"
 
 
 def test_the_token_shows_in_no_repr() -> None:

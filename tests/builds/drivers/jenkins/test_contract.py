@@ -10,7 +10,7 @@ import pytest
 
 from builds.drivers.builder.jenkins import JenkinsBuilder, JenkinsConfig
 from builds.drivers.builder.jenkins.paths import job_url
-from tests.simulators.jenkins import Jenkins
+from tests.simulators.jenkins import Jenkins, User
 
 from .contract import JenkinsContract
 
@@ -36,6 +36,18 @@ class TestSimulated(JenkinsContract):
     @pytest.fixture
     def builder(self, simulated: Jenkins) -> JenkinsBuilder:
         return JenkinsBuilder(JenkinsConfig(simulated.url, simulated.user, simulated.token))
+
+
+class TestLeastPermissions(JenkinsContract):
+    """The user that the README asks for: no administrator. It deletes too, as the tests must and the portal never does."""
+
+    PERMISSIONS = frozenset({"Overall/Read", "Job/Read", "Job/Create", "Job/Configure", "Job/Build", "Job/Cancel"})
+
+    @pytest.fixture
+    def builder(self, simulated: Jenkins) -> JenkinsBuilder:
+        user = User("plain", "11ffee", permissions=self.PERMISSIONS | {"Job/Delete", "Run/Delete"})
+        simulated.doors.add(user)
+        return JenkinsBuilder(JenkinsConfig(simulated.url, user.name, user.token, folder="least"))
 
 
 @pytest.mark.live

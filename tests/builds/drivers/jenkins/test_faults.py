@@ -42,7 +42,7 @@ WRITES: dict[str, Call] = {
     "trigger": lambda b: b.trigger(JOB, VALUES),
     "write_job": lambda b: b.write_job(SPEC),
     "cancel": lambda b: b.cancel(JOB, Place(number=2)),
-    "answer": lambda b: b.answer(JOB, 2, "q", proceed=True, values={}),
+    "answer": lambda b: b.answer(JOB, 2, "q", proceed=False, values={}),
     "validate": lambda b: b.validate("pipeline {}"),
 }
 CALLS = {**READS, **WRITES}
@@ -234,6 +234,28 @@ def test_a_certificate_for_another_name_is_not_taken() -> None:
     with Canned({START: recording("buildWithParameters-success")}).serving(other.server) as secure:
         assert failure(secure.builder(ca=other.pem), CALLS["trigger"]).code == "unreachable"
         assert secure.asked == []
+
+
+@pytest.mark.parametrize("fault", ["silent", "drip_head", "drip_body", "stall", "truncated"])
+def test_faults_over_tls_are_the_same_faults(fault: str) -> None:
+    own = authority()
+    rules = {
+        "GET /queue/item/3/api/json": [with_fault(recording("queue-item-left"), fault), recording("queue-item-left")]
+    }
+    with Canned(rules).serving(own.server) as secure:
+        builder = secure.builder(ca=own.pem, timeout_s=0.4)
+        started = time.monotonic()
+        assert failure(builder, CALLS["queue_item"]).code == ("broken_answer" if fault == "truncated" else "no_answer")
+        assert time.monotonic() - started < 2
+        assert builder.queue_item(3) == Place(3, 2)
+
+
+@pytest.mark.parametrize("piece", ["<script", "<", "is missing the ", "<title>", "&#", "<svg <head "])
+def test_a_hostile_error_page_costs_no_time(jenkins: Canned, builder: JenkinsBuilder, piece: str) -> None:
+    jenkins.rules = Always(Answer(403, (piece * 300_000)[:250_000].encode()))
+    started = time.monotonic()
+    assert failure(builder, CALLS["queue_item"]).code == "no_permission"
+    assert time.monotonic() - started < 2
 
 
 def test_http_spoken_to_a_tls_port_does_nothing(jenkins: Canned) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
 from builds.drivers.builder.jenkins import JenkinsBuilder
@@ -71,3 +73,10 @@ def test_a_flood_of_errors_is_cut(jenkins: Canned, builder: JenkinsBuilder) -> N
     line = "WorkflowScript: 3: odd @ line 3, column 5.\n"
     jenkins.rules[VALIDATE] = Answer(200, (line * 5000).encode())
     assert len(builder.validate("x").errors) == 100
+
+
+def test_a_hostile_judgement_costs_no_time(jenkins: Canned, builder: JenkinsBuilder) -> None:
+    jenkins.rules[VALIDATE] = Answer(200, b"WorkflowScript: 1: x\n" * 60_000)
+    started = time.monotonic()
+    assert len(builder.validate("x").errors) == 1
+    assert time.monotonic() - started < 4

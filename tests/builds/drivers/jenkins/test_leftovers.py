@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from builds.drivers.builder.base import TestCase
+from builds.drivers.builder import base
 from builds.drivers.builder.jenkins import JenkinsBuilder, leftovers
 from builds.drivers.builder.remote import RemoteArtifact
 from fangduoduo_release.common.errors import Rejected, Unavailable
@@ -25,7 +25,10 @@ def test_a_recorded_report_is_read(jenkins: Canned, builder: JenkinsBuilder) -> 
     report = builder.tests("f/p", 2)
     assert report is not None
     assert (report.passed, report.failed, report.skipped, report.seconds) == (1, 1, 0, 0.03)
-    assert report.cases == (TestCase("c.D", "a", "passed", 0.01), TestCase("c.D", "b", "failed", 0.02, "m\nboom"))
+    assert report.cases == (
+        base.TestCase("c.D", "a", "passed", 0.01),
+        base.TestCase("c.D", "b", "failed", 0.02, "m\nboom"),
+    )
 
 
 def test_a_build_without_tests_published_none(jenkins: Canned, builder: JenkinsBuilder) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from datetime import UTC, datetime
 from typing import Any
 
@@ -188,3 +189,16 @@ def test_answers_of_an_odd_shape_break_nothing(jenkins: Canned, builder: Jenkins
 def test_an_answer_nested_beyond_reason_is_refused(jenkins: Canned, builder: JenkinsBuilder) -> None:
     with pytest.raises(Unavailable):
         look(jenkins, builder, Answer(200, b"[" * 200_000, {"Content-Type": "application/json"}))
+
+
+def test_a_hostile_log_costs_no_time(jenkins: Canned, builder: JenkinsBuilder) -> None:
+    said = "MultipleCompilationErrorsException\n" + "WorkflowScript: 1: x\n" * 60_000
+    started = time.monotonic()
+    found = look(
+        jenkins,
+        builder,
+        recording("build-info-fail"),
+        logText_progressiveText=Answer(200, said.encode(), {"X-Text-Size": "9"}),
+    )
+    assert time.monotonic() - started < 4
+    assert str(found.sentence) == "The build failed in Jenkins; its log says why."

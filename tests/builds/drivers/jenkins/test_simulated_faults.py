@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from builds.drivers.builder.jenkins import JenkinsBuilder, JenkinsConfig
-from builds.drivers.builder.remote import KEY, JobSpec, Place, Values
+from builds.drivers.builder.remote import KEY, JobSpec, Observation, Place, Values
 from fangduoduo_release.common.errors import Rejected, Unavailable
 from tests.simulators.jenkins import Jenkins
 from tests.waiting import until
@@ -74,11 +74,19 @@ def test_a_500_that_no_parameter_explains_is_looked_after(
     assert builder.find(spec.path, "k") is None
 
 
+def ended(builder: JenkinsBuilder, spec: JobSpec, number: int) -> Observation:
+    def over() -> Observation | None:
+        found = builder.observe(spec.path, number)
+        return found if found.finished_at is not None else None
+
+    return until(over, what="the build to end")
+
+
 def test_two_builds_of_one_key_are_both_told(builder: JenkinsBuilder, spec: JobSpec) -> None:
-    for _ in range(2):
-        place = builder.trigger(spec.path, Values({KEY: "twice"}))
-        begun_number = until(lambda place=place: (builder.queue_item(place.queue_id or 0) or Place()).number)
-        until(lambda n=begun_number: builder.observe(spec.path, n).finished_at)
+    for number in (1, 2):
+        builder.trigger(spec.path, Values({KEY: "twice"}))
+        until(lambda n=number: builder.observe(spec.path, n).state)  # type: ignore[misc]
+        ended(builder, spec, number)
     assert [place.number for place in builder.twins(spec.path, "twice")] == [1, 2]
 
 
@@ -101,7 +109,7 @@ def test_a_build_killed_by_a_restart_failed(server: Jenkins, builder: JenkinsBui
     builder.trigger(spec.path, Values({KEY: "k"}))
     number = begun(builder, spec, "k")
     server.faults.restart(running="killed")
-    found = until(lambda: (o := builder.observe(spec.path, number)).finished_at and o)
+    found = ended(builder, spec, number)
     assert found.state == "failed"
     assert str(found.sentence)
 
@@ -109,7 +117,7 @@ def test_a_build_killed_by_a_restart_failed(server: Jenkins, builder: JenkinsBui
 def test_a_replaced_log_is_read_from_its_beginning(server: Jenkins, builder: JenkinsBuilder, spec: JobSpec) -> None:
     builder.trigger(spec.path, Values({KEY: "k"}))
     number = begun(builder, spec, "k")
-    until(lambda: builder.observe(spec.path, number).finished_at)
+    ended(builder, spec, number)
     with builder.log(spec.path, number, 0) as answer:
         list(answer.data)
     server.faults.rotate_log(spec.path, number, "short\n")
