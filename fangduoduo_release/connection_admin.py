@@ -50,7 +50,8 @@ class ConnectionAdmin(PortalAdmin):
     def get_fields(self, request: HttpRequest, obj: Any = None) -> Any:
         if obj is None:
             return ["kind", *names(_chosen(request))]
-        return ["kind_title", *names(obj.kind, obj.secrets), "set_secrets", "last_result"]
+        told = [] if obj.kind in PARTS else ["set_secrets"]  # a field says so itself
+        return ["kind_title", *names(obj.kind, obj.secrets), *told, "last_result"]
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
         return () if obj is None else ("kind_title", "set_secrets", "last_result")
@@ -87,7 +88,8 @@ class ConnectionAdmin(PortalAdmin):
     # -- writing ------------------------------------------------------------------------------------------------------
     def add_view(self, request: HttpRequest, form_url: str = "", extra_context: Any = None) -> HttpResponse:
         if _chosen(request) or not self.has_add_permission(request):
-            return super().add_view(request, form_url, extra_context)
+            named = {**(extra_context or {}), "subtitle": title_of(_chosen(request))}
+            return super().add_view(request, form_url, named)
         context = {
             **self.admin_site.each_context(request),
             "title": gettext("What is to be connected?"),

@@ -74,6 +74,7 @@ class _ConnectionForm(forms.ModelForm):  # type: ignore[type-arg]
     class Meta:
         model = Connection
         fields = ("name",)
+        labels: ClassVar[dict[str, Any]] = {"name": _("Name")}
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -151,6 +152,7 @@ class JsonForm(_ConnectionForm):
     class Meta:
         model = Connection
         fields = ("name", "config")
+        labels: ClassVar[dict[str, Any]] = {"name": _("Name")}
 
     def clean_config(self) -> dict[str, Any]:
         found = self.cleaned_data["config"] or {}

@@ -8,7 +8,6 @@ from typing import Any
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import QuerySet
 
 from fangduoduo_release.audit import trail
 from fangduoduo_release.common import image_names
@@ -23,9 +22,12 @@ MAX_IMAGE = 200
 FAMILIES = {"builder": "remote_builder", "registry": "registry"}
 
 
-def connections(what: str) -> QuerySet[Connection]:
-    """The connections that can be chosen as `builder` or as `registry`."""
-    return Connection.objects.filter(kind__in=settings.DRIVERS[FAMILIES[what]]).order_by("name")
+def offered() -> dict[str, list[Connection]]:
+    """The connections that can be chosen as `builder` and as `registry`: their names and kinds alone."""
+    kinds = {what: settings.DRIVERS[family] for what, family in FAMILIES.items()}
+    every = [kind for some in kinds.values() for kind in some]
+    rows = list(Connection.objects.filter(kind__in=every).only("name", "kind").order_by("name"))
+    return {what: [row for row in rows if row.kind in some] for what, some in kinds.items()}
 
 
 def label_of(connection: Connection | None) -> str:

@@ -74,33 +74,11 @@ class SettingsForm(forms.ModelForm):  # type: ignore[type-arg]
         }
 
 
-class _Named(forms.ModelChoiceField):  # type: ignore[type-arg]
-    """A connection by its name."""
-
-    def label_from_instance(self, obj: Any) -> str:
-        return obj.name
-
-
-class _Builder(_Named):
-    """Said with its kind."""
-
-    def label_from_instance(self, obj: Any) -> str:
-        return building.label_of(obj)
-
-
 class BuildingForm(forms.Form):
     """What builds, and where images go. Whoever may not change it sees what is chosen and no other name."""
 
-    builder = _Builder(
-        label=_("Builds run"),
-        queryset=None,
-        to_field_name="name",
-        required=False,
-        empty_label=_("here, in the portal itself"),
-    )
-    registry = _Named(
-        label=_("Images go to"), queryset=None, to_field_name="name", required=False, empty_label=_("no registry")
-    )
+    builder = forms.ChoiceField(label=_("Builds run"), required=False)
+    registry = forms.ChoiceField(label=_("Images go to"), required=False)
     image = forms.CharField(
         label=_("Name of the image"),
         max_length=200,
@@ -109,13 +87,22 @@ class BuildingForm(forms.Form):
     )
 
     def __init__(self, data: Any = None, *, project: Project, may_change: bool) -> None:
-        builder, registry = project.builder_connection, project.registry_connection
-        super().__init__(data, initial={"builder": builder, "registry": registry, "image": project.image})
-        for what, chosen in (("builder", builder), ("registry", registry)):
+        chosen = {"builder": project.builder_connection, "registry": project.registry_connection}
+        initial = {what: one.name if one else "" for what, one in chosen.items()}
+        super().__init__(data, initial={**initial, "image": project.image})
+        offered = building.offered() if may_change else {w: [one] if one else [] for w, one in chosen.items()}
+        empty = {"builder": _("here, in the portal itself"), "registry": _("no registry")}
+        for what, rows in offered.items():
             field = self.fields[what]
-            assert isinstance(field, forms.ModelChoiceField)
-            rows = building.connections(what)
-            field.queryset = rows if may_change else rows.filter(pk=chosen.pk) if chosen else rows.none()
+            assert isinstance(field, forms.ChoiceField)
+            names = [(row.name, building.label_of(row) if what == "builder" else row.name) for row in rows]
+            field.choices = [("", empty[what]), *names]
+            field.names_nothing = True  # type: ignore[attr-defined]  # its empty choice says what it means
+
+    def choices(self) -> dict[str, Any]:
+        """What was chosen, as the action wants it. Raises Invalid."""
+        data = self.cleaned_data
+        return {**{w: building.named(w, data[w]) for w in building.FAMILIES}, "image": data["image"]}
 
 
 class SpecForm(forms.Form):

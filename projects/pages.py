@@ -37,7 +37,7 @@ def fetch_project(actor: Any, slug: str) -> Project:
     here = Q(project=OuterRef("pk")) & grants.live()
     roles, machines = RoleGrant.objects.filter(here), MachineGrant.objects.filter(here)
     near = {"until__lte": timezone.now() + SOON, "emergency": False}
-    rows = Project.objects.select_related("source_connection", "builder_connection").annotate(
+    rows = Project.objects.select_related("source_connection", "builder_connection", "registry_connection").annotate(
         in_emergency=Exists(roles.filter(emergency=True)) | Exists(machines.filter(emergency=True)),
         ends_soon=Exists(roles.filter(user=actor, **near)) | Exists(machines.filter(**near)),
     )

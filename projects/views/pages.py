@@ -110,7 +110,7 @@ class Settings(Page):
         form = BuildingForm(request.POST, project=project, may_change=True)
         if form.is_valid():
             try:
-                building.choose(actor=self.actor, project=project, **form.cleaned_data)
+                building.choose(actor=self.actor, project=project, **form.choices())
             except Invalid as error:
                 form.add_error(next(iter(error.fields), None), say(error.sentence))
             else:

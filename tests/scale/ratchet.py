@@ -31,7 +31,7 @@ RATCHET: dict[str, int] = {
     "project's deployments on a machine (dev)": 8,
     "pipeline (dev)": 6,
     "pipeline's revision (dev)": 7,
-    "settings (dev)": 9,
+    "settings (dev)": 10,  # which connections can be chosen
     "start panel (dev)": 4,
     "deploy panel (dev)": 12,
     "rollback panel (dev)": 11,
@@ -91,7 +91,7 @@ RATCHET: dict[str, int] = {
     "project's deployments on a machine (ops)": 7,
     "pipeline (ops)": 5,
     "pipeline's revision (ops)": 6,
-    "settings (ops)": 8,
+    "settings (ops)": 9,
     "start panel (ops)": 4,
     "deploy panel (ops)": 11,
     "rollback panel (ops)": 10,
