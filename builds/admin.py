@@ -163,7 +163,7 @@ class TemplateAdmin(PortalAdmin):
         revision = template_actions.save_template(
             actor=request.user,
             slug=obj.slug,
-            text=given["text"].replace("\r\n", "\n"),
+            text=given["text"],
             note=given["note"],
             new=not change,
             **{name: given[name] for name in ("name", "description", "language")},

@@ -12,6 +12,8 @@ ADMIN = (
     "builds/stage",
     "builds/testresult",
     "builds/pipelinerevision",
+    "builds/template",
+    "builds/templaterevision",
     "deployments/service",
     "deployments/deployment",
     "deployments/instance",
@@ -60,6 +62,10 @@ def everyones(at: Filled) -> dict[str, str]:
         "project's deployments on a machine": f"{project}/deployments/?machine={at.machine}",
         "pipeline": f"{project}/pipeline/",
         "pipeline's revision": f"{project}/pipeline/1/",
+        "templates": "/templates/",
+        "template": "/templates/node/",
+        "template, compared": "/templates/node/compare/",
+        "template to take": f"{project}/pipeline/template/",
         "settings": f"{project}/settings/",
         "start panel": f"{project}/builds/start/",
         "deploy panel": f"{project}/change/?action=deploy&machine={at.machine}",
@@ -105,6 +111,9 @@ def _lists(at: Filled) -> dict[str, str]:
         "deployment": f"/api/deployments/{at.deployment}/",
         "deployment's events": f"/api/deployments/{at.deployment}/events/",
         "project": f"/api/projects/{DEEP}/",
+        "templates": "/api/templates/",
+        "template": "/api/templates/node/",
+        "template's projects": "/api/templates/node/projects/",
     }
 
 

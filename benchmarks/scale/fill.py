@@ -16,6 +16,7 @@ from benchmarks.scale.filled import DEEP, Filled, Shape
 from benchmarks.scale.rows import expression, insert, run
 from builds.logs.store import LogWriter
 from builds.models import Artifact, Build, InputRequest, PipelineRevision, Stage, TestResult, Version
+from builds.templates import sync_library
 from clusters.models import Cluster, Machine
 from deployments.models import Deployment, Instance, Service
 from fangduoduo_release.common.models import Event
@@ -41,6 +42,7 @@ def fill(shape: Shape, log_lines: int = 5_000) -> Filled:
     deployments(shape)
     events()
     fill_audit(OTHERS)
+    sync_library()
     if settings.DATABASES["default"]["ENGINE"].endswith("postgresql"):
         run("ANALYZE")
     return details(deep, machines[0], log_lines)

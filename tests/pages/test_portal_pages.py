@@ -283,7 +283,8 @@ def test_no_page_asks_the_database_more_than_it_did(ann: User) -> None:
         "build, live": f"/builds/{build.pk}/?part=live", "build tests": f"/builds/{build.pk}/tests/",
         "deployment": f"/deployments/{end.pk}/", "deployment, live": f"/deployments/{end.pk}/?part=live",
         "service logs": f"/services/{end.service_id}/logs/", "deploy": f"{base}change/?action=deploy",
-        "roll back": f"{base}change/?action=rollback",
+        "roll back": f"{base}change/?action=rollback", "templates": "/templates/", "template": "/templates/node/",
+        "template to take": f"{base}pipeline/template/",
     }  # fmt: skip
     counted: dict[str, int] = {}
     for who, client in (("owner", signed_in(ann)), ("ops", signed_in(world.ops()))):
