@@ -43,7 +43,7 @@ def edited_job(project: Project) -> RemoteJob | None:
 
 def _job(project: Project) -> RemoteJob:
     rows = RemoteJob.objects.select_related("connection", "project", "revision")
-    found = rows.filter(project=project, connection_id=project.builder_connection_id).first()
+    found = rows.filter(project=project, connection_id=project.builder_connection_id or 0).first()
     if found is None:
         raise NotFound(S("This project has no job in Jenkins yet; its first build there makes it."))
     return found
