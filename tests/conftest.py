@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 from django.conf import settings
+from django.test import override_settings
 
 from .portal import Portal
 from .require import need
@@ -59,9 +60,12 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 
 
 @pytest.fixture(scope="session", autouse=True)
-def plain_static_files() -> None:
-    """Pages link to static files by their plain names: nothing was collected for a test run."""
-    settings.STORAGES["staticfiles"] = {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}
+def plain_static_files() -> Iterator[None]:
+    """Pages link to static files by their plain names: nothing was collected for a test run. Told to Django as a change
+    of settings, because a module may have asked for a storage when it was imported."""
+    plain = {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}
+    with override_settings(STORAGES={**settings.STORAGES, "staticfiles": plain}):
+        yield
 
 
 @pytest.fixture

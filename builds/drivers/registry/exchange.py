@@ -131,21 +131,22 @@ class _Judged(HTTPAdapter):
     def __init__(self, address: str, host: str, tls: ssl.SSLContext) -> None:
         self._address, self._host, self._tls = address, host, tls
         self._open: list[Any] = []
+        self._over = threading.Event()
         super().__init__(max_retries=0)
 
     def init_poolmanager(self, *args: Any, **options: Any) -> None:
         super().init_poolmanager(*args, **options)
-        seen = self._open
+        keep = self._keep
 
         class Plain(HTTPConnection):
             def connect(self) -> None:
                 super().connect()
-                seen.append(self.sock)
+                keep(self.sock)
 
         class Secure(HTTPSConnection):
             def connect(self) -> None:
                 super().connect()
-                seen.append(self.sock)
+                keep(self.sock)
 
         class PlainPool(HTTPConnectionPool):
             ConnectionCls = Plain
@@ -165,8 +166,14 @@ class _Judged(HTTPAdapter):
     def cert_verify(self, conn: Any, url: Any, verify: Any, cert: Any) -> None:
         """The context knows whom to trust; requests would add its own list of certificates."""
 
+    def _keep(self, sock: Any) -> None:
+        self._open.append(sock)
+        if self._over.is_set():  # it took too long to connect
+            self.cut()
+
     def cut(self) -> None:
         """End the request from outside: whoever reads sees the connection's end."""
+        self._over.set()
         for sock in list(self._open):
             try:
                 socket.socket.shutdown(sock, socket.SHUT_RDWR)
