@@ -25,6 +25,7 @@ from builds.models import (
     Stage,
     TestResult,
 )
+from builds.templates import sync_library
 from clusters.actions import save_connection
 from clusters.models import FreezeWindow
 from deployments.actions import start_deployment
@@ -66,6 +67,7 @@ def rows() -> str:
     save_connection(actor=SYSTEM, name="origin", kind="git", config={"username": "x"}, secrets={"password": SECRET})
     machine = world.granted(project, "test-a")
     world.pipeline(project, "pipeline { agent any\n stages { stage('a') { steps { echo 'hi' } } } }")
+    sync_library()
     version = world.version(project)
     deployment = start_deployment(actor=SYSTEM, project=project, machine=machine, action="deploy", version=version)
     window = {"name": "Nights", "reason": "Nobody is awake", "everywhere": True, "timezone": "Asia/Shanghai"}
