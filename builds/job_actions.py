@@ -22,4 +22,6 @@ def rewrite_job(*, actor: Any, job: RemoteJob) -> None:
         )
         if not changed:
             raise Conflict(S("Nobody has changed this job in Jenkins."), code="not_edited")
-        trail.record(actor, "job.rewrite", job.project, after={"job": job.path, "connection": job.connection.name})
+        trail.record(
+            actor, "pipeline.rewrite_job", job.project, after={"job": job.path, "connection": job.connection.name}
+        )

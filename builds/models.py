@@ -13,6 +13,7 @@ from fangduoduo_release.common.models import Connection, Run
 from fangduoduo_release.common.states import StateTable
 from projects.models import Project
 
+from .log_models import BuildLog, LogChunk, LogMark
 from .remote_models import RemoteBuild, RemoteJob
 from .states import BUILD_STATES, STAGE_STATES
 from .template_models import Template, TemplateRevision
@@ -196,61 +197,6 @@ class InputRequest(models.Model):
 
     def __str__(self) -> str:
         return f"{self.build} {self.message}"
-
-
-class BuildLog(models.Model):
-    """A build's log: totals while it grows; when complete, one stored object of gzip members and its index."""
-
-    build = models.OneToOneField(Build, on_delete=models.CASCADE, related_name="log", primary_key=True)
-    size = models.BigIntegerField(default=0)  # raw bytes
-    lines = models.BigIntegerField(default=0)
-    chunks = models.PositiveIntegerField(default=0)
-    sha256 = models.CharField(max_length=64, blank=True)  # of all raw bytes, once complete
-    complete = models.BooleanField(default=False)
-    stored_name = models.CharField(max_length=200, blank=True)
-    stored_size = models.BigIntegerField(default=0)
-    index = models.JSONField(default=list)  # [[raw offset, first line, compressed offset], …] per gzip member
-    first_error_line = models.BigIntegerField(null=True)
-
-    def __str__(self) -> str:
-        return f"log of {self.build_id}"
-
-
-class LogChunk(models.Model):
-    """A piece of a running build's log: whole lines, gzip-compressed, with its marks."""
-
-    build = models.ForeignKey(Build, on_delete=models.CASCADE, related_name="log_chunks")
-    offset = models.BigIntegerField()
-    size = models.PositiveIntegerField()
-    first_line = models.BigIntegerField()
-    lines = models.PositiveIntegerField()
-    data = models.BinaryField()
-
-    class Meta:
-        ordering = ["offset"]
-        constraints = [models.UniqueConstraint(fields=["build", "offset"], name="log_chunk_once")]
-
-    def __str__(self) -> str:
-        return f"log of {self.build_id} at {self.offset}"
-
-
-class LogMark(models.Model):
-    """From `line` on, the log belongs to this stage and step and was written at `at_ms` (Unix ms), until the next mark."""
-
-    build = models.ForeignKey(Build, on_delete=models.CASCADE, related_name="log_marks")
-    line = models.BigIntegerField()  # from 1
-    offset = models.BigIntegerField()  # of the line's first raw byte
-    at_ms = models.BigIntegerField()
-    stage = models.CharField(max_length=80, blank=True)
-    step = models.PositiveIntegerField(default=0)
-    label = models.CharField(max_length=120, blank=True)
-
-    class Meta:
-        ordering = ["line"]
-        constraints = [models.UniqueConstraint(fields=["build", "line"], name="log_mark_once")]
-
-    def __str__(self) -> str:
-        return f"log of {self.build_id}, line {self.line}"
 
 
 class TestResult(models.Model):

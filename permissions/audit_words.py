@@ -29,7 +29,7 @@ SENTENCES: dict[str, str] = {
     "build.input": _("%(actor)s answered a question of the build %(object)s"),
     "build.retry_stuck": _("%(actor)s let the stuck build %(object)s try again"),
     "build.give_up": _("%(actor)s gave up the stuck build %(object)s"),
-    "job.rewrite": _("%(actor)s had the job of %(object)s in Jenkins written again"),
+    "pipeline.rewrite_job": _("%(actor)s had the job of %(object)s in Jenkins written again"),
     "pipeline.save": _("%(actor)s saved pipeline revision %(revision)s of %(object)s"),
     "pipeline.template": _(
         "%(actor)s gave %(object)s the template %(template)s, revision %(template_revision)s (pipeline revision %(revision)s)"

@@ -12,7 +12,6 @@ LONG_FILES: dict[str, tuple[int, str]] = {
     "builds/jenkinsfile/groovy/methods_collections.py": (310, "a table of methods"),
     "builds/jenkinsfile/groovy/nodes.py": (380, "a list of small data classes"),
     "builds/jenkinsfile/groovy/statements.py": (410, "one grammar, read from top to bottom"),
-    "builds/models.py": (330, "what builds store is read at one place"),
     "fangduoduo_release/settings.py": (400, "settings are one file"),
     "fangduoduo_release/supervisor.py": (325, "one stand-alone process that must start without the rest"),
     "projects/drivers/source/git_command.py": (
