@@ -21,7 +21,8 @@ class Served:
         self.url, self.user, self.token = str(hello["url"]), str(hello["user"]), str(hello["token"])
 
     def do(self, command: str, **given: Any) -> Any:
-        assert self._process.stdin is not None and self._process.stdout is not None
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
         self._process.stdin.write(json.dumps({"do": command, **given}).encode() + b"\n")
         self._process.stdin.flush()
         return json.loads(self._process.stdout.readline())

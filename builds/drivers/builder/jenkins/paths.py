@@ -7,6 +7,7 @@ URLs alone: the host in them is what somebody once typed into Jenkins' settings.
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from urllib.parse import quote, unquote, urlsplit
 
 from fangduoduo_release.common.errors import Invalid
@@ -63,6 +64,7 @@ def queue_id_of(location: str) -> int | None:
     return int(found[1]) if found else None
 
 
+@lru_cache(maxsize=8192)  # every census tells the same addresses
 def job_of(url: str) -> tuple[str, int | None] | None:
     """(job, build number if it names one) of a URL that Jenkins tells; None when it names no job of a form we make."""
     try:
