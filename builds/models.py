@@ -263,7 +263,15 @@ class Version(models.Model):
     @property
     def pin(self) -> str:
         """The digest a deployment pins: the image's where there is one, else the archive's."""
-        return self.digest or (f"sha256:{self.archive_sha256}" if self.archive_sha256 else "")
+        return self.digest or self._archive_digest
+
+    def pin_on(self, cluster_kind: str) -> str:
+        """The same on a cluster of that kind: this host runs archives, whatever image was pushed beside them."""
+        return (self._archive_digest or self.digest) if cluster_kind == "local" else self.pin
+
+    @property
+    def _archive_digest(self) -> str:
+        return f"sha256:{self.archive_sha256}" if self.archive_sha256 else ""
 
     @property
     def short_sha(self) -> str:

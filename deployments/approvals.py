@@ -89,7 +89,7 @@ def fingerprint(deployment: Deployment) -> str:
         "project": service.project.slug,
         "machine": [machine.name, machine.cluster.name, machine.environment, machine.placement],
         "action": deployment.action,
-        "version": [version.number, version.pin] if version else None,
+        "version": [version.number, version.pin_on(machine.cluster.kind)] if version else None,
         "spec": [spec.number, spec.sha256] if spec else None,
         "replicas": deployment.replicas,
         "strategy": deployment.strategy,

@@ -148,7 +148,7 @@ def _rollback(service: Service, version: Version | None) -> Choice:
 
 def preview(service: Service, choice: Choice) -> Preview:
     """Pins, diff, warnings and commits of a completed choice. Raises Rejected (files gone), Unavailable (runtime)."""
-    found = Preview(choice, pins_of(choice))
+    found = Preview(choice, pins_of(choice, service.machine.cluster.kind))
     found.expected_ms = expected_ms(service, choice.action)
     _foresee(service.machine, choice.action, found)
     if choice.version is None or choice.spec is None:
@@ -180,12 +180,12 @@ def _foresee(machine: Machine, action: str, found: Preview) -> None:
         found.warnings.append(rule.warning)
 
 
-def pins_of(choice: Choice) -> dict[str, Any]:
+def pins_of(choice: Choice, cluster_kind: str) -> dict[str, Any]:
     """The five pins as far as they are known before the manifest is rendered."""
     version, spec = choice.version, choice.spec
     revision = version.build.pipeline.number if version and version.build.pipeline else None
     return {
-        "digest": version.pin if version else "",
+        "digest": version.pin_on(cluster_kind) if version else "",
         "config": {"source": "portal", "key": "spec", "revision": spec.number, "sha256": spec.sha256} if spec else None,
         "manifest_sha256": "",
         "pipeline_revision": revision,

@@ -55,7 +55,7 @@ def clear_releases() -> int:
         Deployment.objects.filter(state__in=Deployment.STATES.active).exclude(version=None).select_related("version")
     )
     versions = [service.version for service in wanted_now] + [deployment.version for deployment in coming]
-    keep = {version.pin for version in versions if version is not None}
+    keep = {version.pin_on("local") for version in versions if version is not None}
     local_runtime().keep_releases(keep)
     return len(keep)
 

@@ -18,7 +18,7 @@ def ref_of(service: Service) -> ServiceRef:
     return ServiceRef(str(service.key))
 
 
-def artifact_of(version: Version) -> Artifact:
+def artifact_of(version: Version, cluster_kind: str) -> Artifact:
     """The version as a runtime takes it. Raises Rejected when retention has removed its files."""
     path = versions.archive_path(version)
     if path is None and not version.image:
@@ -26,7 +26,7 @@ def artifact_of(version: Version) -> Artifact:
             S("The files of version #%(number)s are gone; build its commit again.", number=version.number),
             code="no_artifact",
         )
-    return Artifact(digest=version.pin, archive=str(path or ""), image=version.image)
+    return Artifact(digest=version.pin_on(cluster_kind), archive=str(path or ""), image=version.image)
 
 
 def goal(
@@ -50,7 +50,7 @@ def goal(
         machine=service.machine.name,
         deployment=deployment,
         spec=type(typed)(**values),
-        artifact=artifact_of(version),
+        artifact=artifact_of(version, service.machine.cluster.kind),
         stable_port=service.port or 0,
         placement=service.machine.placement,
         restart_nonce=str(nonce) if nonce else "",

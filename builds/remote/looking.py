@@ -6,6 +6,7 @@ changed pokes its build.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import datetime
 from typing import Any
 
@@ -75,14 +76,10 @@ def is_lost(row: RemoteBuild) -> bool:
     return (timezone.now() - row.missed_at).total_seconds() >= LOST_AFTER_S
 
 
-def still_runs(rows: list[RemoteBuild]) -> None:
+def still_there(pks: Collection[int]) -> None:
     """Builds the census lists as before: nothing to write but that they were seen, once in a while."""
-    now = timezone.now()
-    stale = [
-        row.pk for row in rows if row.missed or row.observed_at is None or (now - row.observed_at).total_seconds() > 20
-    ]
-    if stale:
-        RemoteBuild.objects.filter(pk__in=stale).update(observed_at=now, missed=0, missed_at=None)
+    if pks:
+        RemoteBuild.objects.filter(pk__in=pks).update(observed_at=timezone.now(), missed=0, missed_at=None)
 
 
 def as_json(seen: Observation) -> dict[str, Any]:

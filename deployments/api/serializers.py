@@ -159,7 +159,7 @@ class ServiceOut(serializers.ModelSerializer[Service]):
             "version": service.version.number if service.version else None,
             "replicas": service.replicas,
             "spec_revision": spec.number if spec else None,
-            "digest": service.version.pin if service.version else "",
+            "digest": service.version.pin_on(service.machine.cluster.kind) if service.version else "",
         }
 
     @extend_schema_field(OBJECT)

@@ -127,7 +127,7 @@ class DeploymentPage(Page):
 
 def _version_of(deployment: Deployment, digest: str) -> int | None:
     for version in (deployment.version, deployment.previous_version):
-        if version is not None and version.pin == digest:
+        if version is not None and digest in (version.pin, version.pin_on("local")):
             return version.number
     return None
 

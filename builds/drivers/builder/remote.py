@@ -182,13 +182,14 @@ class RemoteBuilder(Protocol):
     def queue_item(self, queue_id: int) -> Place | None:
         """None when the server has forgotten it (five minutes after it left, or a restart)."""
 
-    def census(self) -> Census: ...
+    def census(self, *, keys: bool = True) -> Census:
+        """Without `keys` those of running builds are left out, which makes the answer several times smaller."""
 
     def observe(self, path: str, number: int) -> Observation: ...
 
     def observe_many(self, builds: Sequence[tuple[str, int]]) -> Mapping[tuple[str, int], Observation]:
         """The same for many (job, number) at once, by a handful of requests. Who is not in the answer was not looked at
-        this time; why a build failed is told by `observe` alone."""
+        this time; its key, and why a build failed, are told by `observe` alone."""
 
     def stages(self, path: str, number: int) -> Sequence[StageUpdate]:
         """Ids are the server's node ids; what was skipped after a failure is `skipped`, not failed."""

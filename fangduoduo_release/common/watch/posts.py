@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import random
+import threading
 import time
 import traceback
 from concurrent.futures import Executor, Future
@@ -23,6 +24,7 @@ from .duty import Duty, Tenure, begin
 logger = logging.getLogger(__name__)
 LONGEST_BACKOFF_S = 300.0
 TELL_EVERY_S = 5.0  # a duty every second does not write a row every second
+_importing = threading.Lock()  # two threads that import packages which know each other would fail with a deadlock
 
 
 class Post:
@@ -87,7 +89,9 @@ class Post:
         begin(held)
         error = ""
         try:
-            import_string(self.duty.path)()
+            with _importing:
+                work = import_string(self.duty.path)
+            work()
         except Exception as trouble:  # a duty's failure is its own: told, shown, tried again later
             error = f"{type(trouble).__name__}: {trouble}"
             if self._failures in {0, 9}:

@@ -81,9 +81,9 @@ class JenkinsBuilder:
     def queue_item(self, queue_id: int) -> Place | None:
         return queue.queue_item(self._http, queue_id)
 
-    def census(self) -> Census:
+    def census(self, *, keys: bool = True) -> Census:
         with self._http.within():
-            return queue.census(self._http)
+            return queue.census(self._http, keys=keys)
 
     def observe(self, path: str, number: int) -> Observation:
         with self._http.within():

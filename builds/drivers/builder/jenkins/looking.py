@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from datetime import timedelta
 from typing import Any
 
@@ -15,12 +15,15 @@ from fangduoduo_release.common.sentence import S, Sentence
 from . import stages
 from .paths import build_url, job_url
 from .reading import at, classes, items, key_of, mapping, number, text
-from .transport import Transport
+from .transport import TooLarge, Transport
 
 READ_OF_LOG = 1024 * 1024  # for a failure that no stage explains
-FEW, SINGLY = 3, 4
-RECENT, RECENT_OF_MANY = 200, 30  # builds of a job that one answer lists
-_TREE = "number,building,result,timestamp,duration,url,actions[_class,parameters[name,value],causes[shortDescription],totalCount]"
+FEW = 3  # jobs that are asked one by one; of more the folder tells the newest builds
+QUESTIONS = 5  # requests that looking at many builds may cost
+NEWEST, RECENT, DEEPEST = 10, 50, 1000  # builds of a job that one answer lists: of all jobs, of one, of one at most
+_FACTS = "number,building,result,timestamp,duration,url"
+_TREE = f"{_FACTS},actions[_class,parameters[name,value],causes[shortDescription],totalCount]"
+_TREE_OF_MANY = f"{_FACTS},actions[_class,causes[shortDescription],totalCount]"
 _STATES: dict[str, BuildState] = {
     "SUCCESS": "succeeded",
     "UNSTABLE": "unstable",
@@ -43,28 +46,66 @@ def observe(transport: Transport, path: str, number_: int) -> Observation:
 
 
 def observe_many(transport: Transport, builds: Sequence[tuple[str, int]]) -> dict[tuple[str, int], Observation]:
-    """Many builds by a request for each of FEW jobs, or one for the whole folder. Why one failed is not asked for here:
-    that costs a request each, and `observe` tells it. What stands in no answer is looked at singly, SINGLY at most."""
-    jobs = sorted({path for path, _ in builds})
+    """Many builds by at most QUESTIONS requests, or a few more for those that are gone. Why one failed is not asked for:
+    that costs a request each, and `observe` tells it. Whom there was no question left for is not in the answer."""
     seen: dict[tuple[str, int], dict[str, Any]] = {}
-    if len(jobs) <= FEW:
-        for path in jobs:
-            answer = mapping(transport.get(f"{job_url(path)}/api/json", {"tree": f"builds[{_TREE}]{{0,{RECENT}}}"}))
-            seen |= _listed(path, answer)
-    else:
-        folder = transport.config.folder
-        tree = f"jobs[name,builds[{_TREE}]{{0,{RECENT_OF_MANY}}}]"
-        for job in items(mapping(transport.get(f"{job_url(folder)}/api/json", {"tree": tree})).get("jobs")):
-            seen |= _listed(f"{folder}/{text(job.get('name'))}", job)
-    known = {
-        place: _observed(transport, *place, seen[place], why=False) for place in dict.fromkeys(builds) if place in seen
-    }
-    unlisted = [place for place in dict.fromkeys(builds) if place not in known]
-    return known | {place: observe(transport, *place) for place in unlisted[:SINGLY]}
+    wanted: dict[str, set[int]] = {}
+    for path, found in builds:
+        wanted.setdefault(path, set()).add(found)
+    left = QUESTIONS
+    if len(wanted) > FEW:
+        seen |= _newest(transport)
+        left -= 1
+    gone: dict[tuple[str, int], Observation] = {}
+    missing = {path: {n for n in numbers if (path, n) not in seen} for path, numbers in wanted.items()}
+    for path in sorted(missing, key=lambda path: -len(missing[path])):
+        numbers = missing[path]
+        if len(numbers) > 1 and left > 1:
+            found_now, cost = _of_job(transport, path, numbers)
+            seen |= found_now
+            left -= cost
+        for number_ in sorted(numbers - {n for p, n in seen if p == path})[: max(left, 0)]:
+            left -= 1
+            answer = transport.get(f"{build_url(path, number_)}/api/json", {"tree": _TREE_OF_MANY})
+            if answer is None:
+                gone[path, number_] = Observation(None, sentence=_gone(transport, path, number_))
+            else:
+                seen[path, number_] = mapping(answer)
+    known = [place for place in dict.fromkeys(builds) if place in seen]
+    return gone | {place: _observed(transport, *place, seen[place], why=False) for place in known}
 
 
-def _listed(path: str, job: dict[str, Any]) -> dict[tuple[str, int], dict[str, Any]]:
-    return {(path, number(build.get("number")) or 0): build for build in items(job.get("builds"))}
+def _newest(transport: Transport) -> dict[tuple[str, int], dict[str, Any]]:
+    """The newest builds of every job in our folder; none when that is more than one answer may be."""
+    folder = transport.config.folder
+    tree = f"jobs[name,builds[{_TREE_OF_MANY}]{{0,{NEWEST}}}]"
+    try:
+        answer = mapping(transport.get(f"{job_url(folder)}/api/json", {"tree": tree}))
+    except TooLarge:
+        return {}
+    seen: dict[tuple[str, int], dict[str, Any]] = {}
+    for job in items(answer.get("jobs")):
+        seen |= _listed(f"{folder}/{text(job.get('name'))}", job.get("builds"))
+    return seen
+
+
+def _of_job(transport: Transport, path: str, numbers: Set[int]) -> tuple[dict[tuple[str, int], dict[str, Any]], int]:
+    """Its newest builds, back to the oldest one wanted, and how many requests that took. (`builds` ends after 100.)"""
+    seen = _slice(transport, path, 0, RECENT)
+    newest = max((n for _, n in seen), default=0)
+    deep = min(newest - min(numbers) + 1, DEEPEST)
+    if deep <= RECENT or numbers <= {n for _, n in seen}:
+        return seen, 1
+    return seen | _slice(transport, path, RECENT, deep), 2
+
+
+def _slice(transport: Transport, path: str, first: int, end: int) -> dict[tuple[str, int], dict[str, Any]]:
+    tree = f"allBuilds[{_TREE_OF_MANY}]{{{first},{end}}}"
+    return _listed(path, mapping(transport.get(f"{job_url(path)}/api/json", {"tree": tree})).get("allBuilds"))
+
+
+def _listed(path: str, builds: Any) -> dict[tuple[str, int], dict[str, Any]]:
+    return {(path, number(build.get("number")) or 0): build for build in items(builds)}
 
 
 def _observed(transport: Transport, path: str, number_: int, found: dict[str, Any], *, why: bool) -> Observation:

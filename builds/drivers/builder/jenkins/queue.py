@@ -16,7 +16,7 @@ from .transport import Transport
 RECENT = 100
 _PARAMETERS = "actions[parameters[name,value]]"
 _ITEM = f"id,why,cancelled,executable[number],task[url],{_PARAMETERS}"
-_RUNNING = "computer[oneOffExecutors[currentExecutable[number,url,queueId,actions[_class,parameters[name,value]]]]]"
+_RUNNING = "computer[oneOffExecutors[currentExecutable[number,url,queueId,actions[_class{}]]]]"
 
 
 def trigger(transport: Transport, path: str, values: Values) -> Place:
@@ -72,9 +72,10 @@ def queue_item(transport: Transport, queue_id: int) -> Place | None:
     return None if found is None else _place(mapping(found))
 
 
-def census(transport: Transport) -> Census:
+def census(transport: Transport, *, keys: bool = True) -> Census:
     """Everything that runs or waits below our folder: two requests, however many builds."""
-    answer = transport.ask("GET", "computer/api/json", params={"tree": _RUNNING}, accept=())
+    tree = _RUNNING.format(",parameters[name,value]" if keys else "")
+    answer = transport.ask("GET", "computer/api/json", params={"tree": tree}, accept=())
     session = answer.headers.get("X-Jenkins-Session", "")
     running = {}
     for computer in items(mapping(transport.json_of(answer)).get("computer")):
