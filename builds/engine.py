@@ -19,7 +19,7 @@ from builds.drivers.builder.embedded.stage_report import stage_id
 from builds.endings import close_what_is_open
 from builds.jenkinsfile import parse, stage_tree
 from builds.logs import seal
-from builds.models import Build, Stage
+from builds.models import Build, PipelineRevision, Stage
 from builds.remote.advance import advance as advance_remote
 from fangduoduo_release.common import events, runs
 from fangduoduo_release.common.engines import Again
@@ -87,6 +87,19 @@ class BuildEngine:
             return None
         with transaction.atomic():
             runs.write(build, pipeline=revision)
+            if revision.origin == PipelineRevision.Origin.SERVICE and revision.template_revision is not None:
+                template = revision.template_revision
+                events.record(
+                    build,
+                    "pipeline_chosen",
+                    S(
+                        "No Jenkinsfile at this commit: the build service chose %(template)s, revision %(number)s, "
+                        "because of %(file)s.",
+                        template=template.template.slug,
+                        number=template.number,
+                        file=revision.note,
+                    ),
+                )
             _lay_out_stages(build, stage_tree(parsed.pipeline))
         return self._hand_over(build) if build.builder_kind == "embedded" else Again()
 

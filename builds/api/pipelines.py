@@ -76,7 +76,9 @@ class PipelineRevisions(ApiView):
     @extend_schema(operation_id="pipeline_revisions_list", responses=PipelineRevisionOut(many=True))
     def get(self, request: Request, slug: str) -> Response:
         project = fetch_project(self.actor, slug)
-        page = self.paginate_queryset(self.filter_queryset(project.pipeline_revisions.all()))
+        page = self.paginate_queryset(
+            self.filter_queryset(project.pipeline_revisions.select_related("template_revision__template"))
+        )
         return self.get_paginated_response(PipelineRevisionOut(page, many=True).data)
 
 

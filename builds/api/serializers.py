@@ -181,10 +181,14 @@ class VersionOut(serializers.ModelSerializer[Version]):
 
 class PipelineRevisionOut(serializers.ModelSerializer[PipelineRevision]):
     revision = serializers.IntegerField(source="number")
+    template = serializers.CharField(source="template_revision.template.slug", allow_null=True, default=None)
+    template_revision = serializers.IntegerField(source="template_revision.number", allow_null=True, default=None)
 
     class Meta:
         model = PipelineRevision
-        fields = ["revision", "origin", "sha256", "author", "note", "created_at", "text"]
+        fields = [
+            "revision", "origin", "template", "template_revision", "sha256", "author", "note", "created_at", "text",
+        ]  # fmt: skip
 
 
 class PipelineOut(serializers.Serializer[Any]):

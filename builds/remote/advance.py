@@ -68,6 +68,8 @@ def _step(build: Build, connection: Connection, builder: RemoteBuilder) -> Again
     if looking.is_lost(row):
         return _lost(build, row)
     if row.number is not None and build.state == "queued":
+        if not (row.observed or {}).get("state"):  # it has a number since a moment, and no more is known yet
+            looking.look(row, builder)
         _began(build, row)
     if row.ended:
         return _collect(build, row, builder)
