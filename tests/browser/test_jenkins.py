@@ -129,7 +129,7 @@ def test_a_template_becomes_a_deployed_version(
     (clone.folder / "index.html").write_text("<p>told on a Jenkins</p>")
     clone.git("add", "-A")
     clone.push("Say something")
-    wait_for_build(visitor, 2)  # the first was the new project's own, built here
+    wait_for_build(visitor, 1)
     assert page.evaluate("window.sameDocument") is True, "live, without a click and without a reload"
 
     visitor.click(".last-build a")
