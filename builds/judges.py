@@ -14,7 +14,7 @@ from builds.drivers.builder.remote import Validation
 from builds.jenkinsfile import parse
 from builds.merging import refuse_markers
 from builds.validation import judged
-from fangduoduo_release.common.errors import AppError, Invalid, Rejected, Unavailable
+from fangduoduo_release.common.errors import AppError, Invalid, Unavailable
 from fangduoduo_release.common.http import say
 from fangduoduo_release.common.models import Connection
 from fangduoduo_release.common.sentence import S
@@ -35,7 +35,7 @@ def judge(text: str, project: Project | None) -> dict[str, Any]:
         found["warnings"].append(_hint(S("Nothing here checks the repository out. Jenkins does that by itself only for a Jenkinsfile that is read from the repository: add “checkout scm”.")))  # fmt: skip
     try:
         said = _ask(connection, text)
-    except (Unavailable, Rejected) as error:
+    except AppError as error:  # away, without a validator, or a connection that cannot be used as it is
         words = S("“%(name)s” could not be asked (%(why)s); the portal judged by itself.", name=connection.name, why=str(error.sentence))  # fmt: skip
         found["warnings"].append(_hint(words))
         return found

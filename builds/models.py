@@ -99,7 +99,7 @@ class Build(Run):
     )
     builder_kind = models.CharField(max_length=30, default="embedded")
     builder_connection = models.ForeignKey(
-        Connection, null=True, blank=True, on_delete=models.PROTECT, related_name="builds"
+        Connection, null=True, blank=True, on_delete=models.SET_NULL, related_name="builds"
     )
     image = models.CharField(max_length=500, blank=True)  # what the pipeline is to push: registry/name:tag
     external_url = models.URLField(blank=True)

@@ -46,7 +46,7 @@ class RemoteBuild(models.Model):
     """
 
     build = models.OneToOneField("builds.Build", on_delete=models.CASCADE, related_name="remote", primary_key=True)
-    connection = models.ForeignKey(Connection, on_delete=models.PROTECT, related_name="remote_builds")
+    connection = models.ForeignKey(Connection, on_delete=models.CASCADE, related_name="remote_builds")
     job = models.CharField(max_length=300)  # folder/…/name
     queue_id = models.BigIntegerField(null=True)
     number = models.PositiveIntegerField(null=True)
@@ -64,6 +64,7 @@ class RemoteBuild(models.Model):
 
     class Meta:
         verbose_name = _("build on a build server")
+        indexes = [models.Index(fields=["connection"], name="remote_open", condition=models.Q(ended=False))]
         constraints = [
             models.UniqueConstraint(
                 fields=["connection", "job", "number"],

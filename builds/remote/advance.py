@@ -123,7 +123,9 @@ def _collect(build: Build, row: RemoteBuild, builder: RemoteBuilder) -> Again | 
     if build.state == "queued":  # it began and ended between two looks
         _began(build, row)
     if (row.observed or {}).get("state") == "failed" and not (row.observed or {}).get("sentence"):
-        row.observed = looking.as_json(builder.observe(row.job, row.number))  # why, which only a look at one tells
+        row.observed = looking.as_json(
+            builder.observe(row.job, row.number), build
+        )  # why, which only a look at one tells
         if row.observed["state"] is None:
             return _lost(build, row)
         RemoteBuild.objects.filter(pk=row.pk).update(observed=row.observed)

@@ -15,6 +15,7 @@ from django.utils import timezone
 
 from builds.drivers.builder.remote import Observation, Place, RemoteBuilder
 from builds.models import Build, RemoteBuild
+from builds.remote.masking import Words
 from fangduoduo_release.common import runs
 from fangduoduo_release.common.queue import ring
 
@@ -52,9 +53,9 @@ def note_place(row: RemoteBuild, place: Place | None) -> bool:
 
 def note(row: RemoteBuild, seen: Observation) -> bool:
     """What was observed of a build with a number (or of one that left the queue)."""
-    if seen.state is None:
+    if seen.state is None or seen.key not in ("", str(row.build.key)):  # none, or another's: the job was made anew
         return note_missing(row)
-    facts = as_json(seen)
+    facts = as_json(seen, row.build)
     ended = seen.state in FINAL
     return _write(
         row, poke=ended or facts != row.observed, observed=facts, ended=ended, missed=0, missed_at=None
@@ -82,12 +83,12 @@ def still_there(pks: Collection[int]) -> None:
         RemoteBuild.objects.filter(pk__in=pks).update(observed_at=timezone.now(), missed=0, missed_at=None)
 
 
-def as_json(seen: Observation) -> dict[str, Any]:
-    """An observation as it is stored."""
+def as_json(seen: Observation, build: Build) -> dict[str, Any]:
+    """An observation as it is stored: without the build's secrets."""
     return {
         "state": seen.state,
         "url": seen.external_url,
-        "sentence": seen.sentence.as_json() if seen.sentence else None,
+        "sentence": Words(build).sentence(seen.sentence),
         "started_at": _iso(seen.started_at),
         "finished_at": _iso(seen.finished_at),
         "asks": seen.asks,

@@ -16,6 +16,7 @@ from django.utils import timezone
 from builds.drivers.builder.base import InputRequest, StageUpdate
 from builds.models import Build, Stage
 from builds.models import InputRequest as InputRow
+from builds.remote.masking import Words
 from fangduoduo_release.common import events
 from fangduoduo_release.common.sentence import S
 from fangduoduo_release.common.storable import storable
@@ -30,12 +31,13 @@ def keep_stages(build: Build, updates: Sequence[StageUpdate]) -> bool:
     free: dict[str, list[Stage]] = {}
     for row in rows:
         free.setdefault(row.name, []).append(row)
+    words = Words(build)
     changed: list[tuple[Stage, bool]] = []
     order = max((row.order for row in rows), default=0)
     for update in updates:
         name = storable(update.name[:200])
         found = free[name].pop(0) if free.get(name) else None
-        facts = _facts(update)
+        facts = _facts(update, words)
         if found is None:
             order += 1
             made = Stage(build=build, ident=f"node-{update.id}"[:80], name=name, order=order, **facts)
@@ -54,12 +56,12 @@ def keep_stages(build: Build, updates: Sequence[StageUpdate]) -> bool:
     return True
 
 
-def _facts(update: StageUpdate) -> dict[str, Any]:
+def _facts(update: StageUpdate, words: Words) -> dict[str, Any]:
     return {
         "state": STATES.get(update.state, update.state),
         "started_at": update.started_at,
         "finished_at": update.finished_at,
-        "note": update.sentence.as_json() if update.sentence else None,
+        "note": words.sentence(update.sentence),
     }
 
 
@@ -76,10 +78,12 @@ def keep_questions(build: Build, asked: Sequence[InputRequest]) -> bool:
     gone = [row for ident, row in known.items() if not row.answer and ident not in now]
     if not fresh and not gone:
         return False
+    words = Words(build)
     with transaction.atomic():
         for question in fresh:
-            InputRow.objects.create(build=build, **_question(question))
-            message = question.message[:200]
+            facts = _question(question, words)
+            InputRow.objects.create(build=build, **facts)
+            message = facts["message"][:200]
             events.record(build, "input_asked", S("Waiting for an answer: %(message)s", message=message))
         for row in gone:
             closed = InputRow.objects.filter(pk=row.pk, answer="").update(
@@ -90,18 +94,18 @@ def keep_questions(build: Build, asked: Sequence[InputRequest]) -> bool:
     return True
 
 
-def _question(question: InputRequest) -> dict[str, Any]:
+def _question(question: InputRequest, words: Words) -> dict[str, Any]:
     return {
         "ident": question.id[:80],
         "stage": (question.stage or "")[:80],
-        "message": storable(question.message[:500]),
+        "message": storable(words.text(question.message)[:500]),
         "ok_label": storable(question.ok[:80]),
         "submitters": list(question.submitters),
         "parameters": [
             {
                 "name": storable(p.name),
                 "kind": p.kind,
-                "default": storable(p.default) if isinstance(p.default, str) else p.default,
+                "default": storable(words.text(p.default)) if isinstance(p.default, str) else p.default,
                 "choices": [storable(choice) for choice in p.choices],
                 "description": storable(p.description),
             }

@@ -2,28 +2,36 @@
 
 from __future__ import annotations
 
-from builds.drivers.builder.remote import KEY, ParameterSpec, Values
+from django.conf import settings
+
+from builds.drivers.builder.remote import KEY, OURS, Kind, ParameterSpec, Values
 from builds.models import Build, PipelineRevision
 from builds.registries import push_values
 from builds.validation import parameters_of, secret_parameters
 from projects.sources import source_of
 
-OURS = (KEY, "FDD_REPOSITORY", "FDD_REF", "FDD_COMMIT", "IMAGE", "REGISTRY", "REGISTRY_USER")
-OUR_SECRETS = ("REGISTRY_PASSWORD",)
-KINDS = {"booleanParam": "boolean", "boolean": "boolean", "choice": "choice", "password": "password", "text": "text"}
+KINDS: dict[str, Kind] = {
+    "booleanParam": "boolean",
+    "boolean": "boolean",
+    "choice": "choice",
+    "password": "password",
+    "text": "text",
+}
 
 
 def values_of(build: Build) -> Values:
     """All parameters of one build. What a person typed never replaces one of ours, except the image's name."""
     source, repository = source_of(build.project)
     hidden = secret_parameters(build.pipeline.text) if build.pipeline else frozenset()
-    given = {name: _text(value) for name, value in build.parameters.items()}
+    kept = {ours.name for ours in OURS} - {"IMAGE"}
+    given = {name: _text(value) for name, value in build.parameters.items() if name not in kept}
     push = push_values(build)
     plain = {
-        **dict.fromkeys(OURS, ""),
+        **{ours.name: "" for ours in OURS if ours.kind != "password"},
         **push.plain,
         **{name: value for name, value in given.items() if name not in hidden},
         KEY: str(build.key),
+        "FDD_BUILD_URL": f"{settings.PUBLIC_URL}/builds/{build.pk}/",
         "FDD_REPOSITORY": source.clone_url(repository),
         "FDD_REF": build.ref,
         "FDD_COMMIT": build.commit_sha,
@@ -38,19 +46,15 @@ def secrets_of(build: Build) -> list[str]:
 
 
 def declared(revision: PipelineRevision) -> tuple[ParameterSpec, ...]:
-    """The parameters the job declares: ours, then the pipeline's own. A password keeps no default on the server."""
+    """The pipeline's own parameters, as the job declares them beside ours. A password keeps no default on the server."""
+    ours = {parameter.name for parameter in OURS}
     own = []
     for found in parameters_of(revision.text):
         name, kind = str(found["name"]), KINDS.get(str(found["type"]), "string")
-        if not name or name in OURS or name in OUR_SECRETS:
-            continue
-        default = "" if kind == "password" else _text(found["default"])
-        own.append(
-            ParameterSpec(name, kind, default, tuple(found["choices"]), str(found["description"]))  # type: ignore[arg-type]
-        )
-    ours = [ParameterSpec(name, "string") for name in OURS]
-    ours += [ParameterSpec(name, "password") for name in OUR_SECRETS]
-    return (*ours, *own)
+        if name and name not in ours:
+            default = "" if kind == "password" else _text(found["default"])
+            own.append(ParameterSpec(name, kind, default, tuple(found["choices"]), str(found["description"])))
+    return tuple(own)
 
 
 def _text(value: object) -> str:

@@ -22,6 +22,9 @@ KEY = "FDD_BUILD_KEY"
 """The parameter by which a build is found again; also what keeps Jenkins from folding equal queue items."""
 
 
+Kind = Literal["string", "text", "boolean", "choice", "password"]
+
+
 @dataclass(frozen=True, slots=True)
 class Problem:
     """One finding of `validate`, line and column from 1."""
@@ -46,10 +49,24 @@ class ParameterSpec:
     """A parameter the job declares. `kind`: string, text, boolean, choice, password (never with a default there)."""
 
     name: str
-    kind: Literal["string", "text", "boolean", "choice", "password"]
+    kind: Kind
     default: str = ""
     choices: tuple[str, ...] = ()
     description: str = ""
+
+
+OURS: tuple[ParameterSpec, ...] = (
+    ParameterSpec(KEY, "string", description="Set by the portal: finds the build again."),
+    ParameterSpec("FDD_BUILD_URL", "string", description="Set by the portal: the build's page there."),
+    ParameterSpec("FDD_REPOSITORY", "string", description="Set by the portal: where the code is."),
+    ParameterSpec("FDD_REF", "string", description="Set by the portal: the branch or tag."),
+    ParameterSpec("FDD_COMMIT", "string", description="Set by the portal: what is built."),
+    ParameterSpec("IMAGE", "string", description="Set by the portal: the image to push, registry/name:tag."),
+    ParameterSpec("REGISTRY", "string", description="Set by the portal: the image registry."),
+    ParameterSpec("REGISTRY_USER", "string", description="Set by the portal: who pushes."),
+    ParameterSpec("REGISTRY_PASSWORD", "password", description="Set by the portal for each build."),
+)
+"""What every job declares and every build is started with; a pipeline's own parameters come beside them."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,7 +29,9 @@ def server() -> MemoryServer:
 
 @pytest.fixture
 def connection(db: Any) -> Connection:
-    return Connection.objects.create(name="ci", kind="jenkins", config={"url": "http://ci.example", "user": "fdd"})
+    return Connection.objects.create(
+        name="ci", kind="jenkins", config={"url": "http://127.0.0.1:9", "user": "fdd"}, secrets={"token": "t"}
+    )
 
 
 @pytest.fixture

@@ -2,6 +2,6 @@
 
 from .builder import JenkinsBuilder
 from .config import JenkinsConfig
-from .job_xml import OURS, facts_of, same
+from .job_xml import facts_of, same
 
-__all__ = ["OURS", "JenkinsBuilder", "JenkinsConfig", "facts_of", "same"]
+__all__ = ["JenkinsBuilder", "JenkinsConfig", "facts_of", "same"]

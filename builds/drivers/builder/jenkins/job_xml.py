@@ -17,22 +17,12 @@ import re
 import xml.etree.ElementTree as ET
 from typing import Any
 
-from builds.drivers.builder.remote import KEY, JobFacts, JobSpec, ParameterSpec
+from builds.drivers.builder.remote import OURS, JobFacts, JobSpec, ParameterSpec
 from fangduoduo_release.common.errors import Invalid, Unavailable
 from fangduoduo_release.common.sentence import S
 
 from .config import is_credential
 
-OURS: tuple[ParameterSpec, ...] = (
-    ParameterSpec(KEY, "string", description="Set by the portal: finds the build again."),
-    ParameterSpec("FDD_REPOSITORY", "string", description="Set by the portal: where the code is."),
-    ParameterSpec("FDD_REF", "string", description="Set by the portal: the branch or tag."),
-    ParameterSpec("FDD_COMMIT", "string", description="Set by the portal: what is built."),
-    ParameterSpec("IMAGE", "string", description="Set by the portal: the image to push, registry/name:tag."),
-    ParameterSpec("REGISTRY", "string", description="Set by the portal: the image registry."),
-    ParameterSpec("REGISTRY_USER", "string", description="Set by the portal: who pushes."),
-    ParameterSpec("REGISTRY_PASSWORD", "password", description="Set by the portal for each build."),
-)
 REFSPEC = "+refs/heads/*:refs/remotes/origin/* +refs/tags/*:refs/tags/*"
 _KINDS = {
     "string": "hudson.model.StringParameterDefinition",

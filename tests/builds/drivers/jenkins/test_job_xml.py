@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from builds.drivers.builder.jenkins import OURS, facts_of, same
+from builds.drivers.builder.jenkins import facts_of, same
 from builds.drivers.builder.jenkins.job_xml import read, render, script_of
-from builds.drivers.builder.remote import KEY, JobSpec, ParameterSpec
+from builds.drivers.builder.remote import KEY, OURS, JobSpec, ParameterSpec
 from fangduoduo_release.common.errors import Invalid, Unavailable
 
 from .canned import recording
@@ -48,6 +48,7 @@ def declared(spec: JobSpec) -> dict[str, str]:
 def test_our_parameters_are_declared_with_the_pipelines() -> None:
     assert declared(SPEC) == {
         "FDD_BUILD_KEY": "StringParameterDefinition",
+        "FDD_BUILD_URL": "StringParameterDefinition",
         "FDD_REPOSITORY": "StringParameterDefinition",
         "FDD_REF": "StringParameterDefinition",
         "FDD_COMMIT": "StringParameterDefinition",
