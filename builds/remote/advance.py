@@ -31,6 +31,7 @@ from fangduoduo_release.common.sentence import S, Sentence
 
 BACKSTOP_S = 30.0
 REST_S = 5.0  # how long a server that did not answer is left alone by this process
+MENDABLE = frozenset({"bad_credentials", "no_permission"})  # ops mend these; what runs there meanwhile is not given up
 _resting: dict[int, tuple[float, Unavailable]] = {}  # connection → (until, why); monotonic seconds
 
 
@@ -53,6 +54,8 @@ def advance(build: Build) -> Again | None:
             _resting[connection.pk] = (time.monotonic() + REST_S, error)
         return _patient(build, error)
     except Rejected as error:
+        if error.code in MENDABLE and triggering.began(build):
+            return _patient(build, Unavailable(error.sentence, code=error.code, evidence=error.evidence))
         return _refused(build, error)
 
 
@@ -101,11 +104,18 @@ def _began(build: Build, row: RemoteBuild) -> None:
     )
 
 
+def _cancel(build: Build, row: RemoteBuild, builder: RemoteBuilder) -> None:
+    """Once. A Jenkins that refuses says why, and the build goes on to its own end."""
+    try:
+        builder.cancel(row.job, Place(queue_id=row.queue_id, number=row.number))
+    except Rejected as error:
+        events.record(build, "cancel_refused", error.sentence)
+
+
 def _pass_on(build: Build, row: RemoteBuild, builder: RemoteBuilder) -> None:
     """A person's wish to cancel, and answers to questions."""
-    place = Place(queue_id=row.queue_id, number=row.number)
     if build.cancel_requested_at is not None:
-        steps.once(build, "cancel", lambda: builder.cancel(row.job, place), suffix=str(row.number or "queue"))
+        steps.once(build, "cancel", lambda: _cancel(build, row, builder), suffix=str(row.number or "queue"))
     if row.number is None:
         return
     for asked in InputRequest.objects.filter(build=build, passed_on=False).exclude(answer=""):

@@ -17,7 +17,7 @@ from builds.drivers.builder.remote import Place, RemoteBuilder
 from builds.models import Build, RemoteBuild
 from builds.remote.values import values_of
 from fangduoduo_release.common import events, steps
-from fangduoduo_release.common.errors import Unavailable
+from fangduoduo_release.common.errors import Rejected, Unavailable
 from fangduoduo_release.common.models import Step
 from fangduoduo_release.common.sentence import S
 
@@ -46,6 +46,7 @@ def once(build: Build, row: RemoteBuild, builder: RemoteBuilder) -> Place:
 
 def _tell(build: Build, row: RemoteBuild, builder: RemoteBuilder, number: int) -> Place:
     values = values_of(build)
+    refused: list[Rejected] = []
 
     def act() -> dict[str, Any]:
         try:
@@ -53,10 +54,15 @@ def _tell(build: Build, row: RemoteBuild, builder: RemoteBuilder, number: int) -
         except Unavailable as error:
             if error.code == "unknown_outcome":
                 raise
-            return {"failed": error.code, "sentence": error.sentence.as_json()}
+            return {"failed": error.code}
+        except Rejected as error:
+            refused.append(error)
+            return {"failed": error.code}
         return {"queue_id": place.queue_id, "number": place.number}
 
     outcome = steps.once(build, NAME, act, suffix=str(number))
+    if refused:
+        raise refused[0]
     if outcome.get("failed"):
         raise Unavailable(S("Jenkins does not answer; the build is started as soon as it does."), code="unreachable")
     return Place(queue_id=outcome.get("queue_id"), number=outcome.get("number"))

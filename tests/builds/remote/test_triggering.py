@@ -9,7 +9,7 @@ from django.utils import timezone
 
 from builds.models import Build, RemoteBuild
 from builds.remote import triggering
-from fangduoduo_release.common.errors import Unavailable
+from fangduoduo_release.common.errors import Rejected, Unavailable
 from fangduoduo_release.common.models import Event, Step
 
 from .conftest import claimed, placed
@@ -132,3 +132,14 @@ def test_a_cancelled_build_is_not_told_again(build: Build, row: RemoteBuild, ser
         triggering.once(claimed(build), row, server)
     assert not triggering.began(build)
     assert not server.items
+
+
+def test_a_refusal_is_told_and_counts_as_not_started(build: Build, row: RemoteBuild, server: MemoryServer) -> None:
+    server.jobs.clear()
+    with pytest.raises(Rejected) as refused:
+        triggering.once(claimed(build), row, server)
+    assert refused.value.code == "job_gone"
+    assert not triggering.began(build)
+    server.jobs[row.job] = {}
+    triggering.once(claimed(build), row, server)
+    assert len(server.items) == 1

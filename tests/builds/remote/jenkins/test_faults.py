@@ -14,7 +14,7 @@ from builds.models import Build, RemoteBuild
 from builds.remote import advance as advancing
 from builds.remote import looking, triggering
 from fangduoduo_release.common.actor import SYSTEM
-from fangduoduo_release.common.models import Connection, Step
+from fangduoduo_release.common.models import Connection, Event, Step
 from projects.models import Project
 from tests.builds.remote.pump import Pump
 from tests.simulators.jenkins import Jenkins
@@ -328,3 +328,35 @@ def test_a_cancel_while_the_server_is_away_is_passed_on_when_it_is_back(
     rule.lift()
     assert ended(pump, build).state == "cancelled"
     assert not jenkins.running()
+
+
+def test_a_token_that_is_revoked_meanwhile_is_waited_for(
+    pump: Pump, project: Project, connection: Connection, jenkins: Jenkins
+) -> None:
+    """Ops put a new one into the connection; what runs in Jenkins was not given up for it."""
+    build = started(project, LONG)
+    pump.running(build)
+    connection.secrets = {"token": "revoked"}
+    connection.save()
+    for _ in range(4):
+        RemoteBuild.objects.update(observed_at=timezone.now() - timedelta(seconds=60))  # so long nobody saw it
+        hurry()
+        pump.turn()
+    build.refresh_from_db()
+    assert build.state == "running"
+    assert "does not accept the user" in str(build.error)
+    connection.secrets = {"token": jenkins.token}
+    connection.save()
+    assert ended(pump, build).state == "succeeded"
+    assert build.error is None
+
+
+def test_a_cancel_that_jenkins_refuses_is_told_and_the_build_ends_by_itself(
+    pump: Pump, project: Project, jenkins: Jenkins
+) -> None:
+    build = started(project, LONG)
+    pump.running(build)
+    jenkins.faults.deny("Job/Cancel")
+    cancel_build(actor=SYSTEM, build=build)
+    assert ended(pump, build).state == "succeeded"
+    assert Event.objects.filter(kind="cancel_refused").count() == 1
