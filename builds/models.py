@@ -19,22 +19,9 @@ from .states import BUILD_STATES, STAGE_STATES
 from .template_models import Template, TemplateRevision
 
 __all__ = [
-    "Artifact",
-    "Build",
-    "BuildLog",
-    "Credential",
-    "InputRequest",
-    "LogChunk",
-    "LogMark",
-    "PipelineRevision",
-    "RemoteBuild",
-    "RemoteJob",
-    "Stage",
-    "Template",
-    "TemplateRevision",
-    "TestResult",
-    "Version",
-]
+    "Artifact", "Build", "BuildLog", "Credential", "InputRequest", "LogChunk", "LogMark", "PipelineRevision",
+    "RemoteBuild", "RemoteJob", "Stage", "Template", "TemplateRevision", "TestResult", "Version",
+]  # fmt: skip
 
 
 class PipelineRevision(models.Model):
