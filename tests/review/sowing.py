@@ -204,6 +204,16 @@ class Sower:
             }
             assert self.api("POST", "connections/", body, "ops").status_code == 201, kind
             self.api("POST", f"connections/to-{kind}/test/", None, "ops")
+        server = "/".join(self.rude.split("/")[:3])
+        for kind, config, secret in (
+            ("jenkins", {"user": "robot"}, "token"),
+            ("registry", {"username": "robot"}, "password"),
+        ):
+            body = {"name": f"to-{kind}", "kind": kind, "config": {"url": server, **config}}
+            body["secrets"] = {secret: plant(f"connection of {kind}", simple=kind == "jenkins")}
+            assert self.api("POST", "connections/", body, "ops").status_code == 201, kind
+            self.api("POST", f"connections/to-{kind}/test/", None, "ops")
+        self._build_elsewhere()
         changed = {"secrets": {"password": plant("changed connection")}}
         assert self.api("PATCH", "connections/to-git/", changed, "ops").status_code == 200
         self.api("POST", "connections/to-git/test/", None, "ops")
@@ -214,6 +224,17 @@ class Sower:
         inside = self.rude.replace("//", f"//robot:{plant('connection address', simple=True)}@")
         refused = self.api("POST", "connections/", {"name": "inside", "kind": "git", "config": {"url": inside}}, "ops")
         assert refused.status_code == 422
+
+    def _build_elsewhere(self) -> None:
+        """A build for a Jenkins that is none and says aloud what it was sent, with a password parameter."""
+        builder = {"kind": "jenkins", "connection": "to-jenkins"}
+        chosen = {"builder": builder, "registry": {"connection": "to-registry", "image": "team/elsewhere"}}
+        made = {"slug": "elsewhere", "name": "Elsewhere", "starter": "blank", **chosen}
+        assert self.api("POST", "projects/", made).status_code == 201
+        text = "pipeline { agent any; parameters { password(name: 'WORD') }; stages { stage('a') { steps { echo 'x' } } } }"
+        assert self.api("PUT", "projects/elsewhere/pipeline/", {"text": text}).status_code == 200
+        body = {"ref": "main", "parameters": {"WORD": self.garden.plant("password parameter for a Jenkins")}}
+        assert self.api("POST", "projects/elsewhere/builds/", body).status_code == 201
 
     def repositories(self) -> None:
         """Addresses with a password in them, and a server that says aloud what it was sent."""
