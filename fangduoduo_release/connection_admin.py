@@ -22,8 +22,8 @@ from django.utils.translation import gettext_lazy as _
 from clusters import actions, connecting
 from fangduoduo_release.common.errors import AppError, NotFound
 from fangduoduo_release.common.http import say
-from fangduoduo_release.common.models import Connection
-from fangduoduo_release.common.sentence import S
+from fangduoduo_release.common.models import Beat, Connection
+from fangduoduo_release.common.sentence import S, Sentence
 from fangduoduo_release.connection_forms import PARTS, form_for, names, title_of
 from permissions.admin_base import PortalAdmin
 
@@ -51,10 +51,11 @@ class ConnectionAdmin(PortalAdmin):
         if obj is None:
             return ["kind", *names(_chosen(request))]
         told = [] if obj.kind in PARTS else ["set_secrets"]  # a field says so itself
-        return ["kind_title", *names(obj.kind, obj.secrets), *told, "last_result"]
+        followed = ["followed"] if obj.kind == "jenkins" else []
+        return ["kind_title", *names(obj.kind, obj.secrets), *told, "last_result", *followed]
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
-        return () if obj is None else ("kind_title", "set_secrets", "last_result")
+        return () if obj is None else ("kind_title", "set_secrets", "last_result", "followed")
 
     @admin.display(description=_("kind"), ordering="kind")
     def kind_title(self, connection: Connection) -> str:
@@ -83,6 +84,22 @@ class ConnectionAdmin(PortalAdmin):
             told["sentence"],
             date_format(localtime(at), "Y-m-d H:i:s") if at else "",
             format_html("<p>{}</p><ul>{}</ul>", gettext("Missing:"), missing) if missing else "",
+        )
+
+    @admin.display(description=_("following its builds"))
+    def followed(self, connection: Connection) -> str | SafeString:
+        """What the watch said last; it says something only while there are builds that have not ended."""
+        beat = Beat.objects.filter(name=f"follower:{connection.name}").first()
+        if beat is None:
+            return gettext("No build was followed yet.")
+        error = beat.info.get("error")
+        said = say(Sentence.from_json(error)) if error else gettext("No trouble.")
+        at = date_format(localtime(beat.seen_at), "Y-m-d H:i:s")
+        return format_html(
+            '<div class="test-result">{} <span>{}</span> <span class="quiet">{}</span></div>',
+            _verdict(not error),
+            said,
+            at,
         )
 
     # -- writing ------------------------------------------------------------------------------------------------------

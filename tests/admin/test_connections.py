@@ -14,8 +14,10 @@ from django.utils import translation
 
 from clusters.actions import save_connection
 from fangduoduo_release.audit.models import AuditEntry
+from fangduoduo_release.common import leases
 from fangduoduo_release.common.actor import SYSTEM
 from fangduoduo_release.common.models import Connection
+from fangduoduo_release.common.sentence import S
 from tests import world
 from tests.simulators.registry import PASSWORD, USER, DockerRegistry, certificate
 
@@ -195,3 +197,14 @@ def test_only_ops_reach_any_of_it(registry: DockerRegistry) -> None:
     assert answer.status_code in {403, 404}
     connection.refresh_from_db()
     assert connection.last_test is None
+
+
+def test_ops_see_whether_the_builds_of_a_jenkins_are_followed(ops: Client) -> None:
+    made = Connection.objects.create(
+        name="ci", kind="jenkins", config={"url": "http://127.0.0.1:9", "user": "u"}, secrets={"token": "t"}
+    )
+    assert "No build was followed yet." in ops.get(change(made)).content.decode()
+    leases.beat("follower:ci", "follower", failures=0, error=None)
+    assert "No trouble." in ops.get(change(made)).content.decode()
+    leases.beat("follower:ci", "follower", failures=3, error=S("Jenkins at “%(host)s” is away.", host="ci").as_json())
+    assert "Jenkins at “ci” is away." in ops.get(change(made)).content.decode()
