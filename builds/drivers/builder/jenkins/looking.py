@@ -18,8 +18,8 @@ from .reading import at, classes, items, key_of, mapping, number, text
 from .transport import TooLarge, Transport
 
 READ_OF_LOG = 1024 * 1024  # for a failure that no stage explains
-FEW = 3  # jobs that are asked one by one; of more the folder tells the newest builds
-QUESTIONS = 5  # requests that looking at many builds may cost
+FEW = 5  # jobs that are asked one by one; of more the folder tells the newest builds
+QUESTIONS = 7  # requests that looking at many builds may cost
 NEWEST, RECENT, DEEPEST = 10, 50, 1000  # builds of a job that one answer lists: of all jobs, of one, of one at most
 _FACTS = "number,building,result,timestamp,duration,url"
 _TREE = f"{_FACTS},actions[_class,parameters[name,value],causes[shortDescription],totalCount]"
