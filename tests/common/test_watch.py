@@ -201,7 +201,7 @@ def test_duties_go_on_after_the_database_was_away(shop_on_server: Shop) -> None:
 @pytest.mark.slow
 def test_duties_whose_modules_need_each_other_begin_together(sqlite_shop: Shop) -> None:
     made = [
-        {"name": side, "path": f"tests.common.workshop.tangled.{side}.{side}", "every_s": 60, "group": "builders"}
+        {"name": side, "path": f"tests.common.workshop.tangled.{side}.{side}", "every_s": 10, "group": "builders"}
         for side in ("left", "right")
     ]
     watch = sqlite_shop.start("watch", SHOP_DUTIES=json.dumps(made))

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import time
+LEFT = "left"
 
-time.sleep(0.5)
-
-from . import right  # noqa: E402 - the pause is what makes two threads meet
+from .shared import note  # noqa: E402
 
 
 def left() -> None:
-    right.note("tangled", "left")
+    note("tangled", LEFT)

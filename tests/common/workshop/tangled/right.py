@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import time
+RIGHT = "right"
 
-from tests.common.workshop.duties import note
-
-time.sleep(0.5)
-
-from . import left as _left  # noqa: E402,F401 - the pause is what makes two threads meet
+from .shared import note  # noqa: E402
 
 
 def right() -> None:
-    note("tangled", "right")
+    note("tangled", RIGHT)
