@@ -1,7 +1,7 @@
 """`python -m benchmarks.remote.fill URL USER TOKEN < builds.json`: rows of builds that run on a Jenkins.
 
 Reads a list of [job, key, queue id, number], where the job's last part is the project; writes what the engine would
-have written by the time each of them runs.
+have written by the time each of them runs, or waits in the queue (then it has no number).
 """
 
 from __future__ import annotations
@@ -42,13 +42,14 @@ def main(url: str, user: str, token: str) -> None:
         project = projects[job.rpartition("/")[2]]
         build = Build(
             project=project, number=position, key=key, trigger="manual", ref="refs/heads/main", commit_sha="a" * 40,
-            state="running", started_at=now, builder_kind="jenkins", builder_connection=connection,
+            state="running" if number else "queued", started_at=now if number else None, builder_kind="jenkins", builder_connection=connection,
             parameters={"WORD": "hunter22", "PLAIN": "open"},
         )  # fmt: skip
         builds.append(build)
         seen = {"state": "running", "url": f"{url}job/{job.replace('/', '/job/')}/{number}/", "sentence": None}
         observed = {**seen, "started_at": now.isoformat(), "finished_at": None, "asks": False, "has_tests": False}
-        remotes.append((build, job, queue_id, number, observed))
+        waits = {"waiting_for": "Waiting for next available executor"}
+        remotes.append((build, job, queue_id, number, observed if number else waits))
     Build.objects.bulk_create(builds)
     RemoteBuild.objects.bulk_create(
         RemoteBuild(

@@ -23,7 +23,7 @@ from .starting import number_of
 
 LINES, EVERY_S = 300, 0.1
 JENKINS_PACE_S = 1.0  # of Jenkins' own page, from an answer to the next question
-OUR_PACE_S = 0.5
+OUR_PACE_S = 0.5  # of the portal: the harder comparison
 VIEWERS, WINDOW_S = 100, 15.0
 
 
@@ -85,10 +85,10 @@ def one_line(portal: Portal, project: Project, jenkins: Served) -> Iterator[Numb
     note = why[0] if why and why[0] else f"median {percentile(seen, 0.5):.0f} ms over {len(seen)} lines, chromium"
     dom = percentile(seen, 0.95)
     yield Number("Jenkins' log line → browser's DOM, p95", dom, "ms", limit=1500, note=note)
-    base = "progressiveText read directly at the pace of Jenkins' page, 1 s"
-    yield Number("Jenkins' log line → browser's DOM, p95", dom, "ms", baseline=theirs, baseline_name=base, limit=1.3)
-    base = f"progressiveText read directly at the portal's pace, {OUR_PACE_S:g} s"
-    yield Number("Jenkins' log line → browser's DOM, p95", dom, "ms", baseline=same, baseline_name=base)
+    for pace, beside_us in ((JENKINS_PACE_S, theirs), (OUR_PACE_S, same)):
+        base = f"progressiveText read directly, {pace:g} s after each answer"
+        name = f"… against a reader beside the portal, every {pace:g} s"
+        yield Number(name, dom, "ms", baseline=beside_us, baseline_name=base, limit=1.3)
 
 
 def hundred(portal: Portal, project: Project, jenkins: Served) -> Number:

@@ -15,6 +15,7 @@ from typing import Any
 from tests.simulators.jenkins import Jenkins
 from tests.simulators.jenkins.answers import Answer, Request
 from tests.simulators.jenkins.runs import Run
+from tests.simulators.jenkins.values import Value
 
 PARAMETERS = {
     "FDD_REPOSITORY": "http://portal.example/git/some-project.git",
@@ -62,6 +63,23 @@ class Commands:
             self._jenkins.synthetic.stage(run, "Build")
             found.append((run.number, run.queue_id))
         return found
+
+    def wait(self, builds: list[tuple[str, str]]) -> list[int]:
+        """Builds that wait in the queue until they are let go; the queue id of each."""
+        self.adopt()
+        queue = self._jenkins.queue
+        queue.held = True
+        found = []
+        for job, key in builds:
+            given = tuple(Value("string", name, text) for name, text in {"FDD_BUILD_KEY": key, **PARAMETERS}.items())
+            found.append(queue.schedule(self._jenkins.job(job), given, self._jenkins.user, 0)[0].id)
+        return found
+
+    def let_go(self) -> float:
+        """When all that waited began."""
+        self._jenkins.queue.held = False
+        self._jenkins.queue.wake()
+        return time.monotonic()
 
     def end(self, builds: list[tuple[str, int, str]]) -> list[float]:
         """When each of them ended."""

@@ -196,3 +196,14 @@ def test_duties_go_on_after_the_database_was_away(shop_on_server: Shop) -> None:
     seen = len(shop_on_server.lines("ticks"))
     until(lambda: len(shop_on_server.lines("ticks")) > seen + 2, 20)
     assert watch.poll() is None
+
+
+@pytest.mark.slow
+def test_duties_whose_modules_need_each_other_begin_together(sqlite_shop: Shop) -> None:
+    made = [
+        {"name": side, "path": f"tests.common.workshop.tangled.{side}.{side}", "every_s": 10, "group": "builders"}
+        for side in ("left", "right")
+    ]
+    watch = sqlite_shop.start("watch", SHOP_DUTIES=json.dumps(made))
+    until(lambda: {line[2] for line in sqlite_shop.lines("tangled")} == {"left", "right"}, 15)
+    assert "failed" not in sqlite_shop.log(watch)

@@ -72,6 +72,9 @@ class MemoryServer:
         self.items: list[Item] = []
         self.asked: Counter[str] = Counter()
         self.away: Unavailable | None = None
+        self.broken: set[str] = set()  # what it fails at
+        self.keys: list[bool] = []  # whether each census was asked for keys
+        self.most = 1000  # builds one answer tells of
         self.lose_answers = 0  # so many triggers build and lose their answer
         self.lose_requests = 0  # so many triggers lose the request itself, which looks the same
         self._ids = itertools.count(1)
@@ -97,6 +100,8 @@ class MemoryServer:
         self.asked[what] += 1
         if self.away is not None:
             raise self.away
+        if what in self.broken:
+            raise Unavailable(S("Jenkins failed."), code="server_error")
 
     def _build(self, path: str, number: int) -> Item:
         found = [i for i in self.items if i.job == path and i.number == number and not i.forgotten]
@@ -154,6 +159,7 @@ class MemoryServer:
 
     def census(self, *, keys: bool = True) -> Census:
         self._here("census")
+        self.keys.append(keys)
         self.asked["census"] += 1  # the queue's request
         known = [i for i in self.items if not i.forgotten]
         running = [
@@ -170,7 +176,7 @@ class MemoryServer:
 
     def observe_many(self, builds: Sequence[tuple[str, int]]) -> Mapping[tuple[str, int], Observation]:
         self._here("observe_many")
-        return {(path, number): self._seen(path, number) for path, number in builds}
+        return {(path, number): self._seen(path, number) for path, number in builds[: self.most]}
 
     def _seen(self, path: str, number: int) -> Observation:
         try:

@@ -273,3 +273,122 @@ def test_nobody_watches_what_has_been_read(project: Project, server: MemoryServe
     RemoteBuild.objects.filter(pk=row.pk).update(log_complete=True)
     watched(row.pk)
     assert fresh(row).watched_until is None
+
+
+def begun(follower: Follower, server: MemoryServer, project: Project, count: int) -> list[tuple[RemoteBuild, Item]]:
+    """So many builds that run and were seen."""
+    made = [told(server, project) for _ in range(count)]
+    for _, item in made:
+        server.begin(item)
+    follower.tick(server)
+    return made
+
+
+def test_keys_are_asked_for_only_while_a_build_has_no_number(
+    follower: Follower, server: MemoryServer, project: Project
+) -> None:
+    begun(follower, server, project, 3)
+    server.keys.clear()
+    follower.tick(server)
+    row, item = told(server, project)
+    follower.tick(server)
+    server.begin(item)
+    follower.tick(server)
+    assert fresh(row).number == 4
+    follower.tick(server)
+    assert server.keys == [False, True, True, False]
+
+
+def test_a_build_that_waits_as_before_is_not_written_down_again(
+    follower: Follower, server: MemoryServer, project: Project
+) -> None:
+    row, _ = told(server, project)
+    follower.tick(server)
+    seen = fresh(row).observed_at
+    follower.tick(server)
+    assert fresh(row).observed_at == seen
+    long_ago = timezone.now() - timedelta(seconds=following.STALE_S + 1)
+    RemoteBuild.objects.update(observed_at=long_ago)
+    follower.tick(server)
+    assert fresh(row).observed_at > long_ago, "but now and then that it was seen"
+
+
+def test_what_was_not_written_down_is_tried_again(follower: Follower, server: MemoryServer, project: Project) -> None:
+    waits, _ = told(server, project)
+    (ended, item) = told(server, project)
+    server.begin(item)
+    RemoteBuild.objects.filter(pk=ended.pk).update(number=item.number)
+    server.end(item)
+    server.broken.add("observe_many")
+    follower.tick(server)
+    assert follower.failures == 1
+    server.broken.clear()
+    follower.tick(server)
+    assert fresh(waits).observed == {"waiting_for": "Waiting for next available executor"}
+    assert fresh(ended).ended
+
+
+def test_a_job_made_anew_counts_from_one_and_holds_up_nobody(
+    follower: Follower, server: MemoryServer, project: Project
+) -> None:
+    (old, first), (other, second) = begun(follower, server, project, 2)
+    first.forgotten = second.forgotten = True  # job and builds were deleted
+    new, again = told(server, project)
+    again.number, again.state = 1, "running"
+    for _ in range(looking.LOST_AFTER):
+        follower.tick(server)
+    assert (fresh(old).missed, fresh(old).ended, fresh(new).number) == (looking.LOST_AFTER, False, None)
+    assert fresh(other).missed >= looking.LOST_AFTER, "the tick went on"
+    RemoteBuild.objects.filter(pk=old.pk).update(ended=True)  # as the engine does with one that is lost
+    follower.tick(server)
+    assert fresh(new).number == 1
+
+
+def test_a_twin_does_not_keep_an_ended_build_running(
+    follower: Follower, server: MemoryServer, project: Project
+) -> None:
+    ((row, item),) = begun(follower, server, project, 1)
+    server.items.append(Item(item.key, item.job, 99, item.values, number=7, state="running"))
+    told(server, project)  # somebody waits: keys are told
+    server.end(item)
+    follower.tick(server)
+    assert (fresh(row).number, fresh(row).ended) == (1, True)
+
+
+def test_whom_no_question_was_left_for_is_asked_for_soon(
+    follower: Follower, server: MemoryServer, project: Project
+) -> None:
+    rows = begun(follower, server, project, 6)
+    RemoteBuild.objects.update(detailed_at=timezone.now())
+    for _ in range(8):
+        follower.tick(server)
+    for _, item in rows:
+        server.end(item)
+    server.most = 4
+    assert follower.tick(server) < 1
+    assert RemoteBuild.objects.filter(ended=True).count() == 4
+    follower.tick(server)
+    assert RemoteBuild.objects.filter(ended=True).count() == 6
+
+
+def test_watched_builds_get_their_stages_in_turn(follower: Follower, server: MemoryServer, project: Project) -> None:
+    rows = begun(follower, server, project, 3 * following.DETAILS)
+    RemoteBuild.objects.update(detailed_at=timezone.now() - timedelta(seconds=5))
+    for row, _ in rows:
+        watched(row.pk)
+    before = timezone.now()
+    for _ in range(3):
+        follower.tick(server)
+    assert RemoteBuild.objects.filter(detailed_at__gte=before).count() == len(rows)
+
+
+def test_a_build_that_asks_comes_before_those_that_only_run(
+    follower: Follower, server: MemoryServer, project: Project
+) -> None:
+    rows = begun(follower, server, project, 5)
+    row, item = rows[-1]
+    item.asks = True
+    item.questions = [InputRequest("abc", None, "Deploy?")]
+    RemoteBuild.objects.update(detailed_at=timezone.now() - timedelta(seconds=following.OTHERS_EVERY_S + 1))
+    follower.tick(server)
+    assert InputRow.objects.get().build_id == row.pk

@@ -18,9 +18,10 @@ from .reading import at, classes, items, key_of, mapping, number, text
 from .transport import TooLarge, Transport
 
 READ_OF_LOG = 1024 * 1024  # for a failure that no stage explains
-FEW = 3  # jobs that are asked one by one; of more the folder tells the newest builds
-QUESTIONS = 5  # requests that looking at many builds may cost
+FEW = 5  # jobs that are asked one by one; of more the folder tells the newest builds
+QUESTIONS = 7  # requests that looking at many builds may cost
 NEWEST, RECENT, DEEPEST = 10, 50, 1000  # builds of a job that one answer lists: of all jobs, of one, of one at most
+LARGEST_FOLDER = 6 * 1024 * 1024  # of such an answer; beyond it jobs are asked one by one
 _FACTS = "number,building,result,timestamp,duration,url"
 _TREE = f"{_FACTS},actions[_class,parameters[name,value],causes[shortDescription],totalCount]"
 _TREE_OF_MANY = f"{_FACTS},actions[_class,causes[shortDescription],totalCount]"
@@ -80,7 +81,7 @@ def _newest(transport: Transport) -> dict[tuple[str, int], dict[str, Any]]:
     folder = transport.config.folder
     tree = f"jobs[name,builds[{_TREE_OF_MANY}]{{0,{NEWEST}}}]"
     try:
-        answer = mapping(transport.get(f"{job_url(folder)}/api/json", {"tree": tree}))
+        answer = mapping(transport.get(f"{job_url(folder)}/api/json", {"tree": tree}, limit=LARGEST_FOLDER))
     except TooLarge:
         return {}
     seen: dict[tuple[str, int], dict[str, Any]] = {}

@@ -233,6 +233,17 @@ def test_the_census_takes_two_requests_and_only_our_folder(jenkins: Canned, buil
     assert found.session == "s1"
 
 
+def test_without_keys_the_census_asks_for_no_parameters_of_what_runs(jenkins: Canned, builder: JenkinsBuilder) -> None:
+    jenkins.rules["GET /computer/api/json"] = json_answer({"computer": [{"oneOffExecutors": [running(1, "a")]}]})
+    jenkins.rules["GET /queue/api/json"] = json_answer({"items": [item(9, "e")]})
+    builder.census(keys=False)
+    computer, queue = (asked.query["tree"] for asked in jenkins.asked)
+    assert "parameters" not in computer
+    assert "parameters[name,value]" in queue, "who waits is known by it"
+    builder.census()
+    assert "parameters[name,value]" in jenkins.asked[-2].query["tree"]
+
+
 def test_the_census_reads_the_recorded_answers(jenkins: Canned) -> None:
     jenkins.rules["GET /computer/api/json"] = recording("computer-running")
     jenkins.rules["GET /queue/api/json"] = recording("queue-with-item")
