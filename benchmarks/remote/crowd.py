@@ -153,7 +153,8 @@ def _end_some(jenkins: Served, builds: list[tuple[str, int]]) -> dict[tuple[str,
     dice = random.Random(7)
     chosen = dice.sample(builds, sum(BURSTS))
     moments = sorted((dice.uniform(0, ENDING_S), size) for size in BURSTS)
-    began, ended = time.monotonic(), {}
+    began = time.monotonic()
+    ended: dict[tuple[str, int], float] = {}
     for moment, size in moments:
         time.sleep(max(0.0, began + moment - time.monotonic()))
         now = [(*chosen.pop(), dice.choice(RESULTS)) for _ in range(size)]

@@ -27,8 +27,8 @@ class Served:
         self._process.stdin.flush()
         return json.loads(self._process.stdout.readline())
 
-    def as_arguments(self) -> list[str]:
-        return [self.url, self.user, self.token]
+    def as_arguments(self) -> tuple[str, str, str]:
+        return self.url, self.user, self.token
 
     def __enter__(self) -> Self:
         return self

@@ -32,7 +32,7 @@ def step_alone(scratch: Path) -> Iterator[Number]:
         done = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, check=True, timeout=200)
         answered = [at for status, at in jenkins.do("answered", path="/buildWithParameters") if status == 201][1:]
         taken = [(there - began) * 1000 for began, there in zip(json.loads(done.stdout), answered, strict=True)]
-        bare = Bare(*jenkins.as_arguments(), "fdd/step")
+        bare = Bare(*jenkins.as_arguments(), job="fdd/step")
         plain = [bare.start() * 1000 for _ in range(STEPS)]
     yield _overhead("a start: the engine's step → Jenkins' 201, over a bare POST", taken, plain, 50)
 
@@ -61,7 +61,7 @@ def whole_portal(portal: Portal, project: Project, jenkins: Served) -> Iterator[
         number = until(lambda pk=row["id"]: number_of(portal, pk), timeout=30, every=0.05, what="its number")  # type: ignore[misc]
         jenkins.do("end", builds=[(f"fdd/{project.slug}", number, "SUCCESS")])
         project.finished("builds", row["id"], timeout=60)
-        bare = bare or Bare(*jenkins.as_arguments(), f"fdd/{project.slug}")
+        bare = bare or Bare(*jenkins.as_arguments(), job=f"fdd/{project.slug}")
         plain.append(bare.start() * 1000)
         jenkins.do("end", builds=[(f"fdd/{project.slug}", number + 1, "SUCCESS")])
     yield _overhead("a start: POST to our API sent → Jenkins' 201, over a bare POST", there, plain, 50)
