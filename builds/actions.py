@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping
 from typing import Any
 
@@ -44,8 +45,7 @@ def start_build(
     source, repository = source_of(project)
     if project.repository:
         source.refresh(repository)
-    commit = source.resolve(repository, wanted)
-    full = _full_ref(source, repository, wanted)
+    full, commit = _named(source, repository, wanted)
     return queue_build(
         actor=actor,
         project=project,
@@ -56,14 +56,14 @@ def start_build(
     )
 
 
-def _full_ref(source: Any, repository: Any, wanted: str) -> str:
-    if wanted.startswith("refs/"):
-        return wanted
-    tips = source.poll(repository, None).tips
-    for prefix in (HEADS, TAGS):
-        if prefix + wanted in tips:
-            return prefix + wanted
-    return HEADS + wanted  # a bare sha: shown as it was asked for
+def _named(source: Any, repository: Any, wanted: str) -> tuple[str, Commit]:
+    """The full name of a branch or tag, and its commit; a bare sha is shown as it was asked for. Raises NotFound, Invalid."""
+    if not wanted.startswith("refs/"):
+        for prefix in (HEADS, TAGS):
+            with contextlib.suppress(NotFound):
+                return prefix + wanted, source.resolve(repository, prefix + wanted)
+    commit = source.resolve(repository, wanted)
+    return wanted if wanted.startswith("refs/") else HEADS + wanted, commit
 
 
 def checked_parameters(given: Mapping[str, Any] | None) -> dict[str, Any]:
