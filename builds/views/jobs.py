@@ -11,6 +11,7 @@ from builds.remote.jobs import difference
 from fangduoduo_release.common.errors import NotFound
 from fangduoduo_release.common.http import tell
 from fangduoduo_release.common.sentence import S
+from permissions import policy
 from permissions.enforce import OBJECT, Page
 from projects.models import Project
 from projects.pages import fetch_project, project_context
@@ -28,6 +29,7 @@ class JobPage(Page):
     def post(self, request: HttpRequest, slug: str) -> HttpResponse:
         """Let the portal write it again."""
         project = fetch_project(self.actor, slug)
+        policy.require(self.actor, "change_project", project)  # before we tell that there is no job
         job_actions.rewrite_job(actor=self.actor, job=_job(project))
         tell(request, S("The next build writes the job in Jenkins again."))
         return redirect("project-pipeline", project.slug)

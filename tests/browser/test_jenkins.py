@@ -18,7 +18,6 @@ from .test_main_path import Clone, deploy, says, wait_for_build
 from .visitor import Visitor
 
 pytestmark = [pytest.mark.slow, pytest.mark.browser, pytest.mark.timeout(300)]
-SLUG = "story"
 SPEC = {
     "command": ["python3", "-m", "http.server", "${PORT}"],
     "replicas": 1,
@@ -83,49 +82,70 @@ def jenkins(house: Portal, registry: DockerRegistry) -> Iterator[Jenkins]:
         yield running
 
 
-@pytest.fixture(scope="module")
-def project(house: Portal, jenkins: Jenkins) -> str:
-    """An empty project that may use test-a."""
-    with house.api("dev") as dev, house.api("ops") as ops:
-        made = dev.post(
-            "/api/projects/", json={"slug": SLUG, "name": "Story", "starter": "blank", "spec": SPEC}, timeout=30
-        )
+def created(house: Portal, slug: str, **more: Any) -> str:
+    """A project with one first commit."""
+    with house.api("dev") as dev:
+        body = {"slug": slug, "name": slug.capitalize(), "starter": "blank", "spec": SPEC, **more}
+        made = dev.post("/api/projects/", json=body, timeout=30)
         assert made.status_code == 201, made.text
-        asked = dev.post(f"/api/projects/{SLUG}/machine-requests/", json={"machine": "test-a", "reason": "to try"})
+    return slug
+
+
+@pytest.fixture(scope="module")
+def story(house: Portal, jenkins: Jenkins) -> str:
+    """A project that may use test-a; everything else is chosen on its pages."""
+    slug = created(house, "story")
+    with house.api("dev") as dev, house.api("ops") as ops:
+        asked = dev.post(f"/api/projects/{slug}/machine-requests/", json={"machine": "test-a", "reason": "to try"})
         assert asked.status_code == 201, asked.text
         approved = ops.post(f"/api/requests/{asked.json()['id']}/approve/", json={})
         assert approved.status_code < 300, approved.text
-    return SLUG
+    return slug
+
+
+@pytest.fixture(scope="module")
+def endings(house: Portal, jenkins: Jenkins, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A project on Jenkins with a registry, whose pipeline ends as it is told."""
+    chosen = {"kind": "jenkins", "connection": "ci"}
+    slug = created(house, "endings", builder=chosen, registry={"connection": "images", "image": "team/endings"})
+    with house.api("dev") as dev:
+        saved = dev.put(f"/api/projects/{slug}/pipeline/", json={"text": PIPELINE}, timeout=30)
+        assert saved.status_code == 200, saved.text
+    clone = Clone(house, slug, tmp_path_factory.mktemp("endings") / slug)
+    (clone.folder / "push.py").write_text(PUSH)
+    clone.git("add", "-A")
+    clone.push("Push an image")
+    return slug
 
 
 def choose(visitor: Visitor, field: str, label: str) -> None:
     visitor.page.locator(f"#building [name={field}]").select_option(label=label)
 
 
-def start(house: Portal, mode: str) -> int:
+def start(house: Portal, slug: str, mode: str) -> int:
     with house.api("dev") as dev:
-        answer = dev.post(f"/api/projects/{SLUG}/builds/", json={"ref": "main", "parameters": {"MODE": mode}})
+        answer = dev.post(f"/api/projects/{slug}/builds/", json={"ref": "main", "parameters": {"MODE": mode}})
         assert answer.status_code == 201, answer.text
         return int(answer.json()["id"])
 
 
 def test_a_template_becomes_a_deployed_version(
-    visit: Callable[..., Visitor], house: Portal, project: str, jenkins: Jenkins, tmp_path: Path
+    visit: Callable[..., Visitor], house: Portal, story: str, jenkins: Jenkins, tmp_path: Path
 ) -> None:
     visitor = visit()
     page = visitor.sign_in()
-    visitor.open(f"/projects/{project}/settings/")
+    visitor.open(f"/projects/{story}/settings/")
     choose(visitor, "builder", "Jenkins · ci")
     page.locator("#building button.btn-primary").click()
     visitor.sees("Jenkins · ci", ".page-lead")
 
-    visitor.open(f"/projects/{project}/pipeline/template/")
+    visitor.open(f"/projects/{story}/pipeline/template/")
     page.locator("form:has(input[name=template][value=static-site]) button").click()
     visitor.sees("Static site", "main")
-    visitor.open(f"/projects/{project}/")
+    visitor.open(f"/projects/{story}/")
     page.evaluate("window.sameDocument = true")
 
-    clone = Clone(house, project, tmp_path / "story")
+    clone = Clone(house, story, tmp_path / "story")
     (clone.folder / "index.html").write_text("<p>told on a Jenkins</p>")
     clone.git("add", "-A")
     clone.push("Say something")
@@ -137,27 +157,16 @@ def test_a_template_becomes_a_deployed_version(
     visitor.sees("made version", "#build")
     visitor.sees("Finished: SUCCESS", "[data-log-rows]")
     assert page.locator(".stage-card.stage-failed, .stage-card.stage-running, .stage-card.stage-pending").count() == 0
-    assert len(jenkins.job(f"story/{project}").runs) == 1
+    assert len(jenkins.job(f"story/{story}").runs) == 1
     assert says(f"{deploy(visitor).rstrip('/')}/index.html", "told on a Jenkins")
 
 
 def test_a_pushed_image_is_pinned_by_its_digest(
-    visit: Callable[..., Visitor], house: Portal, project: str, registry: DockerRegistry, tmp_path: Path
+    visit: Callable[..., Visitor], endings: str, registry: DockerRegistry
 ) -> None:
     visitor = visit()
     page = visitor.sign_in()
-    visitor.open(f"/projects/{project}/settings/")
-    choose(visitor, "registry", "images")
-    page.locator("#building [name=image]").fill("team/story")
-    page.locator("#building button.btn-primary").click()
-    with house.api("dev") as dev:
-        saved = dev.put(f"/api/projects/{project}/pipeline/", json={"text": PIPELINE}, timeout=30)
-        assert saved.status_code == 200, saved.text
-    clone = Clone(house, project, tmp_path / "pushes")
-    (clone.folder / "push.py").write_text(PUSH)
-    clone.git("add", "-A")
-    clone.push("Push an image")
-    visitor.open(f"/projects/{project}/")
+    visitor.open(f"/projects/{endings}/")
     visitor.sees("Push an image", ".last-build")
     page.locator(".last-build .state-green").wait_for()
     visitor.click(".last-build a")
@@ -165,9 +174,9 @@ def test_a_pushed_image_is_pinned_by_its_digest(
     log = page.inner_text("[data-log-rows]")
     assert PASSWORD not in log
     digest = log.partition("pushed ")[2].split()[0]
-    visitor.open(f"/projects/{project}/versions/")
+    visitor.open(f"/projects/{endings}/versions/")
     visitor.sees(digest[:15], "main")
-    assert registry.client.head("/v2/team/story/manifests/" + digest).status_code == 200
+    assert registry.client.head("/v2/team/endings/manifests/" + digest).status_code == 200
 
 
 @pytest.mark.parametrize(
@@ -175,30 +184,30 @@ def test_a_pushed_image_is_pinned_by_its_digest(
     [("fail", "state-red", "exit code 4"), ("unstable", "state-amber", "unstable")],
 )
 def test_an_ending_is_shown_as_what_it_was(
-    visit: Callable[..., Visitor], house: Portal, project: str, mode: str, state: str, words: str
+    visit: Callable[..., Visitor], house: Portal, endings: str, mode: str, state: str, words: str
 ) -> None:
     visitor = visit()
     page = visitor.sign_in()
-    visitor.open(f"/builds/{start(house, mode)}/")
+    visitor.open(f"/builds/{start(house, endings, mode)}/")
     page.locator(f"#build .{state}").first.wait_for()
     visitor.sees(words, "#build")
     visitor.click("button:has-text('Retry')")
     page.locator(f"#build .{state}").first.wait_for()
 
 
-def test_a_question_is_answered_on_the_page(visit: Callable[..., Visitor], house: Portal, project: str) -> None:
+def test_a_question_is_answered_on_the_page(visit: Callable[..., Visitor], house: Portal, endings: str) -> None:
     visitor = visit()
     page = visitor.sign_in()
-    visitor.open(f"/builds/{start(house, 'ask')}/")
+    visitor.open(f"/builds/{start(house, endings, 'ask')}/")
     visitor.sees("Go on?", ".question")
     visitor.click(".question button:has-text('Go')")
     page.locator("#build .state-green").first.wait_for()
 
 
-def test_a_cancel_reaches_jenkins(visit: Callable[..., Visitor], house: Portal, project: str, jenkins: Jenkins) -> None:
+def test_a_cancel_reaches_jenkins(visit: Callable[..., Visitor], house: Portal, endings: str, jenkins: Jenkins) -> None:
     visitor = visit()
     page = visitor.sign_in()
-    visitor.open(f"/builds/{start(house, 'slow')}/")
+    visitor.open(f"/builds/{start(house, endings, 'slow')}/")
     visitor.sees("Running", "#build")
     visitor.sees("sleep 120", "[data-log-rows]")
     visitor.click("button:has-text('Cancel')")
@@ -207,15 +216,14 @@ def test_a_cancel_reaches_jenkins(visit: Callable[..., Visitor], house: Portal, 
     assert page.locator(".stage-card.stage-running").count() == 0
 
 
-def test_pages_of_templates_are_in_order(visit: Callable[..., Visitor], project: str, house: Portal) -> None:
+def test_pages_of_templates_are_in_order(visit: Callable[..., Visitor], endings: str, house: Portal) -> None:
     for options in ({"width": 400, "theme": "dark", "language": "zh-hans"}, {"width": 1280}):
         visitor: Any = visit(**options)
         page = visitor.sign_in()
         for path in (
             "/templates/",
             "/templates/node/",
-            f"/projects/{project}/pipeline/",
-            f"/projects/{project}/pipeline/job/",
+            f"/projects/{endings}/pipeline/",
         ):
             visitor.open(path)
             wide = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")

@@ -139,7 +139,7 @@ def test_a_viewer_sees_everything_and_changes_nothing(shop: Project, addresses: 
     assert 'data-opens="locked-deploy"' in board
     assert "data-deploy" not in board
     settings_page = client.get("/projects/shop/settings/").content.decode()
-    assert settings_page.count('<fieldset class="bare') == settings_page.count(" disabled>") == 2
+    assert settings_page.count('<fieldset class="bare') == settings_page.count(" disabled>") == 3
     before = Deployment.objects.count()
     refused = client.post(
         "/projects/shop/change/", {"action": "restart", "machine": "test-a"}, headers={"HX-Request": "true"}

@@ -10,7 +10,7 @@ import pytest
 from django.utils import timezone
 
 from builds import pipelines, retention, versions
-from builds.agents.agent import _Agent
+from builds.agents.agent import _Agent, _Made
 from builds.api.serializers import BuildOut
 from builds.models import Version
 from builds.validation import MASKED
@@ -26,7 +26,7 @@ def test_a_build_that_somebody_ended_leaves_no_version() -> None:
     agent = _Agent.__new__(_Agent)
     agent.build = type(build).objects.get(pk=build.pk)
     type(build).objects.filter(pk=build.pk).update(state="failed")
-    agent._end("succeeded", None, "", {}, ("a" * 64, 1))
+    agent._end(_Made("succeeded", None, "", {}, ("a" * 64, 1)))
     assert not Version.objects.exists()
 
 
