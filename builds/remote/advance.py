@@ -25,13 +25,15 @@ from builds.models import Build, InputRequest, RemoteBuild
 from builds.remote import jobs, looking, results, triggering
 from fangduoduo_release.common import events, runs, steps
 from fangduoduo_release.common.engines import Again
-from fangduoduo_release.common.errors import AppError, Rejected, Unavailable
+from fangduoduo_release.common.errors import AppError, Invalid, Rejected, Unavailable
 from fangduoduo_release.common.models import Connection
 from fangduoduo_release.common.sentence import S, Sentence
 
 BACKSTOP_S = 30.0
 REST_S = 5.0  # how long a server that did not answer is left alone by this process
-MENDABLE = frozenset({"bad_credentials", "no_permission"})  # ops mend these; what runs there meanwhile is not given up
+MENDABLE = frozenset(
+    {"bad_credentials", "no_permission", "bad_connection"}
+)  # ops mend these; what runs there meanwhile is not given up
 _resting: dict[int, tuple[float, Unavailable]] = {}  # connection → (until, why); monotonic seconds
 
 
@@ -48,7 +50,7 @@ def advance(build: Build) -> Again | None:
     if why is not None and time.monotonic() < until:
         return _patient(build, why)
     try:
-        return _step(build, connection, builder_of(connection))
+        return _step(build, connection, _usable(connection))
     except Unavailable as error:
         if _worth_a_rest(error):
             _resting[connection.pk] = (time.monotonic() + REST_S, error)
@@ -57,6 +59,14 @@ def advance(build: Build) -> Again | None:
         if error.code in MENDABLE and triggering.began(build):
             return _patient(build, Unavailable(error.sentence, code=error.code, evidence=error.evidence))
         return _refused(build, error)
+
+
+def _usable(connection: Connection) -> RemoteBuilder:
+    """The server's driver. Raises Rejected (code `bad_connection`) for a config that ops must mend."""
+    try:
+        return builder_of(connection)
+    except Invalid as error:
+        raise Rejected(error.sentence, code="bad_connection") from error
 
 
 def _step(build: Build, connection: Connection, builder: RemoteBuilder) -> Again | None:

@@ -24,7 +24,7 @@ from builds.drivers.builder.remote import Census, Place, RemoteBuilder
 from builds.models import RemoteBuild
 from builds.remote import looking
 from builds.remote.stages import keep_questions, keep_stages
-from fangduoduo_release.common.errors import Rejected, Unavailable
+from fangduoduo_release.common.errors import AppError, Rejected, Unavailable
 
 logger = logging.getLogger(__name__)
 FASTEST_S, SLOWEST_S, ASLEEP_S = 0.5, 2.0, 2.0
@@ -82,7 +82,7 @@ class Follower:
             changed = self._compare(rows, census, builder)
             detailed = self._details(rows, builder)
         except (Unavailable, Rejected) as error:
-            return self._trouble(error)
+            return self.trouble(error)
         self.failures, self.error = 0, None
         took = (timezone.now() - began).total_seconds()
         return self._next(changed or detailed, took)
@@ -169,7 +169,8 @@ class Follower:
         # A slow server gets at least as long a rest as its answer took.
         return max(self._pause, took) * random.uniform(0.9, 1.1)  # noqa: S311
 
-    def _trouble(self, error: Unavailable | Rejected) -> float:
+    def trouble(self, error: AppError) -> float:
+        """What ails the server or its connection: told now and then, and waited for longer and longer."""
         self.failures += 1
         self.error = error.sentence.as_json()
         level = logging.WARNING if self.failures in (1, 10) else logging.DEBUG

@@ -87,7 +87,10 @@ def _states(connection_id: int) -> Callable[[], float]:
 
     def turn() -> float:
         nonlocal told
-        pause = follower.tick(driver.get())
+        try:
+            pause = follower.tick(driver.get())
+        except AppError as error:  # the connection cannot be used as it is
+            pause = follower.trouble(error)
         if time.monotonic() - told > BEAT_S:
             told = time.monotonic()
             leases.beat(f"follower:{driver.name}", "follower", failures=follower.failures, error=follower.error)
@@ -109,18 +112,18 @@ def _logs(connection_id: int) -> Callable[[], float]:
         for pk in [pk for pk in readers if pk not in watched]:
             del readers[pk]
         for pk, row in watched.items():
-            _read(pk, row, readers, driver.get())
+            _read(pk, row, readers, driver)
         return max(0.05, LOGS_EVERY_S - (time.monotonic() - began))
 
     return turn
 
 
-def _read(pk: int, row: RemoteBuild, readers: dict[int, LogReader], builder: RemoteBuilder) -> None:
+def _read(pk: int, row: RemoteBuild, readers: dict[int, LogReader], driver: _Driver) -> None:
     """A reader that fails is forgotten; the next turn begins anew from what is stored."""
     try:
         if pk not in readers:
             readers[pk] = LogReader(row)
-        readers[pk].read(builder, until=time.monotonic() + 2.0)
+        readers[pk].read(driver.get(), until=time.monotonic() + 2.0)
     except LostClaim:
         readers.pop(pk, None)
     except AppError as error:

@@ -111,10 +111,3 @@ def _write(row: RemoteBuild, *, poke: bool, **changes: Any) -> bool:
             runs.poke(row.build)
             ring("build", row.pk)
     return poke
-
-
-def wake(build: Build) -> None:
-    """Make the engine look at this build now."""
-    with transaction.atomic():
-        runs.poke(build)
-        ring("build", build.pk)

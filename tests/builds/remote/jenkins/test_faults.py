@@ -360,3 +360,14 @@ def test_a_cancel_that_jenkins_refuses_is_told_and_the_build_ends_by_itself(
     cancel_build(actor=SYSTEM, build=build)
     assert ended(pump, build).state == "succeeded"
     assert Event.objects.filter(kind="cancel_refused").count() == 1
+
+
+def test_a_connection_that_cannot_be_used_fails_the_build_with_what_is_wrong(
+    pump: Pump, project: Project, connection: Connection
+) -> None:
+    connection.secrets = {}
+    connection.save()
+    pump.follows = False
+    build = ended(pump, started(project, GOOD))
+    assert (build.state, build.error["code"]) == ("failed", "bad_connection")
+    assert "API token" in build.error["sentence"]["msgid"]
