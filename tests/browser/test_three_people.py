@@ -55,8 +55,8 @@ def approve_in_the_ops_screen(ops: Visitor) -> None:
     ops.click("button[name=do][value=approve]")
     page.locator(".messagelist").wait_for()
     with ops.portal.api("ops") as api:
-        states = [row["state"] for row in api.get("/api/requests/?state=approved").json()["results"]]
-    assert states == ["approved"]
+        rows = api.get("/api/requests/?state=approved").json()["results"]
+    assert [row["machine"] for row in rows if row["project"] == SLUG] == ["test-a"]
 
 
 def test_dev_asks_ops_decides_dev_deploys_the_audit_tells_and_nobody_else_sees(
