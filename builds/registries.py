@@ -54,17 +54,16 @@ def image_for(project: Project, number: int, sha: str) -> str:
 
 
 def push_values(build: Build) -> Values:
-    """What a pipeline needs to push; a value that a person gave under the same name stays theirs."""
+    """What a pipeline needs to push. A person may name another image; where the password goes is never theirs to say."""
     connection = build.project.registry_connection
-    plain, secret = {"IMAGE": build.image}, {}
+    plain, secret = {"IMAGE": str(build.parameters.get("IMAGE") or build.image)}, {}
     if connection is not None:
         plain["REGISTRY"] = host_of(connection)
         plain["REGISTRY_USER"] = str(connection.config.get("username") or "")
         secret["REGISTRY_PASSWORD"] = str((connection.secrets or {}).get("password") or "")
-    given = {name: str(value) for name, value in build.parameters.items()}
     return Values(
-        plain={name: given.get(name, value) for name, value in plain.items() if given.get(name, value)},
-        secret={name: given.get(name, value) for name, value in secret.items() if given.get(name, value)},
+        plain={name: value for name, value in plain.items() if value},
+        secret={name: value for name, value in secret.items() if value},
     )
 
 

@@ -37,7 +37,7 @@ def spec_of(build: Build, slot: int) -> BuildSpec:
     path: Any = getattr(source, "path", None)
     place = str(path(repository)) if path else source.clone_url(repository)
     push = registries.push_values(build)
-    ours = {**_marks_of(build, place), **push.plain, **push.secret}
+    ours = {**marks_of(build, place), **push.plain, **push.secret}
     return BuildSpec(
         key=str(build.key),
         project=project.slug,
@@ -59,20 +59,26 @@ def spec_of(build: Build, slot: int) -> BuildSpec:
         credentials=credentials,
         secrets=tuple(push.secret.values()),
         limits=limits(),
-        build_url=f"{settings.PUBLIC_URL}/builds/{build.pk}/",
+        build_url=build_url(build),
         portal_url=settings.PUBLIC_URL,
         executor_number=slot,
     )
 
 
-def _marks_of(build: Build, place: str) -> dict[str, str]:
-    """What a build is told of itself, under the names it has on every builder."""
+def marks_of(build: Build, place: str) -> dict[str, str]:
+    """What a build is told of itself, under the names it has on every builder; `place`: where its repository is."""
     return {
         "FDD_BUILD_KEY": str(build.key),
+        "FDD_BUILD_URL": build_url(build),
         "FDD_REPOSITORY": without_password(place),
         "FDD_REF": build.ref,
         "FDD_COMMIT": build.commit_sha,
     }
+
+
+def build_url(build: Build) -> str:
+    """The build's page here."""
+    return f"{settings.PUBLIC_URL}/builds/{build.pk}/"
 
 
 def portal_marks() -> dict[str, str]:

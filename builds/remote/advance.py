@@ -15,8 +15,11 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.conf import settings
+from django.db import transaction
 from django.utils import timezone
 
+from builds import versions
+from builds.agents.specs import artifacts_dir
 from builds.connections import builder_of
 from builds.drivers.builder.remote import Place, RemoteBuilder
 from builds.endings import close_what_is_open
@@ -154,7 +157,10 @@ def _collect(build: Build, row: RemoteBuild, builder: RemoteBuilder) -> Again | 
         return Again(0.1)
     seen = row.observed or {}
     sentence = outcome.sentence or _said(build, seen)
-    return _end(build, outcome.state, sentence, evidence=outcome.evidence, finished=_time(seen.get("finished_at")))
+    return _end(
+        build, outcome.state, sentence,
+        evidence=outcome.evidence, finished=_time(seen.get("finished_at")), made=outcome.made,
+    )  # fmt: skip
 
 
 def _said(build: Build, seen: dict[str, object]) -> Sentence | None:
@@ -210,20 +216,24 @@ def _end(
     code: str = "",
     evidence: str = "",
     finished: datetime | None = None,
+    made: results.Made | None = None,
 ) -> Again | None:
     """The final state, with everything closed that belongs to the build; None, as `advance` answers then."""
-    seal.seal(build.pk)
-    close_what_is_open(build)
-    RemoteBuild.objects.filter(pk=build.pk).update(ended=True, log_complete=True)
+    seal.seal(build.pk, fence=lambda: runs.renew(build))
     if state == "cancelled" and sentence is None:
         sentence = S("It was stopped in Jenkins.")
-    if build.state == "queued" and state in {"succeeded", "unstable"}:
-        runs.transition(build, "running")
     words = sentence or events.NOTHING
     error = runs.error_of(code or f"build_{state}", words, evidence) if sentence and state != "succeeded" else None
-    runs.transition(build, state, words, error=error)
-    if finished is not None:  # when it ended there, not when we had fetched everything
-        Build.objects.filter(pk=build.pk).update(finished_at=finished)
+    with transaction.atomic():
+        runs.renew(build)
+        close_what_is_open(build)
+        RemoteBuild.objects.filter(pk=build.pk).update(ended=True, log_complete=True)
+        if made is not None:
+            versions.make_version(build, made.facts, made.archive, *made.image)
+        runs.transition(build, state, words, error=error)
+        if finished is not None:  # when it ended there, not when we had fetched everything
+            Build.objects.filter(pk=build.pk).update(finished_at=finished)
+    versions.clear_folder(artifacts_dir(build))
     return None
 
 

@@ -32,12 +32,22 @@ MIB = 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
+class Made:
+    """What a success left, kept and found: the version is made of it in the transaction that ends the build."""
+
+    facts: dict[str, Any]
+    archive: tuple[str, int]
+    image: tuple[str, str]
+
+
+@dataclass(frozen=True, slots=True)
 class Outcome:
     """How the build ends here. The server's own result, unless what it left cannot be kept or found."""
 
     state: str
     sentence: Sentence | None = None
     evidence: str = ""
+    made: Made | None = None
 
 
 def collect(build: Build, row: RemoteBuild, builder: RemoteBuilder) -> Outcome | None:
@@ -128,27 +138,23 @@ def _fetch(
 
 
 def _concluded(build: Build, state: str) -> Outcome:
-    """Keep the files, find the image, make the version."""
+    """Keep the files, find the image."""
     folder = artifacts_dir(build)
+    made = None
     try:
         versions.store_artifacts(build, folder)
         if state == "succeeded":
             facts = versions.release_facts(folder)
             archive = versions.make_archive(build, folder, facts)
-            image, digest = registries.pin(build, facts)
-            with transaction.atomic():
-                runs.renew(build)
-                versions.make_version(build, facts, archive, image, digest)
-        outcome = Outcome(state, evidence="" if state == "succeeded" else tail(build))
+            made = Made(facts, archive, registries.pin(build, facts))
     except Unavailable as error:
         raise Unavailable(error.sentence, code="registry_unavailable", evidence=error.evidence) from error
     except AppError as error:
-        outcome = Outcome("failed", error.sentence, getattr(error, "evidence", ""))
+        return Outcome("failed", error.sentence, getattr(error, "evidence", ""))
     except OSError as error:
         reason = error.strerror or "?"
-        outcome = Outcome("failed", S("What the build made could not be kept: %(reason)s.", reason=reason))
-    versions.clear_folder(folder)
-    return outcome
+        return Outcome("failed", S("What the build made could not be kept: %(reason)s.", reason=reason))
+    return Outcome(state, evidence="" if state == "succeeded" else tail(build), made=made)
 
 
 def tail(build: Build) -> str:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from django.conf import settings
-
-from builds.drivers.builder.remote import KEY, OURS, Kind, ParameterSpec, Values
+from builds.agents.specs import marks_of
+from builds.drivers.builder.remote import OURS, Kind, ParameterSpec, Values
 from builds.models import Build, PipelineRevision
 from builds.registries import push_values
 from builds.validation import parameters_of, secret_parameters
@@ -30,11 +29,7 @@ def values_of(build: Build) -> Values:
         **{ours.name: "" for ours in OURS if ours.kind != "password"},
         **push.plain,
         **{name: value for name, value in given.items() if name not in hidden},
-        KEY: str(build.key),
-        "FDD_BUILD_URL": f"{settings.PUBLIC_URL}/builds/{build.pk}/",
-        "FDD_REPOSITORY": source.clone_url(repository),
-        "FDD_REF": build.ref,
-        "FDD_COMMIT": build.commit_sha,
+        **marks_of(build, source.clone_url(repository)),
     }
     secret = {**{name: value for name, value in given.items() if name in hidden}, **push.secret}
     return Values(plain={k: v for k, v in plain.items() if k not in secret}, secret=secret)

@@ -14,6 +14,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
+from builds.jenkinsfile.model import Problem
 from fangduoduo_release.common.sentence import Sentence
 
 from .base import ArtifactFile, BuildState, InputRequest, StageUpdate, TestReport
@@ -23,15 +24,6 @@ KEY = "FDD_BUILD_KEY"
 
 
 Kind = Literal["string", "text", "boolean", "choice", "password"]
-
-
-@dataclass(frozen=True, slots=True)
-class Problem:
-    """One finding of `validate`, line and column from 1."""
-
-    line: int
-    column: int
-    message: Sentence
 
 
 @dataclass(frozen=True, slots=True)

@@ -103,7 +103,7 @@ def test_a_pipeline_is_told_how_to_push_and_the_password_apart(project: Project,
     assert PASSWORD not in repr(values)
 
 
-def test_what_a_person_typed_stays_theirs(project: Project) -> None:
+def test_the_name_of_an_image_that_a_person_typed_stays_theirs(project: Project) -> None:
     build = queued(project, IMAGE="elsewhere.example/app:1", REGISTRY_PASSWORD="own")
     values = registries.push_values(build)
     assert values.plain["IMAGE"] == "elsewhere.example/app:1"

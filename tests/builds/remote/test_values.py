@@ -7,10 +7,12 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
+from builds.agents.specs import spec_of
 from builds.drivers.builder.base import InputParameter, InputRequest, StageUpdate
 from builds.drivers.builder.remote import KEY, OURS, Observation
 from builds.models import Build, RemoteBuild, Stage
 from builds.models import InputRequest as InputRow
+from builds.registries import push_values
 from builds.remote import looking
 from builds.remote.masking import Words
 from builds.remote.stages import keep_questions, keep_stages
@@ -148,3 +150,22 @@ def test_a_build_of_another_key_is_not_ours(build: Build) -> None:
     looking.note(row, Observation("succeeded", key="somebody-else", finished_at=timezone.now()))
     kept = RemoteBuild.objects.get(pk=build.pk)
     assert (kept.ended, kept.missed) == (False, 1)
+
+
+def test_a_person_cannot_have_the_registrys_password_sent_elsewhere(build: Build) -> None:
+    registry = Connection.objects.create(
+        name="images", kind="registry", config={"url": "https://r.example:5000", "username": "robot"},
+        secrets={"password": "pushword1"},
+    )  # fmt: skip
+    Project.objects.filter(pk=build.project_id).update(registry_connection=registry)
+    given(build, REGISTRY="evil.example", REGISTRY_USER="me", REGISTRY_PASSWORD="x")
+    held = Build.objects.get(pk=build.pk)
+    for found in (values_of(held), push_values(held)):
+        assert (found.plain["REGISTRY"], found.plain["REGISTRY_USER"]) == ("r.example:5000", "robot")
+        assert found.secret["REGISTRY_PASSWORD"] == "pushword1"
+
+
+def test_a_build_is_told_the_same_of_itself_here_and_there(build: Build) -> None:
+    here, there = spec_of(build, 0).environment, values_of(build).plain
+    for name in (KEY, "FDD_BUILD_URL", "FDD_REF", "FDD_COMMIT"):
+        assert here[name] == there[name]

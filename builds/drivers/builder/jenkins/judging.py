@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 
-from builds.drivers.builder.remote import Problem, Validation
+from builds.drivers.builder.remote import Validation
+from builds.jenkinsfile.model import Problem
 from fangduoduo_release.common.errors import Rejected, Unavailable
 from fangduoduo_release.common.sentence import S
 
