@@ -15,12 +15,14 @@ from projects.models import Project
 
 from .log_models import BuildLog, LogChunk, LogMark
 from .remote_models import RemoteBuild, RemoteJob
+from .rule_models import BuildRules, ChangeBuild, Review
 from .states import BUILD_STATES, STAGE_STATES
 from .template_models import Template, TemplateRevision
 
 __all__ = [
-    "Artifact", "Build", "BuildLog", "Credential", "InputRequest", "LogChunk", "LogMark", "PipelineRevision",
-    "RemoteBuild", "RemoteJob", "Stage", "Template", "TemplateRevision", "TestResult", "Version",
+    "Artifact", "Build", "BuildLog", "BuildRules", "ChangeBuild", "Credential", "InputRequest", "LogChunk", "LogMark",
+    "PipelineRevision", "RemoteBuild", "RemoteJob", "Review", "Stage", "Template", "TemplateRevision", "TestResult",
+    "Version",
 ]  # fmt: skip
 
 
@@ -64,6 +66,7 @@ class Build(Run):
         MANUAL = "manual", _("by hand")
         API = "api", _("API")
         RETRY = "retry", _("retry")
+        CHANGE = "change", _("change under review")
 
     state = models.CharField(max_length=20, default="queued", choices=BUILD_STATES.choices)
     project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="builds")

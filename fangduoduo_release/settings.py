@@ -221,7 +221,10 @@ RUN_ENDINGS = {"builds": "builds.news.build_ended", "deployments": "deployments.
 
 # --- drivers -------------------------------------------------------------------------------------------------------
 DRIVERS = {
-    "source": {"git": "projects.drivers.source.git.GitSource"},
+    "source": {
+        "git": "projects.drivers.source.git.GitSource",
+        "gerrit": "projects.drivers.source.gerrit.GerritSource",
+    },
     "builder": {"embedded": "builds.drivers.builder.embedded.Execution"},
     "remote_builder": {"jenkins": "builds.drivers.builder.jenkins.JenkinsBuilder"},
     "registry": {"registry": "builds.drivers.registry.distribution.Distribution"},

@@ -7,7 +7,7 @@ already), Unavailable (try again later), Rejected (the server said no). It must 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -126,6 +126,8 @@ class PushEvent:
     new: str
     forced: bool = False
     actor: str = ""
+    happened_at: float = 0.0
+    """When it happened, by the source's own clock (seconds since 1970); 0 where it does not say."""
 
     @property
     def deleted(self) -> bool:
@@ -150,6 +152,63 @@ class Poll:
     events: tuple[PushEvent, ...]
     tips: Mapping[str, str]
     more: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class PatchSet:
+    """One text of a change under review. `number` is the change's, `patch_set` this text's; `ref` is where it is
+    fetched from (`refs/changes/01/1/2`), `branch` the short name of the branch it is meant for.
+
+    `status` is the change's: NEW, MERGED or ABANDONED. `kind` says how it differs from the text before, in the
+    server's own word (REWORK, TRIVIAL_REBASE, NO_CODE_CHANGE…). Times are seconds since 1970 by the server's clock.
+    """
+
+    number: int
+    patch_set: int
+    sha: str
+    ref: str
+    branch: str
+    change_id: str = ""
+    subject: str = ""
+    message: str = ""
+    author: Person | None = None
+    actor: str = ""
+    url: str = ""
+    kind: str = ""
+    status: str = "NEW"
+    happened_at: float = 0.0
+
+    @property
+    def key(self) -> str:
+        return f"{self.number}:{self.patch_set}"
+
+
+@dataclass(frozen=True, slots=True)
+class Moved:
+    """News of a server: a ref of one of its repositories moved."""
+
+    repository: str
+    event: PushEvent
+
+
+@dataclass(frozen=True, slots=True)
+class ChangeMoved:
+    """News of a server: a change got a new text, was merged or abandoned (`patch_set.status`)."""
+
+    repository: str
+    patch_set: PatchSet
+
+
+@dataclass(frozen=True, slots=True)
+class RepositoryNews:
+    """News of a server: a repository was made, renamed (`renamed_to`) or deleted (`gone`)."""
+
+    repository: str
+    renamed_to: str = ""
+    gone: bool = False
+
+
+News = Moved | ChangeMoved | RepositoryNews
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,8 +249,9 @@ class Source(Protocol):
     def state(self, repository: Repository) -> RepositoryState:
         """Look at the repository itself (for a bound one: at its server). NotFound, Rejected, Unavailable."""
 
-    def refresh(self, repository: Repository) -> None:
-        """Bring what this side keeps up to date; nothing to do for repositories that live here."""
+    def refresh(self, repository: Repository, *, ref: str = "") -> None:
+        """Bring what this side keeps up to date, and `ref` too where it is neither a branch nor a tag (a change's);
+        nothing to do for repositories that live here."""
 
     def branches(self, repository: Repository, *, limit: int = 10_000) -> Sequence[Ref]:
         """Newest commit first."""
@@ -213,6 +273,10 @@ class Source(Protocol):
     def list_files(self, repository: Repository, ref: str, path: str = "", *, limit: int = 10_000) -> list[FileEntry]:
         """Every file below `path` in name order, at most `limit`."""
 
+    def changed_files(self, repository: Repository, old: str, new: str, *, limit: int = 10_000) -> list[str] | None:
+        """Paths that differ between two commits (`old` ZERO: that `new` brings, compared with its first parent), at
+        most `limit`; None when there are more, or when `old` is not there any more."""
+
     def poll(self, repository: Repository, seen: Mapping[str, str] | None, *, limit: int = 500) -> Poll:
         """Compare tips of branches and tags with `seen` (full name -> sha). None takes them as they are: no events."""
 
@@ -224,11 +288,23 @@ class Source(Protocol):
 
 
 @runtime_checkable
-class Listening(Protocol):
-    """What a kind adds when its server tells of pushes by itself (a stream of events) instead of being polled."""
+class Reviewing(Protocol):
+    """What a kind adds whose server has changes under review, with votes and comments."""
 
-    def listen(self, *, cursor: str = "") -> Iterator[tuple[str, str, PushEvent]]:
-        """(cursor, repository name, event) for ever, from after `cursor` where the server can; Unavailable ends it."""
+    def open_changes(self, repository: Repository, *, limit: int = 100) -> Sequence[PatchSet]:
+        """The newest text of each open change, last changed first."""
+
+    def patch_set(self, repository: Repository, number: int) -> PatchSet:
+        """The newest text of a change. NotFound."""
+
+    def review(
+        self, repository: Repository, number: int, sha: str, *, message: str, value: int | None = None, tag: str = ""
+    ) -> None:
+        """Comment on this text of the change and vote `value` (None: no vote) on the connection's label.
+        Rejected: `no_label`, `bad_vote`, `no_permission`, `closed`; NotFound."""
+
+    def reviewed(self, repository: Repository, number: int, sha: str, text: str) -> bool:
+        """Whether a message that contains `text` stands there already; asked after an answer was lost."""
 
 
 def short_name(ref: str) -> str:
