@@ -168,8 +168,10 @@ CHANNEL_LAYERS = {
         else {"BACKEND": "channels.layers.InMemoryChannelLayer"}
     )
 }
-DUTIES = [  # what `manage.py watch` calls every now and then, on one process at a time
+DUTIES = [  # what `manage.py watch` calls every now and then
     Duty("sources.compare", "projects.watching.compare_tips", every_s=10, group="sources"),
+    Duty("sources.listen", "projects.listening.listen", every_s=1, group="sources", everywhere=True),
+    Duty("sources.alarm", "projects.listening.tell_ops", every_s=10, group="sources"),
     Duty("sources.spooled", "projects.git_access.take_spooled", every_s=10, group="sources"),
     Duty("sources.tidy", "projects.watching.tidy_repositories", every_s=3600, group="sources", limit_s=120),
     Duty("services.look", "deployments.reconcile.look_after_services", every_s=2, group="clusters"),
