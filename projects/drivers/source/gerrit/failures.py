@@ -68,7 +68,9 @@ def refusal(config: GerritConfig, status: int, body: bytes, location: str = "") 
         )
         return Rejected(sentence, evidence=evidence, code="no_permission")
     if status == 404:
-        return NotFound(S("Gerrit at “%(host)s” does not know this: %(reason)s.", host=host, reason=_short(words) or "404"))
+        return NotFound(
+            S("Gerrit at “%(host)s” does not know this: %(reason)s.", host=host, reason=_short(words) or "404")
+        )
     if status == 409:
         return Conflict(S("Gerrit refused it, as things stand: %(reason)s.", reason=_short(words) or "conflict"))
     if status == 429:
