@@ -13,6 +13,7 @@ from builds.models import Build
 from fangduoduo_release.common.engines import drive, engines
 from fangduoduo_release.common.models import InboxItem
 from projects import pushes
+from projects.drivers.source.base import PushEvent
 from projects.git_http.pushes import RefUpdate
 from projects.models import Project
 
@@ -22,12 +23,10 @@ def _message(slug: str, actor: Any, updates: Sequence[RefUpdate]) -> str:
     if project is None:
         return ""
     keys = {update.key for update in updates}
-    items = InboxItem.objects.filter(kind=pushes.KIND, dedupe_key__startswith=f"push:{project.pk}:").order_by("-id")[
-        :50
-    ]
+    items = InboxItem.objects.filter(kind=pushes.KIND, topic=pushes.topic_of(project)).order_by("-id")[:50]
     lines = []
     for item in items:
-        if item.dedupe_key.split(":", 3)[3] not in keys:
+        if PushEvent(item.payload["ref"], item.payload["old"], item.payload["new"]).key not in keys:
             continue
         if item.state == InboxItem.State.NEW:
             drive(engines()["push"], item.pk)

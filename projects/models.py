@@ -15,6 +15,13 @@ from fangduoduo_release.common.models import Connection
 from permissions.roles import PROJECT_PERMISSIONS, Role
 from projects.states import REQUEST_STATES
 
+from .source_models import HookDelivery, SourceListener
+
+__all__ = [
+    "SLUG", "AccessRequest", "BranchTip", "Grant", "HookDelivery", "MachineGrant", "Project",
+    "ProjectGroupObjectPermission", "ProjectUserObjectPermission", "RoleGrant", "SourceListener", "SpecRevision",
+]  # fmt: skip
+
 SLUG = RegexValidator(
     r"\A[a-z]([a-z0-9-]{0,48}[a-z0-9])?\Z",
     _("Use 1 to 50 lower-case letters, digits and hyphens; begin with a letter, end with a letter or digit."),
@@ -35,7 +42,8 @@ class Project(models.Model):
     source_connection = models.ForeignKey(
         Connection, null=True, blank=True, on_delete=models.PROTECT, related_name="source_projects"
     )
-    repository = models.CharField(_("repository address"), max_length=500, blank=True)  # empty: kept by the portal
+    # Empty: kept by the portal. An address, or the repository's name on the server of the connection (kind `gerrit`).
+    repository = models.CharField(_("repository address"), max_length=500, blank=True)
     default_branch = models.CharField(_("default branch"), max_length=200, default="main")
     pipeline_origin = models.CharField(max_length=12, choices=PipelineOrigin.choices, default=PipelineOrigin.REPOSITORY)
     builder_kind = models.CharField(max_length=30, default="embedded")

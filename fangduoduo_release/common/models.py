@@ -113,6 +113,7 @@ class InboxItem(Claimable):
 
     kind = models.CharField(max_length=40)
     dedupe_key = models.CharField(max_length=255, unique=True)
+    topic = models.CharField(max_length=80, blank=True)  # whose it is: "projects/7"
     payload = models.JSONField(default=dict)
     state = models.CharField(max_length=10, choices=State.choices, default=State.NEW)
     needs_ops = models.BooleanField(default=False)
@@ -123,7 +124,11 @@ class InboxItem(Claimable):
 
     class Meta:
         verbose_name = _("inbox item")
-        indexes = [models.Index(fields=["next_at"], name="inbox_due", condition=models.Q(state="new"))]
+        indexes = [
+            models.Index(fields=["next_at"], name="inbox_due", condition=models.Q(state="new")),
+            models.Index(fields=["topic", "-id"], name="inbox_by_topic"),
+            models.Index(fields=["topic"], name="inbox_waiting", condition=models.Q(state="new")),
+        ]
 
     def __str__(self) -> str:
         return f"{self.kind} {self.dedupe_key}"

@@ -7,17 +7,31 @@ already), Unavailable (try again later), Rejected (the server said no). It must 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import ClassVar, Protocol, runtime_checkable
 
-ZERO = "0" * 40
-"""What git writes for "nothing": the old side of a created ref, the new side of a deleted one."""
+from .news import (
+    HEADS,
+    TAGS,
+    ZERO,
+    ChangeMoved,
+    Moved,
+    News,
+    PatchSet,
+    Person,
+    PushEvent,
+    RepositoryNews,
+    short_name,
+)
 
-HEADS = "refs/heads/"
-TAGS = "refs/tags/"
+__all__ = [
+    "HEADS", "TAGS", "ZERO", "ChangeMoved", "Commit", "Credentials", "FileContent", "FileEntry", "Moved", "News",
+    "PatchSet", "Person", "Poll", "PushEvent", "Ref", "Repository", "RepositoryNews", "RepositoryState", "Reviewing",
+    "Source", "Starter", "short_name",
+]  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,14 +61,6 @@ class Repository:
     @property
     def bound(self) -> bool:
         return bool(self.url)
-
-
-@dataclass(frozen=True, slots=True)
-class Person:
-    """Who wrote a commit."""
-
-    name: str
-    email: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,36 +117,6 @@ class FileContent:
 
 
 @dataclass(frozen=True, slots=True)
-class PushEvent:
-    """A ref that moved. `old` is ZERO for a created ref, `new` is ZERO for a deleted one.
-
-    Both are what the ref holds, as git's own hooks have it: for an annotated tag the tag's object, which
-    `Source.resolve` follows to its commit.
-
-    `forced` says that `old` is not an ancestor of `new`. The same move seen twice (by the push itself and by a poll) has
-    the same `key`, so an inbox with a unique key takes it once.
-    """
-
-    ref: str
-    old: str
-    new: str
-    forced: bool = False
-    actor: str = ""
-
-    @property
-    def deleted(self) -> bool:
-        return self.new == ZERO
-
-    @property
-    def created(self) -> bool:
-        return self.old == ZERO
-
-    @property
-    def key(self) -> str:
-        return f"{self.ref}:{self.old}:{self.new}"
-
-
-@dataclass(frozen=True, slots=True)
 class Poll:
     """What moved since `seen`, and the tips to remember for the next poll.
 
@@ -190,8 +166,9 @@ class Source(Protocol):
     def state(self, repository: Repository) -> RepositoryState:
         """Look at the repository itself (for a bound one: at its server). NotFound, Rejected, Unavailable."""
 
-    def refresh(self, repository: Repository) -> None:
-        """Bring what this side keeps up to date; nothing to do for repositories that live here."""
+    def refresh(self, repository: Repository, *, ref: str = "") -> None:
+        """Bring what this side keeps up to date, and `ref` too where it is neither a branch nor a tag (a change's);
+        nothing to do for repositories that live here."""
 
     def branches(self, repository: Repository, *, limit: int = 10_000) -> Sequence[Ref]:
         """Newest commit first."""
@@ -213,6 +190,10 @@ class Source(Protocol):
     def list_files(self, repository: Repository, ref: str, path: str = "", *, limit: int = 10_000) -> list[FileEntry]:
         """Every file below `path` in name order, at most `limit`."""
 
+    def changed_files(self, repository: Repository, old: str, new: str, *, limit: int = 10_000) -> list[str] | None:
+        """Paths that differ between two commits (`old` ZERO: that `new` brings, compared with its first parent), at
+        most `limit`; None when there are more, or when `old` is not there any more."""
+
     def poll(self, repository: Repository, seen: Mapping[str, str] | None, *, limit: int = 500) -> Poll:
         """Compare tips of branches and tags with `seen` (full name -> sha). None takes them as they are: no events."""
 
@@ -224,16 +205,20 @@ class Source(Protocol):
 
 
 @runtime_checkable
-class Listening(Protocol):
-    """What a kind adds when its server tells of pushes by itself (a stream of events) instead of being polled."""
+class Reviewing(Protocol):
+    """What a kind adds whose server has changes under review, with votes and comments."""
 
-    def listen(self, *, cursor: str = "") -> Iterator[tuple[str, str, PushEvent]]:
-        """(cursor, repository name, event) for ever, from after `cursor` where the server can; Unavailable ends it."""
+    def open_changes(self, repository: Repository, *, limit: int = 100) -> Sequence[PatchSet]:
+        """The newest text of each open change, last changed first."""
 
+    def patch_set(self, repository: Repository, number: int) -> PatchSet:
+        """The newest text of a change. NotFound."""
 
-def short_name(ref: str) -> str:
-    """`refs/heads/main` -> `main`; anything that is no branch and no tag stays whole."""
-    for prefix in (HEADS, TAGS):
-        if ref.startswith(prefix):
-            return ref[len(prefix) :]
-    return ref
+    def review(
+        self, repository: Repository, number: int, sha: str, *, message: str, value: int | None = None, tag: str = ""
+    ) -> None:
+        """Comment on this text of the change and vote `value` (None: no vote) on the connection's label.
+        Rejected: `no_label`, `bad_vote`, `no_permission`, `closed`; NotFound."""
+
+    def reviewed(self, repository: Repository, number: int, sha: str, text: str) -> bool:
+        """Whether a message that contains `text` stands there already; asked after an answer was lost."""

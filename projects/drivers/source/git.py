@@ -115,7 +115,7 @@ class GitSource:
             return RepositoryState(remote.default_branch, empty=not remote.tips)
         return git_read.state(self.git, self._here(repository))
 
-    def refresh(self, repository: Repository) -> None:
+    def refresh(self, repository: Repository, *, ref: str = "") -> None:
         """Fetch a bound repository into its mirror. Rejected, Unavailable, Invalid (address)."""
         if repository.bound:
             git_mirror.fetch(self.git, self.config, repository, self.path(repository))
@@ -139,6 +139,9 @@ class GitSource:
 
     def list_files(self, repository: Repository, ref: str, path: str = "", *, limit: int = 10_000) -> list[FileEntry]:
         return git_read.list_files(self.git, self._here(repository), ref, path, limit)
+
+    def changed_files(self, repository: Repository, old: str, new: str, *, limit: int = 10_000) -> list[str] | None:
+        return git_read.changed_files(self.git, self._here(repository), old, new, limit)
 
     def poll(self, repository: Repository, seen: Mapping[str, str] | None, *, limit: int = 500) -> Poll:
         """For a bound repository this asks its server for the tips and fetches only when one has moved."""

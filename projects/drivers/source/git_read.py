@@ -12,9 +12,9 @@ from pathlib import Path
 from fangduoduo_release.common.errors import AppError, Invalid, NotFound
 from fangduoduo_release.common.sentence import S
 
-from .base import HEADS, Commit, FileContent, FileEntry, Person, Ref, RepositoryState
+from .base import HEADS, ZERO, Commit, FileContent, FileEntry, Person, Ref, RepositoryState
 from .git_command import Git, explain
-from .git_names import check_path, check_ref, is_sha, is_short_sha
+from .git_names import check_path, check_ref, check_sha, is_sha, is_short_sha
 
 MAX_LOG = 1_000
 _MAX_MESSAGE = 64 * 1024
@@ -109,6 +109,26 @@ def list_files(git: Git, repository: Path, ref: str, path: str, limit: int) -> l
         raise explain(answer.err, code=answer.code)
     records = answer.out.split(b"\0")[:-1]  # what follows the last NUL is nothing, or was cut off
     return [_entry(record) for record in records[:limit]]
+
+
+def changed_files(git: Git, repository: Path, old: str, new: str, limit: int) -> list[str] | None:
+    """Paths that differ; with ZERO as `old` those that `new` brings over its first parent. None: too many, or no `old`."""
+    after = sha_of(git, repository, check_sha(new))
+    if old == ZERO:
+        between = ["--root", "-m", "--first-parent", "--no-commit-id", after]
+    else:
+        try:
+            between = [sha_of(git, repository, check_sha(old)), after]
+        except NotFound:
+            return None
+    answer = git.ask(
+        "diff-tree", "-r", "-z", "--name-only", "--no-renames", *between, "--",
+        repository=repository, max_output=limit * 512,
+    )  # fmt: skip
+    if answer.code != 0:
+        raise explain(answer.err, code=answer.code)
+    paths = answer.out.decode(errors="replace").split("\0")[:-1]
+    return None if answer.truncated or len(paths) > limit else paths
 
 
 def _commits(git: Git, repository: Path, wanted: list[str], *, limit: int, path: str = "") -> list[Commit]:

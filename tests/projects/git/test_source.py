@@ -414,3 +414,17 @@ def test_tidying_packs_what_has_piled_up(source: GitSource, work: Path, tmp_path
     assert source.tidy(SHOP) is True
     assert source.tidy(SHOP) is False
     assert len(source.list_files(SHOP, "many")) == 2600
+
+
+def test_it_says_which_files_a_push_changed(source: GitSource, work: Path) -> None:
+    first = git("rev-parse", "HEAD", cwd=work).stdout.strip()
+    commit(work, "docs/Ü b.md", "x")
+    last = commit(work, "src/a.py", "x")
+    push(work)
+    assert source.changed_files(SHOP, first, last) == ["docs/Ü b.md", "src/a.py"]
+    assert source.changed_files(SHOP, ZERO, last) == ["src/a.py"]  # what the commit itself brings
+    assert "README.md" in (source.changed_files(SHOP, ZERO, first) or [])  # a first commit brings all it has
+    assert source.changed_files(SHOP, first, last, limit=1) is None
+    assert source.changed_files(SHOP, "1" * 40, last) is None
+    with pytest.raises(NotFound):
+        source.changed_files(SHOP, first, "2" * 40)
