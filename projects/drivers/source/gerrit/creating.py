@@ -6,7 +6,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from fangduoduo_release.common.errors import Conflict, DriverError, Rejected
+from fangduoduo_release.common.errors import Conflict, DriverError, Rejected, Unavailable
 from fangduoduo_release.common.sentence import S
 
 from .. import git_starters
@@ -14,7 +14,7 @@ from ..base import HEADS, NewRepository, Person, Repository
 from ..git_command import Git, explain
 from ..git_remote import judge_url, signed_in
 from .names import check_name, encoded, project_url
-from .reading import state
+from .reading import exists, state
 from .rest import Rest
 
 
@@ -30,13 +30,18 @@ def create(rest: Rest, git: Git, name: str, starter: str, author: Person, wishes
         "branches": list(wishes.branches) or None,
         "create_empty_commit": True,
     }
+    if exists(rest, name):
+        raise _exists_already(name)
     try:
         rest.send("PUT", project_url(name), {key: value for key, value in wanted.items() if value is not None})
     except Conflict as error:
-        sentence = S("Gerrit has a project “%(name)s” already.", name=name)
-        raise Conflict(sentence, code="repository_exists") from error
+        raise _exists_already(name) from error
     except Rejected as error:
-        raise _refused(rest, name, error) from error
+        raise _refused(rest, error) from error
+    except Unavailable as error:
+        # The answer was lost: what was not there a moment ago and is there now was made by us.
+        if error.code != "unknown_outcome" or not exists(rest, name):
+            raise
     branch = state(rest, name).default_branch or "master"
     tip = _tip(rest, name, branch)
     if files is None:
@@ -62,7 +67,11 @@ def account(rest: Rest) -> Person:
     return Person(name, str(told.get("email") or f"{rest.config.username}@localhost"))
 
 
-def _refused(rest: Rest, name: str, error: Rejected) -> Rejected:
+def _exists_already(name: str) -> Conflict:
+    return Conflict(S("Gerrit has a project “%(name)s” already.", name=name), code="repository_exists")
+
+
+def _refused(rest: Rest, error: Rejected) -> Rejected:
     if error.code != "no_permission":
         return error
     sentence = S(

@@ -28,7 +28,7 @@ from ..base import (
 )
 from ..git import PORTAL, GitSource
 from ..git_names import check_sha, is_sha
-from . import changes, checking, creating, gaps, reading
+from . import changes, checking, creating, gaps, reading, stream
 from .config import GerritConfig
 from .names import check_name
 from .rest import Rest, client_of
@@ -52,6 +52,18 @@ class GerritSource:
     def check(self) -> checking.Facts:
         """Whether the server answers over REST, and what the account lacks. Rejected, Unavailable."""
         return checking.check(self.rest)
+
+    def look_ssh(self) -> stream.Facts | None:
+        """What the server says over SSH; None for a connection without it. Not from within a loop. Rejected, Unavailable."""
+        config = self.config
+        if not config.ssh_host:
+            return None
+        patience = stream.Patience(connect_s=5.0, answer_s=4.0)  # somebody waits in front of a page
+        return stream.look(
+            stream.StreamAddress(
+                config.ssh_host, config.ssh_port, config.ssh_user, config.ssh_key, config.known_hosts, patience
+            )
+        )
 
     def may_read(self, repository: Repository, account: str) -> bool | None:
         """Whether Gerrit lets the account with this user name read the repository; None where the portal may not ask."""
