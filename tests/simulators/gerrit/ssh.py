@@ -145,6 +145,7 @@ class Daemon:
             status = 1
         with suppress(OSError, asyncssh.Error):
             process.exit(status)
+            await process.wait_closed()
 
     async def _command(self, process: Process, account: Account, words: list[str]) -> int:
         if not words:
