@@ -219,11 +219,14 @@ APPROVAL_HOURS = env_int("FDD_APPROVAL_HOURS", 24)  # how long a deployment wait
 BUILD_SLOTS = env_int("FDD_BUILD_SLOTS", 4)
 ENGINES = [
     "builds.intake.PushIntake",
+    "builds.intake.ChangeIntake",
+    "builds.reviews.ReviewEngine",
     "builds.engine.BuildEngine",
     "deployments.engine.DeploymentEngine",
     "fangduoduo_release.notifications.engine.NotificationEngine",
 ]
 # Who spreads the news when a run ends, in the transaction that ends it; by the run's topic.
+BUILDS_IN_USE = "deployments.using.is_deploying"  # says of a project's branch whether something of it is being deployed
 RUN_ENDINGS = {"builds": "builds.news.build_ended", "deployments": "deployments.news.deployment_ended"}
 
 # --- drivers -------------------------------------------------------------------------------------------------------
