@@ -108,7 +108,7 @@ async def test_moves_come_in_one_event_when_that_is_switched_on(asker: Asker) ->
     asker.gerrit.batch, asker.gerrit.single = True, False
     asker.gerrit.upload("team/app")
     (batch,) = asker.gerrit.stream.of("batch-ref-updated")
-    assert (batch["project"], batch["submitter"]["username"]) == ("team/app", "admin")
+    assert (batch["projectName"], batch["submitter"]["username"]) == ("team/app", "admin")
     assert [one["refName"] for one in batch["refUpdates"]] == ["refs/changes/01/1/meta", "refs/changes/01/1/1"]
     assert all(one["project"] == "team/app" for one in batch["refUpdates"])
 

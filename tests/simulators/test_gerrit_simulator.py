@@ -226,7 +226,7 @@ def test_a_file_comes_in_base64(asker: Asker) -> None:
     assert base64.b64decode(raw.content) == b"\x00\xff"
     where = f"projects/team%2Fapp/commits/{tip}/files"
     assert asker.refusal("GET", f"{where}/none/content") == (404, "Not found: none")
-    assert asker.refusal("GET", f"{where}/deploy/content") == (404, "cannot retrieve content of directories")
+    assert asker.refusal("GET", f"{where}/deploy/content") == (400, "cannot retrieve content of directories")
 
 
 def test_a_commit_is_found_by_its_whole_name_while_a_ref_leads_to_it(asker: Asker) -> None:

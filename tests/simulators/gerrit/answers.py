@@ -126,11 +126,12 @@ def stamp(seconds: float) -> str:
     return datetime.fromtimestamp(int(seconds), UTC).strftime("%Y-%m-%d %H:%M:%S.000000000")
 
 
-def page_of(items: list[Any], request: Request, *, limit: int = 0) -> tuple[list[Any], bool]:
-    """The part of a list that `n` and `S` ask for, and whether more follows."""
+def page_of(items: list[Any], request: Request, *, limit: int = 0, overlap: int = 0) -> tuple[list[Any], bool]:
+    """The part of a list that `n` and `S` ask for, and whether more follows. `overlap`: how many come once more."""
     start = request.number("S", "s", "start")
     count = request.number("n", "limit") or limit
     if start < 0 or count < 0:
         raise Refused(400, "start and limit must not be negative")
+    start = max(0, start - overlap)
     end = start + count if count else len(items)
     return items[start:end], end < len(items)

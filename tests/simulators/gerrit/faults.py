@@ -58,6 +58,7 @@ class Faults:
         self._timer: threading.Timer | None = None
         self.restarting = False
         self.reflog: int = 0
+        self.paging_overlaps = False
         self.restricted: set[tuple[str, int]] = set()
 
     # -- over HTTP ------------------------------------------------------------------------------------------------------
@@ -86,11 +87,17 @@ class Faults:
         """Nobody reads reflogs: 404 as without the permission to see the branch's, 403, or 405 as from a store without."""
         self.reflog = status
 
+    def overlap_pages(self) -> None:
+        """Branches are paged as by some versions: HEAD and the configuration are counted last but shown first, and a
+        page that does not begin at 0 begins with the last of the page before."""
+        self.paging_overlaps = True
+
     def clear(self) -> None:
         """All is well again over HTTP."""
         with self._lock:
             self._rules.clear()
         self.reflog = 0
+        self.paging_overlaps = False
         self.restricted.clear()
 
     def lift(self, rule: Rule) -> None:

@@ -27,6 +27,7 @@ from .reviews import Reviews
 from .ssh import Daemon
 from .stream import Stream
 from .uploads import Uploads
+from .webhooks import Webhooks
 from .wire import Wire
 
 Files = Mapping[str, str | bytes | None]
@@ -52,7 +53,8 @@ class Gerrit:
         self.admin = self.accounts.add("admin", name="Administrator")
         self.labels = {label.name: label for label in (CODE_REVIEW, Label("Verified"))}
         self.requests = Requests()
-        self.stream = Stream(self.clock.now)
+        self.webhooks = Webhooks()
+        self.stream = Stream(self.clock.now, self.webhooks.take)
         self.projects = Projects(self.folder / "git", self._write_hooks(), self.clock.now)
         self.changes = Changes()
         self.uploads = Uploads(self)
@@ -74,6 +76,7 @@ class Gerrit:
 
     def stop(self) -> None:
         self.faults.end()
+        self.webhooks.end()
         if self.ssh is not None:
             self.ssh.stop()
         if self.wire is not None:

@@ -33,8 +33,9 @@ class Listener:
 class Stream:
     """`gerrit.stream`. Whoever does not listen when an event happens never hears of it."""
 
-    def __init__(self, clock: Callable[[], float]) -> None:
+    def __init__(self, clock: Callable[[], float], also: Callable[[dict[str, Any]], None]) -> None:
         self._clock = clock
+        self._also = also
         self._lock = threading.RLock()
         self._listeners: list[Listener] = []
         self._held: list[dict[str, Any]] | None = None
@@ -107,6 +108,7 @@ class Stream:
             self._repeats += count
 
     def _send(self, event: dict[str, Any]) -> None:
+        self._also(event)
         self.line(encode(event), event["type"])
 
 
