@@ -19,7 +19,7 @@ from fangduoduo_release.environment import BASE_DIR, LOCAL, VAR, env_bool, env_i
 from fangduoduo_release.sign_in import *  # noqa: F403 - who people are and how they sign in: a file of its own
 from fangduoduo_release.sign_in import SIGN_IN_APPS
 
-PROCESS = os.environ.get("FDD_PROCESS", "web")  # web | worker | watch: decides how database connections are held
+PROCESS = os.environ.get("FDD_PROCESS", "web")  # web | worker | watch | trigger: decides how connections are held
 HOST_ID = os.environ.get("FDD_HOST_ID", socket.gethostname())
 SECRET_KEY = os.environ.get("SECRET_KEY") or (
     local_secret("secret_key", lambda: secrets.token_urlsafe(64)) if LOCAL else ""
@@ -70,6 +70,9 @@ if PROCESS != "web":
     INSTALLED_APPS.remove("daphne")
     INSTALLED_APPS[INSTALLED_APPS.index("django.contrib.admin")] = "django.contrib.admin.apps.SimpleAdminConfig"
 
+if PROCESS == "trigger":
+    INSTALLED_APPS = ["fangduoduo_release.apps.TriggerConfig"]  # elsewhere, without secrets, tables and pages
+
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
@@ -109,7 +112,9 @@ TEMPLATES = [
 DATABASE_POOL = int(os.environ.get("DATABASE_POOL") or 16)  # 0: none
 DATABASE_URL = os.environ.get("DATABASE_URL", f"sqlite:///{VAR / 'db.sqlite3'}")
 DATABASES = {"default": dj_database_url.parse(DATABASE_URL, conn_max_age=0 if PROCESS == "web" else 600)}
-if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
+if PROCESS == "trigger":
+    DATABASES = {}
+elif DATABASES["default"]["ENGINE"].endswith("sqlite3"):
     VAR.mkdir(mode=0o700, parents=True, exist_ok=True)
     DATABASES["default"]["TEST"] = {"NAME": str(VAR / "test.sqlite3")}  # a file: threads and processes can share it
     DATABASES["default"]["OPTIONS"] = {
