@@ -205,7 +205,7 @@ def _take_late(project: Project, event: PushEvent, heard: Heard) -> InboxItem | 
     now_at = source.poll(repository, None).tips.get(event.ref)
     with transaction.atomic():
         tip = BranchTip.objects.select_for_update().get(project=project, ref=event.ref)
-        if tip.sha == event.new or _known(project, event):
+        if tip.sha == event.new or known(project, event):
             return None
         if now_at == event.new:
             _move(tip, event.new)
@@ -225,7 +225,7 @@ def _put(project: Project, event: PushEvent, moves: int, heard: Heard, queue: _Q
     return queue.put(KIND, f"{KIND}:{project.pk}:{moves}:{_key(event)}", project, payload, heard, event.happened_at)
 
 
-def _known(project: Project, event: PushEvent) -> bool:
+def known(project: Project, event: PushEvent) -> bool:
     """Whether this very move was noticed before."""
     rows = InboxItem.objects.filter(topic=topic_of(project), kind=KIND)
     return rows.filter(dedupe_key__endswith=f":{_key(event)}").exists()
@@ -235,14 +235,14 @@ def _key(event: PushEvent) -> str:
     return event.key if len(event.key) < LONGEST_KEY - 40 else hashlib.sha256(event.key.encode()).hexdigest()
 
 
-def compare(project: Project) -> int:
+def compare(project: Project, heard: Heard | None = None) -> int:
     """Compare the repository's tips with the last ones seen and take what was missed; returns how many were new.
 
     A project whose tips were never taken (a crash while it was made) takes them as they are: nothing counts as a push.
     Where changes are reviewed, those whose newest text nobody told us of are taken too.
     """
     source, repository = source_of(project)
-    heard = Heard.now(Via.COMPARE)
+    heard = heard or Heard.now(Via.COMPARE)
     found = 0
     try:
         while True:
