@@ -9,6 +9,7 @@ from typing import Any
 from django.contrib import admin, messages
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpResponseRedirect
+from django.template.loader import render_to_string
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils.dateparse import parse_datetime
@@ -26,6 +27,8 @@ from fangduoduo_release.common.models import Beat, Connection
 from fangduoduo_release.common.sentence import S, Sentence
 from fangduoduo_release.connection_forms import PARTS, form_for, names, title_of
 from permissions.admin_base import PortalAdmin
+from projects.hooks.dialects import of_connection
+from projects.hooks.shown import webhooks_of
 
 
 @admin.register(Connection)
@@ -52,10 +55,11 @@ class ConnectionAdmin(PortalAdmin):
             return ["kind", *names(_chosen(request))]
         told = [] if obj.kind in PARTS else ["set_secrets"]  # a field says so itself
         followed = ["followed"] if obj.kind == "jenkins" else []
-        return ["kind_title", *names(obj.kind, obj.secrets), *told, "last_result", *followed]
+        hooks = ["webhooks"] if of_connection(obj.kind) else []
+        return ["kind_title", *names(obj.kind, obj.secrets), *told, "last_result", *followed, *hooks]
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
-        return () if obj is None else ("kind_title", "set_secrets", "last_result", "followed")
+        return () if obj is None else ("kind_title", "set_secrets", "last_result", "followed", "webhooks")
 
     @admin.display(description=_("kind"), ordering="kind")
     def kind_title(self, connection: Connection) -> str:
@@ -101,6 +105,11 @@ class ConnectionAdmin(PortalAdmin):
             said,
             at,
         )
+
+    @admin.display(description=_("webhooks"))
+    def webhooks(self, connection: Connection) -> SafeString:
+        """Where its server may report pushes, what to enter there, and what came of it lately."""
+        return render_to_string("admin/common/connection/webhooks.html", webhooks_of(connection))
 
     # -- writing ------------------------------------------------------------------------------------------------------
     def add_view(self, request: HttpRequest, form_url: str = "", extra_context: Any = None) -> HttpResponse:

@@ -111,6 +111,7 @@ SENTENCES: dict[str, str] = {
     "group.create": _("%(actor)s added the team %(object)s"),
     "group.update": _("%(actor)s changed the team %(object)s"),
     "inbox.try_again": _("%(actor)s had incoming news handled again: %(object)s"),
+    "hook.replay": _("%(actor)s had a webhook delivery handled again: %(object)s"),
     "audit.export": _("%(actor)s exported rows of the audit trail"),
     "audit.accept": _("The audit trail was accepted as it is: %(reason)s"),
 }
@@ -121,7 +122,7 @@ ICONS = {
     "credential": "key", "deployment": "rocket", "cluster": "cloud", "connection": "plug", "request": "hand-stop",
     "grant": "lock-open", "emergency": "alert-triangle", "token": "key", "user": "user", "group": "users",
     "inbox": "inbox", "template": "file-code", "audit": "list-details", "person": "lock", "service_account": "user",
-    "gateway": "lock", "delivery": "bell", "freeze": "calendar", "channel": "bell",
+    "gateway": "lock", "delivery": "bell", "freeze": "calendar", "channel": "bell", "hook": "inbox",
 }  # fmt: skip
 ICON = "activity"
 # verb groups as the filter offers them

@@ -18,7 +18,7 @@ from projects.noticing import CHANGE, FREE, KIND, MAX_REF, Batch, Heard, Via, fo
 from projects.sources import source_of
 
 __all__ = [
-    "CHANGE", "FREE", "KIND", "MAX_REF", "Heard", "Via", "compare", "followed", "notice", "notice_all",
+    "CHANGE", "FREE", "KIND", "MAX_REF", "Heard", "Via", "compare", "followed", "known", "notice", "notice_all",
     "notice_change", "remember", "take", "topic_of",
 ]  # fmt: skip
 
@@ -79,27 +79,27 @@ def _take_late(project: Project, event: PushEvent, heard: Heard) -> InboxItem | 
     was noticed before is known, however often it is told again."""
     source, repository = source_of(project)
     now_at = source.poll(repository, None).tips.get(event.ref)
-    if event.deleted or _known(project, event):
+    if event.deleted or known(project, event):
         return None
     batch = Batch([(project, Moved(project.repository, event))], heard, settled=now_at == event.new)
     batch.store()
     return batch.stored[0] if batch.stored else None
 
 
-def _known(project: Project, event: PushEvent) -> bool:
+def known(project: Project, event: PushEvent) -> bool:
     """Whether this very move was noticed before."""
     rows = InboxItem.objects.filter(topic=topic_of(project), kind=KIND)
     return rows.filter(dedupe_key__endswith=f":{key_of(event)}").exists()
 
 
-def compare(project: Project) -> int:
+def compare(project: Project, heard: Heard | None = None) -> int:
     """Compare the repository's tips with the last ones seen and take what was missed; returns how many were new.
 
     A project whose tips were never taken (a crash while it was made) takes them as they are: nothing counts as a push.
     Where changes are reviewed, those whose newest text nobody told us of are taken too.
     """
     source, repository = source_of(project)
-    heard = Heard.now(Via.COMPARE)
+    heard = heard or Heard.now(Via.COMPARE)
     found = 0
     try:
         while True:

@@ -119,6 +119,7 @@ SCREENS = [
     Screen("common.Connection", add=BOTH, change=BOTH, delete=BOTH, actions=("delete_selected",)),
     Screen("builds.Template", add=BOTH, change=BOTH, actions=("retire", "restore")),
     Screen("builds.TemplateRevision"),
+    Screen("projects.HookDelivery", actions=("replay",)),
 ]
 
 OF_PROJECTS = {"app_label": "projects", "model_name": "machinegrant"}
@@ -152,4 +153,6 @@ ADMIN = [
     Ask("GET", "admin/<url>", OPS, 404, values=(("url", "nothing/"),)),
     # connections are tried from their page
     Ask("POST", "admin/common/connection/<path:object_id>/test/", OPS, 404, {}, (("object_id", "999999"),)),
+    # webhook deliveries are replayed from their page
+    Ask("POST", "admin/projects/hookdelivery/<path:object_id>/replay/", OPS, 404, {}, (("object_id", "999999"),)),
 ]
