@@ -19,6 +19,7 @@ from fangduoduo_release.audit.models import AuditEntry
 SENTENCES: dict[str, str] = {
     "project.create": _("%(actor)s created the project %(object)s"),
     "project.update": _("%(actor)s changed settings of %(object)s"),
+    "project.rules": _("%(actor)s changed what makes %(object)s build by itself"),
     "project.spec": _("%(actor)s changed how %(object)s runs (spec revision %(number)s)"),
     "machine.grant": _("%(actor)s let %(project)s use the machine %(machine)s"),
     "machine.revoke": _("%(actor)s took the machine %(machine)s from %(project)s"),
