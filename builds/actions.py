@@ -10,7 +10,7 @@ from django.db import IntegrityError, transaction
 from django.db.models import F
 from django.db.models.functions import Now
 
-from builds import judges, pipelines, registries
+from builds import changes, judges, pipelines, registries
 from builds.endings import close_what_is_open
 from builds.models import Build, Credential, InputRequest, PipelineRevision, TemplateRevision
 from fangduoduo_release.audit import trail
@@ -140,16 +140,21 @@ def retry_build(*, actor: Any, build: Build) -> Build:
     if not build.is_final:
         raise Conflict(S("This build has not ended yet; cancel it first."), code="still_running")
     source, repository = source_of(build.project)
-    return queue_build(
-        actor=actor,
-        project=build.project,
-        ref=build.ref,
-        commit=source.resolve(repository, build.commit_sha),
-        parameters=build.parameters,
-        trigger=Build.Trigger.RETRY,
-        retry_of=build,
-        pipeline=build.pipeline,
-    )
+    commit = source.resolve(repository, build.commit_sha)
+    with transaction.atomic():
+        again = queue_build(
+            actor=actor,
+            project=build.project,
+            ref=build.ref,
+            commit=commit,
+            parameters=build.parameters,
+            trigger=Build.Trigger.RETRY,
+            retry_of=build,
+            pipeline=build.pipeline,
+        )
+        if build.is_change:
+            changes.copy(again, build)
+    return again
 
 
 def cancel_build(*, actor: Any, build: Build) -> None:

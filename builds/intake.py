@@ -1,76 +1,200 @@
-"""From a noticed push to a build: the engine over inbox items of kind "push". One build per move of a ref."""
+"""From what was noticed to a build: the engines over inbox items of kind "push" and "change".
+
+One build per move of a ref and per text of a change, or none with the sentence why. A notice is only a hint: what is
+built is what the repository itself says of the commit.
+"""
 
 from __future__ import annotations
 
-from typing import Any
+import time
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+from typing import Any, ClassVar
 
+from django.db import transaction
 from django.db.models import QuerySet
 from django.db.models.functions import Now
+from django.utils import timezone
 
+from builds import changes, rules
 from builds.actions import queue_build
-from builds.models import Build
+from builds.models import Build, BuildRules
 from fangduoduo_release.common import runs
 from fangduoduo_release.common.actor import SYSTEM
 from fangduoduo_release.common.engines import Again
-from fangduoduo_release.common.errors import AppError, NotFound, Unavailable
+from fangduoduo_release.common.errors import AppError, NotFound
 from fangduoduo_release.common.models import InboxItem
+from fangduoduo_release.common.sentence import S, Sentence
 from permissions.models import User
 from projects import pushes
-from projects.drivers.source.base import HEADS, TAGS, ZERO
-from projects.models import Project
+from projects.drivers.source.base import HEADS, TAGS, ZERO, Commit
+from projects.models import BranchTip, Project
 from projects.sources import source_of
 
 
-class PushIntake:
-    """Turns one accepted push into at most one build (the item's own id is the build's dedupe key)."""
+class Skipped(Exception):
+    """This item makes no build; the sentence says why."""
 
-    kind = "push"
+    def __init__(self, sentence: Sentence) -> None:
+        super().__init__(str(sentence))
+        self.sentence = sentence
+
+
+class Intake:
+    """What both engines do: settle the item with its build, or with the reason why there is none."""
+
+    kind: ClassVar[str]
     model = InboxItem
 
     def mine(self, rows: QuerySet[InboxItem]) -> QuerySet[InboxItem]:
-        return rows.filter(kind=pushes.KIND, state=InboxItem.State.NEW)
+        return rows.filter(kind=self.kind, state=InboxItem.State.NEW)
 
     def advance(self, item: InboxItem) -> Again | None:
         payload: dict[str, Any] = item.payload
-        project = Project.objects.filter(pk=payload["project"]).first()
-        if project is None or project.archived or not _buildable(payload):
-            self._end(item, result={"build": None})
-            return None
+        project = Project.objects.select_related("source_connection").filter(pk=payload["project"]).first()
         try:
-            build = self._build(project, payload, item)
-        except Unavailable:
-            raise
-        except NotFound as error:  # the branch moved on or went away before we looked
-            self._end(item, result={"build": None}, error=error)
+            if project is None or project.archived:
+                raise Skipped(S("The project is archived or gone."))
+            mine = rules.rules_of(project)
+            self.refuse_early(mine, payload)
+            wait = _rest(item, mine)
+            if wait > 0:
+                return Again(wait)
+            if mine.debounce_s and self.has_moved_on(project, payload):
+                raise Skipped(S("Another push followed within %(seconds)s seconds.", seconds=mine.debounce_s))
+            commit = self.judge(project, mine, payload)
+        except Skipped as skipped:
+            _end(item, {"build": None, "skipped": skipped.sentence.as_json()})
             return None
-        self._end(item, result={"build": build.pk, "number": build.number})
+        except NotFound as error:  # the branch moved on or went away before we looked
+            _end(item, {"build": None}, error)
+            return None
+        with transaction.atomic():  # the build and the word that it was made: both or neither
+            build = self.queue(project, mine, item, commit)
+            _end(item, {"build": build.pk, "number": build.number})
         return None
 
-    def _build(self, project: Project, payload: dict[str, Any], item: InboxItem) -> Build:
+    def refuse_early(self, mine: BuildRules, payload: Mapping[str, Any]) -> None:
+        """What can be said without asking the repository. Raises Skipped."""
+        raise NotImplementedError
+
+    def has_moved_on(self, project: Project, payload: Mapping[str, Any]) -> bool:
+        raise NotImplementedError
+
+    def judge(self, project: Project, mine: BuildRules, payload: Mapping[str, Any]) -> Commit:
+        """The commit to be built, as the repository has it. Raises Skipped, NotFound, Unavailable."""
+        raise NotImplementedError
+
+    def queue(self, project: Project, mine: BuildRules, item: InboxItem, commit: Commit) -> Build:
+        raise NotImplementedError
+
+
+class PushIntake(Intake):
+    """Turns one accepted move of a ref into at most one build (the item's own id is the build's dedupe key)."""
+
+    kind = pushes.KIND
+
+    def refuse_early(self, mine: BuildRules, payload: Mapping[str, Any]) -> None:
+        if payload["new"] == ZERO:
+            raise Skipped(S("It was deleted; there is nothing to build."))
+        if not payload["ref"].startswith((HEADS, TAGS)):
+            raise Skipped(S("Only branches and tags are built."))
+        _unless(rules.judge_ref(mine, payload["ref"]))
+
+    def has_moved_on(self, project: Project, payload: Mapping[str, Any]) -> bool:
+        return not BranchTip.objects.filter(project=project, ref=payload["ref"], sha=payload["new"]).exists()
+
+    def judge(self, project: Project, mine: BuildRules, payload: Mapping[str, Any]) -> Commit:
         source, repository = source_of(project)
-        commit = source.resolve(repository, payload["new"])
-        actor = User.objects.filter(username=payload.get("actor") or "").first() or SYSTEM
-        return queue_build(
-            actor=actor,
-            project=project,
-            ref=payload["ref"],
-            commit=commit,
-            parameters={},
-            trigger=Build.Trigger.PUSH,
-            dedupe_key=f"inbox:{item.pk}",
-        )
+        commit: Commit = source.resolve(repository, payload["new"])
+        old = payload["old"]
 
-    def _end(self, item: InboxItem, *, result: dict[str, Any], error: AppError | None = None) -> None:
-        runs.write(
-            item,
-            state=InboxItem.State.DONE,
-            result=result,
-            error=error.sentence.as_json() if error else None,
-            handled_at=Now(),
-            next_at=None,
-            lease_until=None,
-        )
+        def files() -> Sequence[str] | None:
+            if old == ZERO:
+                return None  # a new branch or tag: compared with what?
+            if project.repository:
+                source.refresh(repository)
+            changed: Sequence[str] | None = source.changed_files(repository, old, commit.sha)
+            return changed
+
+        _unless(rules.judge_content(mine, commit.message, files))
+        return commit
+
+    def queue(self, project: Project, mine: BuildRules, item: InboxItem, commit: Commit) -> Build:
+        build = _queued(project, item, commit, Build.Trigger.PUSH)
+        if mine.cancel == BuildRules.Cancel.BRANCHES:
+            changes.cancel_older_of_branch(build)
+        return build
 
 
-def _buildable(payload: dict[str, Any]) -> bool:
-    return payload["new"] != ZERO and payload["ref"].startswith((HEADS, TAGS))
+class ChangeIntake(Intake):
+    """Turns one text of a change under review into at most one build."""
+
+    kind = pushes.CHANGE
+
+    def refuse_early(self, mine: BuildRules, payload: Mapping[str, Any]) -> None:
+        _unless(rules.judge_change(mine, payload["branch"], float(payload.get("happened_at") or 0)))
+
+    def has_moved_on(self, project: Project, payload: Mapping[str, Any]) -> bool:
+        rows = InboxItem.objects.filter(topic=pushes.topic_of(project), kind=self.kind)
+        newest = rows.filter(payload__number=payload["number"], payload__patch_set__gt=payload["patch_set"])
+        return newest.exists()
+
+    def judge(self, project: Project, mine: BuildRules, payload: Mapping[str, Any]) -> Commit:
+        source, repository = source_of(project)
+        commit: Commit = source.resolve(repository, payload["new"])
+
+        def files() -> Sequence[str] | None:
+            source.refresh(repository, ref=payload["ref"])
+            changed: Sequence[str] | None = source.changed_files(repository, ZERO, commit.sha)
+            return changed
+
+        _unless(rules.judge_content(mine, commit.message, files))
+        return commit
+
+    def queue(self, project: Project, mine: BuildRules, item: InboxItem, commit: Commit) -> Build:
+        build = _queued(project, item, commit, Build.Trigger.CHANGE)
+        changes.note(build, item.payload, mine)
+        if mine.cancel != BuildRules.Cancel.NEVER:
+            changes.cancel_older_of_change(build)
+        return build
+
+
+def _unless(sentence: Sentence | None) -> None:
+    if sentence is not None:
+        raise Skipped(sentence)
+
+
+def _rest(item: InboxItem, mine: BuildRules) -> float:
+    """How many seconds this item still waits for another push of the same ref."""
+    if not mine.debounce_s:
+        return 0.0
+    return (item.received_at + timedelta(seconds=mine.debounce_s) - timezone.now()).total_seconds()
+
+
+def _queued(project: Project, item: InboxItem, commit: Commit, trigger: str) -> Build:
+    actor = User.objects.filter(username=item.payload.get("actor") or "").first() or SYSTEM
+    return queue_build(
+        actor=actor,
+        project=project,
+        ref=item.payload["ref"],
+        commit=commit,
+        parameters={},
+        trigger=trigger,
+        dedupe_key=f"inbox:{item.pk}",
+    )
+
+
+def _end(item: InboxItem, result: dict[str, Any], error: AppError | None = None) -> None:
+    heard_at = float(item.payload.get("heard_at") or 0)
+    if heard_at:
+        result["latency_ms"] = max(0, round((time.time() - heard_at) * 1000))
+    runs.write(
+        item,
+        state=InboxItem.State.DONE,
+        result=result,
+        error=error.sentence.as_json() if error else None,
+        handled_at=Now(),
+        next_at=None,
+        lease_until=None,
+    )

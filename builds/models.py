@@ -13,6 +13,7 @@ from fangduoduo_release.common.models import Connection, Run
 from fangduoduo_release.common.states import StateTable
 from projects.models import Project
 
+from .credential_models import Credential
 from .log_models import BuildLog, LogChunk, LogMark
 from .remote_models import RemoteBuild, RemoteJob
 from .rule_models import BuildRules, ChangeBuild, Review
@@ -121,8 +122,13 @@ class Build(Run):
         return f"{self.project} #{self.number}"
 
     @property
+    def is_change(self) -> bool:
+        return self.ref.startswith("refs/changes/")
+
+    @property
     def ref_name(self) -> str:
-        return self.ref.removeprefix("refs/heads/").removeprefix("refs/tags/")
+        cut = 3 if self.is_change else 2  # refs/heads/a/b is a/b, refs/changes/34/1234/5 is 1234/5
+        return self.ref.split("/", cut)[-1] if self.ref.startswith("refs/") else self.ref
 
     @property
     def is_tag(self) -> bool:
@@ -270,27 +276,3 @@ class Version(models.Model):
     @property
     def ref_name(self) -> str:
         return self.ref.removeprefix("refs/heads/").removeprefix("refs/tags/")
-
-
-class Credential(models.Model):
-    """A secret a pipeline may name by `credentials('id')`; belongs to one project."""
-
-    class Kind(models.TextChoices):
-        TEXT = "text", _("secret text")
-        USERNAME_PASSWORD = "username_password", _("user name and password")
-        FILE = "file", _("secret file")
-        SSH_KEY = "ssh_key", _("SSH key")
-
-    project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="credentials")
-    ident = models.SlugField(_("id"), max_length=80)
-    kind = models.CharField(_("kind"), max_length=20, choices=Kind.choices)
-    values = EncryptedJSONField(default=dict, editable=False)
-    description = models.CharField(_("description"), max_length=200, blank=True)
-    created_at = models.DateTimeField(auto_now_add=True)
-
-    class Meta:
-        verbose_name = _("credential")
-        constraints = [models.UniqueConstraint(fields=["project", "ident"], name="credential_once")]
-
-    def __str__(self) -> str:
-        return f"{self.project} {self.ident}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from django.urls import reverse
 
+from builds import reviews
 from builds.models import Build
 from fangduoduo_release.common.sentence import S
 from fangduoduo_release.notifications import outbox
@@ -14,7 +15,8 @@ MOST_AUTHORS = 3  # people who share an address
 
 
 def build_ended(build: Build) -> None:
-    """Tell of a build that failed. Called in the transaction that ends it."""
+    """Tell of a build that failed, and reviewers of any. Called in the transaction that ends it."""
+    reviews.build_ended(build)
     if build.state != "failed":
         return
     outbox.tell(

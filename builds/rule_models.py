@@ -78,6 +78,7 @@ class Review(Claimable):
         NEW = "new", _("waits to be sent")
         SENT = "sent", _("sent")
         FAILED = "failed", _("not sent")
+        LATE = "late", _("not needed any more")
 
     key = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
     build = models.ForeignKey("builds.Build", on_delete=models.CASCADE, related_name="reviews")

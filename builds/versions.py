@@ -123,9 +123,9 @@ def _store_archive(path: Path) -> tuple[str, int]:
 def make_version(
     build: Build, facts: dict[str, Any], archive: tuple[str, int], image: str = "", digest: str = ""
 ) -> Version | None:
-    """The build's version row, once; None when the build left neither archive nor image. Image and digest are as
-    `registries.pin` found them."""
-    if not archive[0] and not image:
+    """The build's version row, once; None when the build left neither archive nor image, or is of a change that is still
+    under review: nobody deploys that. Image and digest are as `registries.pin` found them."""
+    if build.is_change or not (archive[0] or image):
         return None
     version, _ = Version.objects.get_or_create(
         build=build,

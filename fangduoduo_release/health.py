@@ -17,6 +17,7 @@ from fangduoduo_release.common.http import refusal, wants_json
 from fangduoduo_release.common.models import Beat, InboxItem
 from fangduoduo_release.common.sentence import S
 from permissions.enforce import PUBLIC, Page
+from projects import listening
 
 FRESH_S = 30.0
 
@@ -86,6 +87,8 @@ class Metrics(Page):
         ]
         new = InboxItem.objects.filter(state=InboxItem.State.NEW).count()
         lines += ["# TYPE fdd_inbox_waiting gauge", f"fdd_inbox_waiting {new}"]
+        silent = listening.silent(listening.ALARM_S).count()
+        lines += ["# TYPE fdd_source_listeners_down gauge", f"fdd_source_listeners_down {silent}"]
         return HttpResponse("\n".join(lines) + "\n", content_type="text/plain; version=0.0.4; charset=utf-8")
 
 

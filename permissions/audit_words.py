@@ -20,6 +20,7 @@ SENTENCES: dict[str, str] = {
     "project.create": _("%(actor)s created the project %(object)s"),
     "project.update": _("%(actor)s changed settings of %(object)s"),
     "project.rules": _("%(actor)s changed what makes %(object)s build by itself"),
+    "project.follow": _("%(actor)s followed the repository of %(object)s to its new name %(repository)s"),
     "project.spec": _("%(actor)s changed how %(object)s runs (spec revision %(number)s)"),
     "machine.grant": _("%(actor)s let %(project)s use the machine %(machine)s"),
     "machine.revoke": _("%(actor)s took the machine %(machine)s from %(project)s"),

@@ -14,7 +14,7 @@ from django.utils.translation import gettext as _
 
 from permissions import policy
 from permissions.roles import Role
-from projects import building, grants
+from projects import building, grants, listening
 from projects.models import AccessRequest, MachineGrant, Project, RoleGrant
 from projects.sources import clone_url
 
@@ -37,7 +37,9 @@ def fetch_project(actor: Any, slug: str) -> Project:
     here = Q(project=OuterRef("pk")) & grants.live()
     roles, machines = RoleGrant.objects.filter(here), MachineGrant.objects.filter(here)
     near = {"until__lte": timezone.now() + SOON, "emergency": False}
-    rows = Project.objects.select_related("source_connection", "builder_connection", "registry_connection").annotate(
+    rows = Project.objects.select_related(
+        "source_connection__listener", "builder_connection", "registry_connection"
+    ).annotate(
         in_emergency=Exists(roles.filter(emergency=True)) | Exists(machines.filter(emergency=True)),
         ends_soon=Exists(roles.filter(user=actor, **near)) | Exists(machines.filter(**near)),
     )
@@ -75,6 +77,7 @@ def project_context(actor: Any, project: Project, tab: str) -> dict[str, Any]:
     may_deploy = "deploy_test_project" in held
     return {
         "project": project,
+        "unheard": listening.trouble_of(project.source_connection),
         "built_by": building.label_of(project.builder_connection),
         "clone_url": address,
         "clone_command": f"git clone {address}",

@@ -10,7 +10,7 @@ from django.db.models.functions import Now
 
 from fangduoduo_release.common.errors import AppError
 from fangduoduo_release.common.runs import in_seconds
-from projects import pushes
+from projects import listening, pushes
 from projects.actions import ensure_repository
 from projects.drivers.source.git import GitSource
 from projects.models import Project
@@ -18,6 +18,7 @@ from projects.sources import source_of
 
 logger = logging.getLogger(__name__)
 BOUND_EVERY_S = 30.0
+HEARD_EVERY_S = 180.0  # whose server tells us by itself
 EMBEDDED_EVERY_S = 120.0
 BUDGET_S = 20.0
 
@@ -26,7 +27,8 @@ def compare_tips() -> int:
     """Look at the projects whose turn it is, oldest look first, for at most BUDGET_S; returns how many moves were found."""
     until = time.monotonic() + BUDGET_S
     turn = Q(polled_at=None) | Q(polled_at__lt=in_seconds(-EMBEDDED_EVERY_S))
-    turn |= ~Q(repository="") & Q(polled_at__lt=in_seconds(-BOUND_EVERY_S))
+    turn |= ~Q(repository="") & listening.unheard() & Q(polled_at__lt=in_seconds(-BOUND_EVERY_S))
+    turn |= Q(polled_at__lt=in_seconds(-HEARD_EVERY_S))
     found = 0
     for project in Project.objects.filter(turn, archived=False).order_by(F("polled_at").asc(nulls_first=True))[:200]:
         if time.monotonic() > until:

@@ -10,7 +10,7 @@ from django.conf import settings
 from builds import registries
 from builds.drivers.builder.base import BuildSpec, Credential, CredentialKind, FinalState, Limits
 from builds.drivers.builder.embedded.git import without_password
-from builds.models import Build
+from builds.models import Build, ChangeBuild
 from projects.sources import source_of
 
 
@@ -24,7 +24,7 @@ def spec_of(build: Build, slot: int) -> BuildSpec:
     project = build.project
     source, repository = source_of(project)
     if project.repository:
-        source.refresh(repository)
+        source.refresh(repository, ref=build.ref if build.is_change else "")
     previous = (
         Build.objects.filter(project=project, ref=build.ref, pk__lt=build.pk, state__in=Build.STATES.final)
         .order_by("-id")
@@ -49,7 +49,7 @@ def spec_of(build: Build, slot: int) -> BuildSpec:
         workspace_root=Path(settings.WORKSPACES_ROOT),
         artifacts_dir=artifacts_dir(build),
         parameters={**build.parameters, **ours},
-        environment={**portal_marks(), **ours},
+        environment={**portal_marks(), **ours, **change_marks(build)},
         is_tag=build.is_tag,
         previous_commit=build.previous_sha,
         previous_result=cast(FinalState, previous["state"]) if previous else None,
@@ -73,6 +73,26 @@ def marks_of(build: Build, place: str) -> dict[str, str]:
         "FDD_REPOSITORY": without_password(place),
         "FDD_REF": build.ref,
         "FDD_COMMIT": build.commit_sha,
+        "FDD_FETCH": f"+{build.ref}:{build.ref.replace('refs/', 'refs/remotes/origin/', 1)}" if build.is_change else "",
+    }
+
+
+def change_marks(build: Build) -> dict[str, str]:
+    """What the build of a change is told of it, under the names that Jenkins' plugins gave these things."""
+    change = ChangeBuild.objects.filter(build=build).first() if build.is_change else None
+    if change is None:
+        return {}
+    return {
+        "CHANGE_ID": str(change.number),
+        "CHANGE_TARGET": change.branch,
+        "CHANGE_URL": change.url,
+        "GERRIT_CHANGE_NUMBER": str(change.number),
+        "GERRIT_PATCHSET_NUMBER": str(change.patch_set),
+        "GERRIT_CHANGE_ID": change.change_id,
+        "GERRIT_CHANGE_URL": change.url,
+        "GERRIT_BRANCH": change.branch,
+        "GERRIT_REFSPEC": build.ref,
+        "GERRIT_PATCHSET_REVISION": build.commit_sha,
     }
 
 

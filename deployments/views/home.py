@@ -32,7 +32,7 @@ from fangduoduo_release.common.paging import near_to
 from permissions import policy
 from permissions.enforce import SIGNED_IN, Page
 from permissions.roles import Role, mark_of
-from projects import deciders, grants
+from projects import deciders, grants, listening
 from projects.models import MachineGrant, Project, RoleGrant
 from projects.pages import SOON
 
@@ -60,8 +60,8 @@ def needs_me(actor: Any) -> dict[str, Any]:
 
 
 def counted(actor: Any) -> dict[str, Any]:
-    """How many requests wait for my decision, emergencies for my review, grants of mine end soon, runs wait for ops:
-    one question for all. Where it is one request, its number leads straight to it."""
+    """How many requests wait for my decision, emergencies for my review, grants of mine end soon, runs wait for ops,
+    servers are not listened to: one question for all. Where it is one request, its number leads straight to it."""
     soon = {"until__lte": timezone.now() + SOON, "emergency": False}
     kept = Project.objects.none() if policy.is_ops(actor) else policy.visible_projects(actor, "change_project")
     parts: list[tuple[str, QuerySet[Any]]] = [
@@ -72,11 +72,12 @@ def counted(actor: Any) -> dict[str, Any]:
     if policy.is_ops(actor):
         parts += [("stuck", model._default_manager.filter(needs_ops=True)) for model in (Build, Deployment, InboxItem)]
         parts.append(("review", deciders.reviews_due(actor)))
+        parts.append(("silent", listening.silent(listening.ALARM_S)))
     rows = [
         part.order_by().annotate(what=Value(what, CharField())).values("what").annotate(n=Count("pk"), first=Min("pk"))
         for what, part in parts
     ]
-    found: dict[str, Any] = {"decide": 0, "review": 0, "ending": 0, "stuck": 0, "only": {}}
+    found: dict[str, Any] = {"decide": 0, "review": 0, "ending": 0, "stuck": 0, "silent": 0, "only": {}}
     for what, n, first in (
         rows[0]
         .values_list("what", "n", "first")

@@ -36,6 +36,8 @@ EVENTS: dict[str, EventKind] = {
         _kind("build.failed", _("A build failed"), {PERSON, PROJECT, OPS}, {PERSON, PROJECT}),
         _kind("deployment.waiting", _("A deployment waits for approval"), {PERSON, PROJECT, OPS}, {PERSON, PROJECT}),
         _kind("deployment.finished", _("A deployment ended"), {PERSON, PROJECT, OPS}, {PERSON, PROJECT}),
+        _kind("source.down", _("Nobody listens to a server with repositories"), {OPS}),
+        _kind("source.back", _("The portal listens to a server again"), {OPS}),
         _kind("security", _("Something about an account's security"), {PERSON, OPS}),
     )
 }

@@ -32,6 +32,7 @@ SDKS = {
     "tree_sitter": "builds/jenkinsfile/",
     "tree_sitter_groovy": "builds/jenkinsfile/",
     "junitparser": "builds/",
+    "asyncssh": "projects/drivers/source/gerrit/",
     "redis": "fangduoduo_release/",
 }
 FORBIDDEN_NAMES = {"utils", "util", "helpers", "helper", "mixins", "signals", "misc", "tools"}

@@ -1,17 +1,21 @@
-"""A simulated Jenkins for each test, and somebody who asks it."""
+"""A simulated Jenkins or Gerrit for each test, and somebody who asks it."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
+import httpx
 import pytest
 import requests
 
+from tests.simulators.gerrit.fixtures import gerrit_rig
+from tests.simulators.gerrit_ground import Asker
+from tests.simulators.gerrit_rig import USER, Rig
 from tests.simulators.jenkins import Jenkins
 from tests.simulators.jenkins.fixtures import jenkins
 from tests.simulators.jenkins_ground import Person
 
-__all__ = ["jenkins"]
+__all__ = ["gerrit_rig", "jenkins"]
 
 
 @pytest.fixture
@@ -19,3 +23,11 @@ def person(jenkins: Jenkins) -> Iterator[Person]:
     with requests.Session() as session:
         session.auth = (jenkins.user, jenkins.token)
         yield Person(jenkins, session)
+
+
+@pytest.fixture
+def asker(gerrit_rig: Rig) -> Iterator[Asker]:
+    """With the project team/app."""
+    gerrit_rig.gerrit.create_project("team/app")
+    with httpx.Client(base_url=f"{gerrit_rig.url}a/", auth=(USER, gerrit_rig.password), timeout=20) as client:
+        yield Asker(gerrit_rig, client)

@@ -6,7 +6,7 @@ import base64
 import os
 import subprocess
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -27,7 +27,9 @@ def serving(folder: Path, user: str = "", password: str = "") -> Iterator[str]:
                 self.send_header("Content-Length", "0")
                 self.end_headers()
                 return
-            head, _, content = _backend(folder, self, body).partition(b"\r\n\r\n")
+            headers = {name.lower(): value for name, value in self.headers.items()}
+            said = backend(folder, self.command, self.path, headers, body)
+            head, _, content = said.partition(b"\r\n\r\n")
             fields = dict(line.split(": ", 1) for line in head.decode().splitlines())
             self.send_response(int(fields.pop("Status", "200").partition(" ")[0]))
             for name, value in fields.items():
@@ -53,19 +55,28 @@ def serving(folder: Path, user: str = "", password: str = "") -> Iterator[str]:
         thread.join()
 
 
-def _backend(folder: Path, handler: BaseHTTPRequestHandler, body: bytes) -> bytes:
-    url = urlsplit(handler.path)
+def backend(
+    folder: Path,
+    method: str,
+    target: str,
+    headers: Mapping[str, str],
+    body: bytes,
+    more: Mapping[str, str] | None = None,
+) -> bytes:
+    """What git's backend answers to a request, header names in lower case; `more`: environment of its own."""
+    url = urlsplit(target)
     environment = {
         "PATH": os.environ["PATH"],
         "GIT_PROJECT_ROOT": str(folder),
         "GIT_HTTP_EXPORT_ALL": "1",
         "PATH_INFO": url.path,
         "QUERY_STRING": url.query,
-        "REQUEST_METHOD": handler.command,
-        "CONTENT_TYPE": handler.headers.get("Content-Type") or "",
-        "HTTP_CONTENT_ENCODING": handler.headers.get("Content-Encoding") or "",
-        "GIT_PROTOCOL": handler.headers.get("Git-Protocol") or "",
+        "REQUEST_METHOD": method,
+        "CONTENT_TYPE": headers.get("content-type", ""),
+        "HTTP_CONTENT_ENCODING": headers.get("content-encoding", ""),
+        "GIT_PROTOCOL": headers.get("git-protocol", ""),
+        **(more or {}),
     }
     return subprocess.run(
-        ["git", "http-backend"], input=body, env=environment, capture_output=True, timeout=30, check=False
+        ["git", "http-backend"], input=body, env=environment, capture_output=True, timeout=60, check=False
     ).stdout

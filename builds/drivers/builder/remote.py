@@ -53,6 +53,7 @@ OURS: tuple[ParameterSpec, ...] = (
     ParameterSpec("FDD_REPOSITORY", "string", description="Set by the portal: where the code is."),
     ParameterSpec("FDD_REF", "string", description="Set by the portal: the branch or tag."),
     ParameterSpec("FDD_COMMIT", "string", description="Set by the portal: what is built."),
+    ParameterSpec("FDD_FETCH", "string", description="Set by the portal: what is fetched beside branches and tags."),
     ParameterSpec("IMAGE", "string", description="Set by the portal: the image to push, registry/name:tag."),
     ParameterSpec("REGISTRY", "string", description="Set by the portal: the image registry."),
     ParameterSpec("REGISTRY_USER", "string", description="Set by the portal: who pushes."),

@@ -13,6 +13,7 @@ class Duty:
 
     It must stand being called twice at once for a moment (a lease can be lost in the middle) and should end within
     `limit_s`; longer is reported, five times as long ends the process. `group`: sources, builders, clusters, portal.
+    `everywhere`: every process calls it, also while the database is away; it shares its work out by leases of its own.
     """
 
     name: str
@@ -20,6 +21,7 @@ class Duty:
     every_s: float
     group: str
     limit_s: float = 60.0
+    everywhere: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -39,6 +39,7 @@ class Watcher:
     def __init__(self, duties: Iterable[Duty]) -> None:
         self._owner = f"{settings.HOST_ID}:{os.getpid()}:{os.urandom(3).hex()}"
         self._posts = {f"duty:{duty.name}": Post(duty, self._owner) for duty in duties}
+        self._leased = [name for name, post in self._posts.items() if not post.duty.everywhere]
         self._pool = ThreadPoolExecutor(max_workers=HANDS, thread_name_prefix="duty")
         self._kept_at = 0.0
         self._beat_at = 0.0
@@ -85,14 +86,16 @@ class Watcher:
                 logger.warning("the watch cannot reach its database: %s", error)
                 self._trouble = True
             if time.monotonic() - self._kept_at > LEASE_S:  # somebody else may hold them by now
-                for post in self._posts.values():
-                    post.lose()
+                for name in self._leased:
+                    self._posts[name].lose()
 
     def _keep(self) -> None:
         asked_at = time.monotonic()
-        held = leases.keep(self._posts, self._owner, LEASE_S)
+        held = leases.keep(self._leased, self._owner, LEASE_S)
         for name, post in self._posts.items():
-            if post.tenure is not None and held.get(name) != post.tenure.fence:
+            if post.duty.everywhere:
+                held[name] = 0
+            elif post.tenure is not None and held.get(name) != post.tenure.fence:
                 logger.warning("the duty %s went to another process", post.duty.name)
                 post.lose()
         for name in leases.free(set(self._posts) - set(held)):
@@ -123,7 +126,7 @@ class Watcher:
             time.sleep(0.05)
         try:
             for name, post in self._posts.items():
-                if post not in left:
+                if post not in left and not post.duty.everywhere:
                     leases.let_go(name, self._owner)
             Beat.objects.filter(name=f"watch:{self._owner}").delete()
         except (DatabaseError, InterfaceError) as error:

@@ -23,7 +23,8 @@ from fangduoduo_release.common.sentence import S
 
 from .config import is_credential
 
-REFSPEC = "+refs/heads/*:refs/remotes/origin/* +refs/tags/*:refs/tags/*"
+REFSPEC = "+refs/heads/*:refs/remotes/origin/* +refs/tags/*:refs/tags/* ${FDD_FETCH}"  # the git plugin fills it in
+_GROOVY_REFSPEC = REFSPEC.replace("${", "${params.")
 _KINDS = {
     "string": "hudson.model.StringParameterDefinition",
     "text": "hudson.model.TextParameterDefinition",
@@ -72,7 +73,7 @@ def script_of(spec: JobSpec) -> str:
     text = spec.text.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n")
     if text.startswith("#!"):
         text = "// " + text  # a shebang must be the very first thing
-    remote = f"url: params.FDD_REPOSITORY, credentialsId: '{spec.credentials_id}', refspec: '{REFSPEC}'"
+    remote = f"url: params.FDD_REPOSITORY, credentialsId: '{spec.credentials_id}', refspec: \"{_GROOVY_REFSPEC}\""
     scm = f"[$class: 'GitSCM', branches: [[name: params.FDD_COMMIT]], userRemoteConfigs: [[{remote}]]]"
     return f"def scm = {scm}; {text}"
 

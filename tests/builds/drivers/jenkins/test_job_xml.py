@@ -52,6 +52,7 @@ def test_our_parameters_are_declared_with_the_pipelines() -> None:
         "FDD_REPOSITORY": "StringParameterDefinition",
         "FDD_REF": "StringParameterDefinition",
         "FDD_COMMIT": "StringParameterDefinition",
+        "FDD_FETCH": "StringParameterDefinition",
         "IMAGE": "StringParameterDefinition",
         "REGISTRY": "StringParameterDefinition",
         "REGISTRY_USER": "StringParameterDefinition",

@@ -1,0 +1,149 @@
+"""The thread with the loop: keeps the leases of the connections this process listens to, and an ear for each.
+
+A lease that cannot be renewed because the database is away is kept in spirit: nobody else can take it either. Only when
+somebody else holds it does the ear end. Two that listen at once for a moment do no harm.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import threading
+import time
+from dataclasses import dataclass
+from typing import Any
+
+from django.conf import settings
+
+from fangduoduo_release.common import leases
+from fangduoduo_release.common.errors import AppError
+from fangduoduo_release.common.models import Connection
+from projects.listening import listened
+
+from .ear import Ear
+from .hands import AWAY, Hands
+
+logger = logging.getLogger(__name__)
+LEASE_S = 10.0
+TICK_S = 2.0
+STEP_S = 0.2
+GRACE_S = 60.0  # without a call of the duty for so long, the process is thought to be ending
+STUMBLED_S = 30.0
+FEW, SLOW = 4, 3
+
+
+@dataclass(slots=True)
+class _Ear:
+    task: asyncio.Task[None]
+    facts: tuple[Any, ...]
+
+
+class Hub:
+    """Begun by the duty, which renews it; ends by itself when it is not renewed, or when `lost` is set."""
+
+    def __init__(self, lost: threading.Event) -> None:
+        self.owner = f"{settings.HOST_ID}:{os.getpid()}:{os.urandom(3).hex()}"
+        self._few, self._slow = Hands("listener", FEW), Hands("comparer", SLOW)
+        self._ears: dict[int, _Ear] = {}
+        self._not_before: dict[int, float] = {}
+        self._away = False
+        self.renew(lost)
+        self._thread = threading.Thread(target=self._run, name="listening")  # no daemon: it gives its leases back
+        self._thread.start()
+
+    @property
+    def alive(self) -> bool:
+        return self._thread.is_alive()
+
+    @property
+    def listens_to(self) -> int:
+        return len(self._ears)
+
+    def renew(self, lost: threading.Event) -> None:
+        self._lost, self._until = lost, time.monotonic() + GRACE_S
+
+    def join(self, timeout: float) -> None:
+        self._thread.join(timeout)
+
+    def _over(self) -> bool:
+        return self._lost.is_set() or time.monotonic() > self._until
+
+    def _run(self) -> None:
+        try:
+            asyncio.run(self._main())
+        finally:
+            self._few.close()
+            self._slow.close()
+
+    async def _main(self) -> None:
+        looked = 0.0
+        while not self._over():
+            if time.monotonic() - looked >= TICK_S:
+                looked = time.monotonic()
+                await self._tend()
+            await asyncio.sleep(STEP_S)
+        names = [ear.facts[0] for ear in self._ears.values()]
+        await self._end(list(self._ears))
+        try:
+            async with asyncio.timeout(2):
+                await self._few.do(_let_go, names, self.owner)
+        except (*AWAY, TimeoutError):
+            logger.warning("the leases of the listeners were not given back; they run out")
+
+    async def _tend(self) -> None:
+        """An ear for every connection that is ours; none for those that are not, or were changed."""
+        self._bury()
+        try:
+            mine = await self._few.do(_mine, self.owner)
+        except AWAY as error:
+            if not self._away:
+                logger.warning("the listeners cannot reach their database: %s", error)
+            self._away = True
+            return
+        self._away = False
+        wanted = {connection.pk: (connection, _facts(connection)) for connection in mine}
+        await self._end([pk for pk, ear in self._ears.items() if pk not in wanted or wanted[pk][1] != ear.facts])
+        for pk, (connection, facts) in wanted.items():
+            if pk not in self._ears and time.monotonic() >= self._not_before.get(pk, 0.0):
+                ear = Ear(connection, self.owner, self._few, self._slow)
+                self._ears[pk] = _Ear(asyncio.create_task(ear.run(), name=facts[0]), facts)
+
+    async def _end(self, gone: list[int]) -> None:
+        tasks = [self._ears.pop(pk).task for pk in gone]
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            await asyncio.wait(tasks, timeout=3)
+
+    def _bury(self) -> None:
+        """An ear ends only when it stumbles over something nobody foresaw: told, and begun again after a while."""
+        for pk in [pk for pk, ear in self._ears.items() if ear.task.done()]:
+            task = self._ears.pop(pk).task
+            if not task.cancelled():
+                logger.error("the listening to %s stumbled", task.get_name(), exc_info=task.exception())
+            self._not_before[pk] = time.monotonic() + STUMBLED_S
+
+
+def _facts(connection: Connection) -> tuple[Any, ...]:
+    """What an ear is made from; another one is made when it changes."""
+    try:
+        secrets = connection.secrets
+    except AppError:  # cannot be opened: the ear says so
+        secrets = None
+    return connection.name, connection.config, secrets
+
+
+def _mine(owner: str) -> list[Connection]:
+    """The connections whose lease this process holds, after renewing those and taking what is free."""
+    names = {f"listener:{connection.name}": connection for connection in listened()}
+    held = set(leases.keep(names, owner, LEASE_S))
+    for name in leases.free(set(names) - held):
+        if leases.hold(name, owner, LEASE_S) is not None:
+            held.add(name)
+    return [names[name] for name in held]
+
+
+def _let_go(names: list[str], owner: str) -> None:
+    for name in names:
+        leases.let_go(f"listener:{name}", owner)
