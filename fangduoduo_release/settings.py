@@ -245,10 +245,12 @@ DRIVERS = {
 }
 CONNECTION_TESTS = {  # kind -> how ops find out whether it works
     "git": "projects.connections.look_at_git",
+    "gerrit": "projects.connections.look_at_gerrit",
     "jenkins": "builds.connections.look_at_jenkins",
     "registry": "builds.connections.look_at_registry",
 }
 CONNECTION_RULES = {  # kind -> what it asks of config and secrets
+    "gerrit": "projects.connections.check_gerrit",
     "jenkins": "builds.connections.check_jenkins",
     "registry": "builds.connections.check_registry",
 }

@@ -22,6 +22,7 @@ SENTENCES: dict[str, str] = {
     "project.rules": _("%(actor)s changed what makes %(object)s build by itself"),
     "project.follow": _("%(actor)s followed the repository of %(object)s to its new name %(repository)s"),
     "project.spec": _("%(actor)s changed how %(object)s runs (spec revision %(number)s)"),
+    "project.rebind": _("%(actor)s bound %(object)s to the repository %(repository)s"),
     "machine.grant": _("%(actor)s let %(project)s use the machine %(machine)s"),
     "machine.revoke": _("%(actor)s took the machine %(machine)s from %(project)s"),
     "member.set": _("%(actor)s made %(holder)s %(role)s on %(object)s"),

@@ -58,6 +58,9 @@ def credentials_of(connection: Connection) -> Credentials:
 
 
 def clone_url(project: Project) -> str:
-    """The address people clone from."""
-    source, repository = source_of(project)
-    return source.clone_url(repository)
+    """The address people clone from; "" where the connection to its server is not in order."""
+    try:
+        source, repository = source_of(project)
+        return source.clone_url(repository)
+    except Invalid:  # a list of projects is shown all the same
+        return ""

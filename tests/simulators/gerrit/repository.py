@@ -35,7 +35,7 @@ def environment(**more: str) -> dict[str, str]:
 
 def identity(account: Account, now: float) -> dict[str, str]:
     """What git takes an author and committer, and a line of the reflog, from."""
-    found = {}
+    found: dict[str, str] = {}
     for role in ("AUTHOR", "COMMITTER"):
         found |= {f"GIT_{role}_NAME": account.name, f"GIT_{role}_EMAIL": account.email}
         found[f"GIT_{role}_DATE"] = f"{int(now)} +0000"

@@ -16,7 +16,7 @@ from . import door, git, routes
 from .answers import Answer, Refused, Request, plain, starting, unauthorized
 
 if TYPE_CHECKING:
-    from .faults import Rule
+    from .faults import Kind, Rule
     from .server import Gerrit
 
 _RESET = struct.pack("ii", 1, 0)
@@ -106,7 +106,7 @@ class _Handler(BaseHTTPRequestHandler):
             return
         self._send(answer, met)
 
-    def _answer(self, request: Request, met: dict[str, Rule]) -> Answer:
+    def _answer(self, request: Request, met: dict[Kind, Rule]) -> Answer:
         gerrit = self.gerrit
         if "starting" in met or gerrit.faults.restarting:
             return starting()
@@ -141,7 +141,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.rfile.readline()
         return b"".join(parts)
 
-    def _send(self, answer: Answer, met: dict[str, Rule]) -> None:
+    def _send(self, answer: Answer, met: dict[Kind, Rule]) -> None:
         body = answer.body[: len(answer.body) // 2] if "truncated" in met else answer.body
         date = formatdate(self.gerrit.clock.now(), usegmt=True)
         headers = {"Date": date, "X-Content-Type-Options": "nosniff", **answer.headers}
