@@ -103,10 +103,10 @@ def compare(project: Project, heard: Heard | None = None) -> int:
     found = 0
     try:
         while True:
-            known = dict(BranchTip.objects.filter(project=project).values_list("ref", "sha"))
-            seen = {ref: sha for ref, sha in known.items() if sha != ZERO}
-            poll = source.poll(repository, seen if known else None)
-            if not known:
+            remembered = dict(BranchTip.objects.filter(project=project).values_list("ref", "sha"))
+            seen = {ref: sha for ref, sha in remembered.items() if sha != ZERO}
+            poll = source.poll(repository, seen if remembered else None)
+            if not remembered:
                 remember(project, poll.tips)
             found += notice_all(project, [Moved(repository.name, event) for event in poll.events], heard)
             if not poll.more:
