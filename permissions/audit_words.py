@@ -19,7 +19,6 @@ from fangduoduo_release.audit.models import AuditEntry
 SENTENCES: dict[str, str] = {
     "project.create": _("%(actor)s created the project %(object)s"),
     "project.update": _("%(actor)s changed settings of %(object)s"),
-    "project.follow": _("%(actor)s followed the repository of %(object)s to its new name %(repository)s"),
     "project.spec": _("%(actor)s changed how %(object)s runs (spec revision %(number)s)"),
     "project.rebind": _("%(actor)s bound %(object)s to the repository %(repository)s"),
     "machine.grant": _("%(actor)s let %(project)s use the machine %(machine)s"),
