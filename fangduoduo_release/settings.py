@@ -378,5 +378,6 @@ LOGGING = {
         "uvicorn.access": {"handlers": ["stderr"], "propagate": False},
         "axes": {"level": "ERROR"},  # the audit says it better
         "django-q": {"level": "WARNING"},
+        "asyncssh": {"level": "WARNING"},
     },
 }
