@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import ssl
 import struct
 import threading
 import traceback
@@ -34,7 +35,7 @@ class _Server(ThreadingHTTPServer):
 class Wire:
     """Serves a Gerrit until `stop`."""
 
-    def __init__(self, gerrit: Gerrit, port: int) -> None:
+    def __init__(self, gerrit: Gerrit, port: int, context: ssl.SSLContext | None) -> None:
         self.ended = threading.Event()
 
         class Handler(_Handler):
@@ -42,6 +43,10 @@ class Wire:
 
         Handler.gerrit, Handler.ended = gerrit, self.ended
         self._server = _Server(("127.0.0.1", port), Handler)
+        if context is not None:
+            self._server.socket = context.wrap_socket(
+                self._server.socket, server_side=True, do_handshake_on_connect=False
+            )
         self._thread = threading.Thread(
             target=self._server.serve_forever, kwargs={"poll_interval": 0.05}, name="gerrit http", daemon=True
         )
