@@ -24,6 +24,12 @@ def test_a_wrong_password_or_none_is_not_let_in(asker: Asker) -> None:
         assert answer.headers["www-authenticate"] == 'Basic realm="Gerrit Code Review"'
 
 
+def test_a_changed_password_holds_at_once(asker: Asker) -> None:
+    asker.gerrit.faults.change_password(USER, "new")
+    assert asker.send("GET", "projects/").status_code == 401
+    assert httpx.get(f"{asker.rig.url}a/projects/", auth=(USER, "new")).status_code == 200
+
+
 def test_only_the_version_is_for_everybody(asker: Asker) -> None:
     assert data_of(httpx.get(f"{asker.rig.url}config/server/version")) == "3.10.2"
     answer = httpx.get(f"{asker.rig.url}projects/team%2Fapp", auth=(USER, asker.rig.password))

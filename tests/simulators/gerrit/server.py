@@ -152,6 +152,11 @@ class Gerrit:
             raise KeyError(name)
         return found
 
+    def hidden_from(self, name: str) -> set[str]:
+        """The user names that do not see a project."""
+        found = self.projects.named(name)
+        return found.hidden_from if found is not None else set()
+
     def create_project(
         self,
         name: str,
@@ -228,7 +233,7 @@ class Gerrit:
                     changed["pushed.txt"] = f"{self.clock.now()} {number}\n"
                 text = message or f"Change {', '.join(changed) or 'nothing'}"
                 at = repository.commit(changed, f"{text}\n", (at,) if at else (), who)
-            self.move(found, {full: at}, who, "push")
+            self.uploads.moved(found, who, repository.update({full: at}, who, "push"))
         return at
 
     def force_push(self, project: str, ref: str = "master", back: int = 1, *, by: Account | None = None) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import socket
 import ssl
 import struct
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from .faults import Kind, Rule
     from .server import Gerrit
 
+_SMALL = 256
 _RESET = struct.pack("ii", 1, 0)
 
 
@@ -150,6 +152,10 @@ class _Handler(BaseHTTPRequestHandler):
         body = answer.body[: len(answer.body) // 2] if "truncated" in met else answer.body
         date = formatdate(self.gerrit.clock.now(), usegmt=True)
         headers = {"Date": date, "X-Content-Type-Options": "nosniff", **answer.headers}
+        rest = answer.headers.get("Content-Type", "").startswith("application/json;")
+        if rest and len(body) > _SMALL and "gzip" in self.headers.get("Accept-Encoding", "") and not met:
+            body = gzip.compress(body, 1)
+            headers["Content-Encoding"] = "gzip"
         if answer.status != 204:
             headers["Content-Length"] = str(len(body))
         lines = [f"HTTP/1.1 {answer.status} {answer.reason}", *(f"{name}: {value}" for name, value in headers.items())]
