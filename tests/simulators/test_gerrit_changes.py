@@ -93,7 +93,8 @@ def test_changes_are_found_by_what_is_asked(asker: Asker) -> None:
     assert numbers("project:^team/.*+status:merged") == [2]
     assert numbers(f"commit:{two.current.revision}") == [2]
     assert numbers(f"change:{one.change_id}") == [1]
-    assert numbers("change:3") == [3]
+    assert numbers("change:3") == numbers("change:other~3") == [3]
+    assert numbers("change:team/app~3") == []
     assert numbers('-project:"team/app"+branch:master') == [3]
     assert numbers("project:none") == []
     assert asker.refusal("GET", "changes/?q=frob:1") == (400, "Unsupported operator frob:1")
@@ -202,6 +203,17 @@ def test_a_submit_moves_the_branch_forward(asker: Asker) -> None:
     assert (done["status"], done["submitter"]["_account_id"]) == ("MERGED", asker.rig.account.number)
     assert asker.get("projects/team%2Fapp/branches/master")["revision"] == change.current.revision
     assert asker.refusal("POST", "changes/1/submit") == (409, "change is merged")
+
+
+def test_a_change_pushed_straight_to_its_branch_is_merged_by_that(asker: Asker, tmp_path: Path) -> None:
+    tree = work_tree(asker.rig, "team/app", tmp_path / "tree")
+    tip = commit(asker.rig, tree, {"a": "1"}, f"One\n\nChange-Id: {ONE}")
+    push(asker, tree)
+    asker.gerrit.push("team/app", "topic")
+    assert asker.get("changes/1")["status"] == "NEW"
+    push(asker, tree, "master")
+    assert asker.get("changes/1")["status"] == "MERGED"
+    assert asker.gerrit.stream.of("change-merged")[0]["newRev"] == tip
 
 
 def test_a_submit_merges_where_the_branch_went_on(asker: Asker) -> None:
