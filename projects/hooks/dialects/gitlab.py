@@ -42,7 +42,7 @@ class GitLab:
         token, signature = headers.get("x-gitlab-token", ""), headers.get("webhook-signature", "")
         if not token and not signature:
             return UNSIGNED
-        right_token = matches(token, secrets)
+        right_token = matches(token, [one.encode("utf-8", "surrogateescape").decode("latin-1") for one in secrets])
         stamp = headers.get("webhook-timestamp", "")
         start = f"{headers.get('webhook-id', '')}.{stamp}.".encode("utf-8", "surrogateescape")
         wanted = [f"v1,{_signature(secret, start + body)}" for secret in secrets] if signature else []
