@@ -14,8 +14,9 @@ from permissions.admin_base import PortalAdmin, ReadOnlyAdmin
 from projects import actions, grants
 from projects.models import BranchTip, MachineGrant, Project, RoleGrant, SpecRevision
 from projects.request_admin import RequestAdmin
+from projects.source_admin import SourceListenerAdmin
 
-__all__ = ["RequestAdmin"]  # registers itself
+__all__ = ["RequestAdmin", "SourceListenerAdmin"]  # register themselves
 
 
 @admin.register(Project)
