@@ -64,6 +64,11 @@ class Came:
         return bool(self.item.payload.get("forced"))
 
     @property
+    def subject(self) -> str:
+        """Of the change, or of what was built of the push."""
+        return str(self.item.payload.get("subject") or (self.build.commit_subject if self.build else ""))
+
+    @property
     def who(self) -> str:
         author = self.item.payload.get("author") or [""]
         return str(self.item.payload.get("actor") or author[0] or "")

@@ -111,6 +111,9 @@ SENTENCES: dict[str, str] = {
     "user.update": _("%(actor)s changed the person %(object)s"),
     "group.create": _("%(actor)s added the team %(object)s"),
     "group.update": _("%(actor)s changed the team %(object)s"),
+    "source.compare": _("%(actor)s had all tips of %(object)s compared"),
+    "review.try_again": _("%(actor)s had a message to reviewers sent again: %(object)s"),
+    "review.give_up": _("%(actor)s gave up a message to reviewers: %(object)s"),
     "inbox.try_again": _("%(actor)s had incoming news handled again: %(object)s"),
     "hook.replay": _("%(actor)s had a webhook delivery handled again: %(object)s"),
     "audit.export": _("%(actor)s exported rows of the audit trail"),
@@ -123,7 +126,11 @@ ICONS = {
     "credential": "key", "deployment": "rocket", "cluster": "cloud", "connection": "plug", "request": "hand-stop",
     "grant": "lock-open", "emergency": "alert-triangle", "token": "key", "user": "user", "group": "users",
     "inbox": "inbox", "template": "file-code", "audit": "list-details", "person": "lock", "service_account": "user",
+<<<<<<< HEAD
     "gateway": "lock", "delivery": "bell", "freeze": "calendar", "channel": "bell", "hook": "inbox",
+=======
+    "gateway": "lock", "delivery": "bell", "freeze": "calendar", "channel": "bell", "source": "git-branch", "review": "git-pull-request",
+>>>>>>> w-pages
 }  # fmt: skip
 ICON = "activity"
 # verb groups as the filter offers them

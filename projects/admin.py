@@ -15,8 +15,13 @@ from projects import actions, grants
 from projects.hook_admin import HookDeliveryAdmin
 from projects.models import BranchTip, MachineGrant, Project, RoleGrant, SpecRevision
 from projects.request_admin import RequestAdmin
+from projects.source_admin import SourceListenerAdmin
 
+<<<<<<< HEAD
 __all__ = ["HookDeliveryAdmin", "RequestAdmin"]  # they register themselves
+=======
+__all__ = ["RequestAdmin", "SourceListenerAdmin"]  # register themselves
+>>>>>>> w-pages
 
 
 @admin.register(Project)

@@ -42,11 +42,7 @@ class Builds(Page):
 
     def get(self, request: HttpRequest) -> HttpResponse:
         found = BuildFilter(request.GET, policy.visible(self.actor, rows())).qs
-        context = {
-            "page": page_of(request, found),
-            **filtered(request),
-        }
-        return render(request, "builds/builds.html", context)
+        return render(request, "builds/builds.html", {"page": page_of(request, found), **filtered(request)})
 
 
 class ProjectBuilds(Page):

@@ -17,6 +17,7 @@ from fangduoduo_release.common.http import tell
 from fangduoduo_release.common.sentence import S, Sentence
 from permissions import policy
 from permissions.enforce import OBJECT, Page
+from projects import cloning
 from projects.drivers.source.base import short_name
 from projects.models import Project
 from projects.pages import fetch_project, project_context
@@ -30,7 +31,7 @@ class Triggers(Page):
     def get(self, request: HttpRequest, slug: str) -> HttpResponse:
         project = fetch_project(self.actor, slug)
         if request.GET.get("part") == "lately":
-            return render(request, "builds/lately.html", {"project": project, "came": self.came(project)})
+            return render(request, "builds/lately.html", self.lately(project))
         return self.show(request, project)
 
     def post(self, request: HttpRequest, slug: str) -> HttpResponse:
@@ -53,13 +54,13 @@ class Triggers(Page):
             "form": form or RulesForm(project=project, rules=rules_of(project)),
             "try_form": TryForm(auto_id="try_%s", initial={"name": project.default_branch}),
             "label": label_of(project),
-            "came": self.came(project),
+            **self.lately(project),
         }
         return render(request, "builds/triggers.html", context, status=422 if form else 200)
 
-    @staticmethod
-    def came(project: Project) -> Any:
-        return with_builds(items_of(project).order_by("-pk")[:SHOWN])
+    def lately(self, project: Project) -> dict[str, Any]:
+        came = with_builds(items_of(project).order_by("-pk")[:SHOWN])
+        return {"project": project, "came": came, "how": {} if came else cloning.ways(project, self.actor.username)}
 
 
 class TryTrigger(Page):
