@@ -7,7 +7,6 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
-from django.conf import settings
 from django.contrib import admin, messages
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpResponseRedirect
@@ -29,13 +28,10 @@ from fangduoduo_release.common.models import Beat, Connection
 from fangduoduo_release.common.sentence import S, Sentence
 from fangduoduo_release.connection_forms import PARTS, HostKeyForm, form_for, names, title_of
 from permissions.admin_base import PortalAdmin
-<<<<<<< HEAD
+from projects import listening, source_actions, source_admin
 from projects.hooks.dialects import of_connection
 from projects.hooks.shown import webhooks_of
-=======
-from projects import listening, source_actions, source_admin
 from projects.models import SourceListener
->>>>>>> w-pages
 
 
 @admin.register(Connection)
@@ -61,20 +57,13 @@ class ConnectionAdmin(PortalAdmin):
         if obj is None:
             return ["kind", *names(_chosen(request))]
         told = [] if obj.kind in PARTS else ["set_secrets"]  # a field says so itself
-<<<<<<< HEAD
-        followed = ["followed"] if obj.kind == "jenkins" else []
+        more = {"jenkins": ["followed"], "gerrit": ["listening"]}.get(obj.kind, [])
         hooks = ["webhooks"] if of_connection(obj.kind) else []
-        return ["kind_title", *names(obj.kind, obj.secrets), *told, "last_result", *followed, *hooks]
+        return ["kind_title", *names(obj.kind, obj.secrets), *told, "last_result", *more, *hooks]
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
-        return () if obj is None else ("kind_title", "set_secrets", "last_result", "followed", "webhooks")
-=======
-        more = {"jenkins": ["followed"], "gerrit": ["listening", "hooks"], "git": ["hooks"]}.get(obj.kind, [])
-        return ["kind_title", *names(obj.kind, obj.secrets), *told, "last_result", *more]
-
-    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
-        return () if obj is None else (*("kind_title", "set_secrets", "last_result", "followed", "listening", "hooks"),)
->>>>>>> w-pages
+        own = ("kind_title", "set_secrets", "last_result", "followed", "listening", "webhooks")
+        return () if obj is None else own
 
     @admin.display(description=_("kind"), ordering="kind")
     def kind_title(self, connection: Connection) -> str:
@@ -121,12 +110,6 @@ class ConnectionAdmin(PortalAdmin):
             at,
         )
 
-<<<<<<< HEAD
-    @admin.display(description=_("webhooks"))
-    def webhooks(self, connection: Connection) -> SafeString:
-        """Where its server may report pushes, what to enter there, and what came of it lately."""
-        return render_to_string("admin/common/connection/webhooks.html", webhooks_of(connection))
-=======
     @admin.display(description=_("listening"))
     def listening(self, connection: Connection) -> str | SafeString:
         """What whoever listens said last, and how fast what was heard became builds."""
@@ -153,15 +136,10 @@ class ConnectionAdmin(PortalAdmin):
             gettext("more"),
         )
 
-    @admin.display(description=_("webhooks are posted to"))
-    def hooks(self, connection: Connection) -> SafeString:
-        """One address for each way servers speak."""
-        kinds = ("gerrit",) if connection.kind == "gerrit" else ("github", "gitlab", "gitea", "generic")
-        addresses = ((f"{settings.PUBLIC_URL}/hooks/{kind}/{connection.name}/",) for kind in kinds)
-        return format_html(
-            '<div class="test-result"><ul>{}</ul></div>', format_html_join("", "<li><code>{}</code></li>", addresses)
-        )
->>>>>>> w-pages
+    @admin.display(description=_("webhooks"))
+    def webhooks(self, connection: Connection) -> SafeString:
+        """Where its server may report pushes, what to enter there, and what came of it lately."""
+        return render_to_string("admin/common/connection/webhooks.html", webhooks_of(connection))
 
     # -- writing ------------------------------------------------------------------------------------------------------
     def add_view(self, request: HttpRequest, form_url: str = "", extra_context: Any = None) -> HttpResponse:

@@ -126,11 +126,8 @@ ICONS = {
     "credential": "key", "deployment": "rocket", "cluster": "cloud", "connection": "plug", "request": "hand-stop",
     "grant": "lock-open", "emergency": "alert-triangle", "token": "key", "user": "user", "group": "users",
     "inbox": "inbox", "template": "file-code", "audit": "list-details", "person": "lock", "service_account": "user",
-<<<<<<< HEAD
     "gateway": "lock", "delivery": "bell", "freeze": "calendar", "channel": "bell", "hook": "inbox",
-=======
     "gateway": "lock", "delivery": "bell", "freeze": "calendar", "channel": "bell", "source": "git-branch", "review": "git-pull-request",
->>>>>>> w-pages
 }  # fmt: skip
 ICON = "activity"
 # verb groups as the filter offers them

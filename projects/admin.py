@@ -17,11 +17,7 @@ from projects.models import BranchTip, MachineGrant, Project, RoleGrant, SpecRev
 from projects.request_admin import RequestAdmin
 from projects.source_admin import SourceListenerAdmin
 
-<<<<<<< HEAD
-__all__ = ["HookDeliveryAdmin", "RequestAdmin"]  # they register themselves
-=======
-__all__ = ["RequestAdmin", "SourceListenerAdmin"]  # register themselves
->>>>>>> w-pages
+__all__ = ["HookDeliveryAdmin", "RequestAdmin", "SourceListenerAdmin"]  # they register themselves
 
 
 @admin.register(Project)
