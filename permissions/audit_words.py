@@ -127,7 +127,7 @@ ICONS = {
     "grant": "lock-open", "emergency": "alert-triangle", "token": "key", "user": "user", "group": "users",
     "inbox": "inbox", "template": "file-code", "audit": "list-details", "person": "lock", "service_account": "user",
     "gateway": "lock", "delivery": "bell", "freeze": "calendar", "channel": "bell", "hook": "inbox",
-    "gateway": "lock", "delivery": "bell", "freeze": "calendar", "channel": "bell", "source": "git-branch", "review": "git-pull-request",
+    "source": "git-branch", "review": "git-pull-request",
 }  # fmt: skip
 ICON = "activity"
 # verb groups as the filter offers them
