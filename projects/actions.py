@@ -21,11 +21,11 @@ from fangduoduo_release.common.sentence import S
 from permissions import policy
 from permissions.models import User
 from permissions.roles import Role
-from projects import grants, pushes, specs
+from projects import grants, repositories, specs
 from projects.connections import require_use
-from projects.drivers.source.base import Person
+from projects.drivers.source.base import NewRepository
 from projects.models import SLUG, MachineGrant, Project, SpecRevision
-from projects.sources import source_of, source_of_kind
+from projects.sources import HERE, source_of_kind
 
 logger = logging.getLogger(__name__)
 RESERVED_SLUGS = frozenset({"new", "api", "git", "admin", "static", "hooks", "ws"})
@@ -42,20 +42,24 @@ def create_project(
     repository: str = "",
     connection: Connection | None = None,
     source_kind: str = "git",
+    create: bool = False,
+    wishes: NewRepository | None = None,
     spec: Mapping[str, Any] | None = None,
 ) -> Project:
-    """Create a project and its repository (from a starter), or bind an existing repository by address.
+    """Create a project and its repository (from a starter), or bind an existing repository by address or, on the server of
+    a connection, by name. `create`: make the repository of that name on the server, as `wishes` say.
 
-    Raises Denied, Invalid (slug, starter, address, spec), Conflict (slug taken), Unavailable or Rejected (bound
-    repository).
+    Raises Denied, Invalid (slug, starter, address, spec), Conflict (slug taken, repository exists), NotFound, Unavailable
+    or Rejected (the repository's server).
     """
     if not actor.is_active:
         raise Denied(S("Your account is not active."), rule="active_account", granted_by=["ops"])
     policy.require_scope(actor, "manage")
     _check_slug(slug)
-    source = source_of_kind(source_kind)
+    source = source_of_kind(source_kind, connection)
+    create = create and source_kind != HERE
     if connection is not None:
-        require_use(actor, connection, repository.strip())
+        require_use(actor, connection, repository.strip(), create=create)
     if starter and starter not in {s.name for s in source.starters()}:
         raise Invalid(S("There is no starter called “%(name)s”.", name=starter), fields={"starter": []})
     project = Project(
@@ -66,24 +70,26 @@ def create_project(
         source_connection=connection,
         repository=repository.strip(),
         created_by=user_or_none(actor),
+        polled_at=timezone.now(),  # its tips are compared when it is whole
     )
-    if project.repository:
-        _adopt_remote(project)
+    if source_kind != HERE and not project.repository:
+        sentence = S("Name the repository on the server.")
+        raise Invalid(sentence, code="no_repository_name", fields={"repository": [sentence]})
+    if project.repository and not create:
+        repositories.adopt(project)
     try:
         with transaction.atomic():
             project.save()
             if user_or_none(actor) is not None:
                 grants.set_role(project, actor, Role.OWNER, granted_by=name_of(actor), reason="created the project")
             specs.store(actor, project, spec or specs.starter_spec(starter))
-            trail.record(
-                actor, "project.create", project, after={"name": project.name, "repository": project.repository}
-            )
+            told = {"name": project.name, "repository": project.repository}
+            trail.record(actor, "project.create", project, after={**told, "made": create} if create else told)
     except IntegrityError as error:
         raise Conflict(S("There is already a project called “%(slug)s”.", slug=slug), code="slug_taken") from error
-    if project.is_embedded:
-        _create_repository(project, actor, starter or "blank")
-    home, place = source_of(project)
-    pushes.remember(project, home.poll(place, None).tips)
+    if create or project.is_embedded:
+        repositories.make(project, actor, starter or ("" if create else "blank"), wishes)
+    repositories.remember_tips(project)
     return project
 
 
@@ -96,32 +102,6 @@ def _check_slug(slug: str) -> None:
     if slug in RESERVED_SLUGS:
         sentence = S("“%(slug)s” is a word of the portal; choose another.", slug=slug)
         raise Invalid(sentence, code="bad_slug", fields={"slug": [sentence]})
-
-
-def _adopt_remote(project: Project) -> None:
-    source, repository = source_of(project)
-    state = source.state(repository)
-    project.default_branch = state.default_branch or "main"
-    source.refresh(repository)
-
-
-def ensure_repository(project: Project) -> None:
-    """Make the repository of a project whose creation was cut off; does nothing where there is one."""
-    source, repository = source_of(project)
-    if not source.exists(repository):
-        source.create_repository(repository, starter="blank")
-
-
-def _create_repository(project: Project, actor: Any, starter: str) -> None:
-    source, repository = source_of(project)
-    user = user_or_none(actor)
-    author = Person(user.label, user.email or f"{user.username}@localhost") if user else None
-    try:
-        if not source.exists(repository):
-            source.create_repository(repository, starter=starter, author=author)
-    except AppError:
-        project.delete()  # a project without its repository helps nobody, and its name would stay taken
-        raise
 
 
 def update_project(*, actor: Any, project: Project, **changes: Any) -> Project:
@@ -142,6 +122,41 @@ def update_project(*, actor: Any, project: Project, **changes: Any) -> Project:
     with transaction.atomic():
         project.save(update_fields=list(changes))
         trail.record(actor, "project.update", project, before=before, after=dict(changes))
+    return project
+
+
+def rebind_repository(*, actor: Any, project: Project, repository: str) -> Project:
+    """Bind the project to its repository's new name or address. Where it holds the history we know, what was pushed
+    meanwhile is found by the next comparison; another repository's tips are taken as they are.
+
+    Raises Denied, Invalid, NotFound, Unavailable, Rejected.
+    """
+    policy.require(actor, "change_project", project)
+    repositories.require_bound(project)
+    name, before = repository.strip(), project.repository
+    if not name or len(name) > 500:
+        sentence = S("Name the repository on the server.")
+        raise Invalid(sentence, code="no_repository_name", fields={"repository": [sentence]})
+    if project.source_connection is not None:
+        require_use(actor, project.source_connection, name)
+    project.repository = name
+    default = project.default_branch
+    try:
+        repositories.adopt(project)
+        same = repositories.is_same(project, name)
+    except AppError:
+        project.repository, project.default_branch = before, default
+        raise
+    if same:
+        project.default_branch = default
+    with transaction.atomic():
+        project.source_error = None
+        project.save(update_fields=["repository", "default_branch", "source_error"])
+        if not same:
+            project.tips.all().delete()
+        trail.record(actor, "project.rebind", project, before={"repository": before}, after={"repository": name})
+    if not same:
+        repositories.remember_tips(project)
     return project
 
 

@@ -11,9 +11,9 @@ from django.db.models.functions import Now
 from fangduoduo_release.common.errors import AppError
 from fangduoduo_release.common.runs import in_seconds
 from projects import listening, pushes
-from projects.actions import ensure_repository
 from projects.drivers.source.git import GitSource
 from projects.models import Project
+from projects.repositories import ensure_repository
 from projects.sources import source_of
 
 logger = logging.getLogger(__name__)
@@ -35,8 +35,7 @@ def compare_tips() -> int:
             break
         Project.objects.filter(pk=project.pk).update(polled_at=Now())
         try:
-            if project.is_embedded:
-                ensure_repository(project)
+            ensure_repository(project)
             found += pushes.compare(project)
         except AppError as error:
             logger.warning("cannot compare the tips of %s: %s", project.slug, error)

@@ -145,6 +145,20 @@ class Starter:
     summary: str
 
 
+@dataclass(frozen=True, slots=True)
+class NewRepository:
+    """What is wished of a new repository besides its name; kinds take what they know and ignore the rest.
+
+    `parent`: what it takes its access rights from. `group`: who owns it. Empty: as the connection says. `branches`: short
+    names, the first one is the default; empty: as the server does it.
+    """
+
+    description: str = ""
+    parent: str = ""
+    group: str = ""
+    branches: tuple[str, ...] = ()
+
+
 @runtime_checkable
 class Source(Protocol):
     """A place where repositories live. Every call is bounded in time and in what it returns.
@@ -157,7 +171,14 @@ class Source(Protocol):
     def starters(self) -> Sequence[Starter]:
         """What `create_repository` can begin with; empty for kinds that cannot."""
 
-    def create_repository(self, repository: Repository, *, starter: str = "", author: Person | None = None) -> str:
+    def create_repository(
+        self,
+        repository: Repository,
+        *,
+        starter: str = "",
+        author: Person | None = None,
+        wishes: NewRepository | None = None,
+    ) -> str:
         """Make it, with a first commit from `starter` (empty without one); its sha or "". Conflict if it exists."""
 
     def exists(self, repository: Repository) -> bool:

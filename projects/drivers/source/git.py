@@ -9,7 +9,7 @@ from __future__ import annotations
 import shutil
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar
 
@@ -17,7 +17,20 @@ from fangduoduo_release.common.errors import Conflict, Invalid, NotFound
 from fangduoduo_release.common.sentence import S
 
 from . import git_leftovers, git_mirror, git_read, git_starters, git_tips
-from .base import Commit, FileContent, FileEntry, Person, Poll, Ref, Repository, RepositoryState, Starter
+from .base import (
+    HEADS,
+    TAGS,
+    Commit,
+    FileContent,
+    FileEntry,
+    NewRepository,
+    Person,
+    Poll,
+    Ref,
+    Repository,
+    RepositoryState,
+    Starter,
+)
 from .git_command import Git, clean_env
 from .git_names import check_sha, check_slug
 from .git_remote import parse_url
@@ -47,7 +60,7 @@ class GitConfig:
     """What kind `git` needs to know of its place. Sizes in bytes, times in seconds.
 
     `clone_base` is the address `/git` is served at, without a slash at its end. `allow_private` lets bound
-    repositories live on loopback and private networks.
+    repositories live on loopback and private networks. `ca`: PEM; when given, servers' certificates must come from it.
     """
 
     root: Path
@@ -60,6 +73,7 @@ class GitConfig:
     look_timeout: float = 30.0
     fetch_timeout: float = 600.0
     max_pack: int = 2 << 30
+    ca: str = field(default="", repr=False)
 
 
 class GitSource:
@@ -79,7 +93,14 @@ class GitSource:
         base = self.config.mirrors if repository.bound else self.config.root
         return base / f"{check_slug(repository.name)}.git"
 
-    def create_repository(self, repository: Repository, *, starter: str = "", author: Person | None = None) -> str:
+    def create_repository(
+        self,
+        repository: Repository,
+        *,
+        starter: str = "",
+        author: Person | None = None,
+        wishes: NewRepository | None = None,
+    ) -> str:
         if repository.bound:
             raise Invalid(S("A repository that is bound by its address is not created here."), code="bound_repository")
         target = self.path(repository)
@@ -116,9 +137,10 @@ class GitSource:
         return git_read.state(self.git, self._here(repository))
 
     def refresh(self, repository: Repository, *, ref: str = "") -> None:
-        """Fetch a bound repository into its mirror. Rejected, Unavailable, Invalid (address)."""
+        """Fetch a bound repository into its mirror. NotFound (`ref`), Rejected, Unavailable, Invalid (address)."""
         if repository.bound:
-            git_mirror.fetch(self.git, self.config, repository, self.path(repository))
+            more = (ref,) if ref.startswith("refs/") and not ref.startswith((HEADS, TAGS)) else ()
+            git_mirror.fetch(self.git, self.config, repository, self.path(repository), more=more)
 
     def branches(self, repository: Repository, *, limit: int = 10_000) -> Sequence[Ref]:
         return git_read.refs(self.git, self._here(repository), "refs/heads", limit)

@@ -11,7 +11,7 @@ import fcntl
 import shutil
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,7 +21,7 @@ from fangduoduo_release.common.sentence import S
 
 from .base import HEADS, TAGS, Repository
 from .git_command import Git, explain
-from .git_names import is_sha
+from .git_names import check_ref, is_sha
 from .git_remote import judge_url, signed_in
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ class Remote:
 def look(git: Git, config: GitConfig, repository: Repository) -> Remote:
     """Ask the server for its branches and tags, nothing else. Rejected, Unavailable, Invalid (address)."""
     url = judge_url(repository.url, allow_private=config.allow_private)
-    with signed_in(url, repository.credentials, _known_hosts(config)) as env:
+    with signed_in(url, repository.credentials, _known_hosts(config), ca=config.ca) as env:
         answer = git.ask(
             "ls-remote", "--symref", "--end-of-options", url.text, "HEAD", "refs/heads/*", "refs/tags/*",
             env=env, timeout=config.look_timeout, max_output=_MAX_LISTING,
@@ -63,16 +63,20 @@ def look(git: Git, config: GitConfig, repository: Repository) -> Remote:
     return Remote(default, tips)
 
 
-def fetch(git: Git, config: GitConfig, repository: Repository, mirror: Path) -> None:
-    """Make the mirror equal to the server's branches and tags, deletions included; one fetch per mirror at a time."""
+def fetch(git: Git, config: GitConfig, repository: Repository, mirror: Path, *, more: Sequence[str] = ()) -> None:
+    """Make the mirror equal to the server's branches and tags, deletions included; one fetch per mirror at a time.
+
+    `more`: full names of other refs to bring too. They stay when later fetches do not name them.
+    """
     url = judge_url(repository.url, allow_private=config.allow_private)
     config.mirrors.mkdir(parents=True, exist_ok=True)
     with _alone(mirror.with_suffix(".lock"), config.fetch_timeout):
         _prepare(git, mirror)
-        with signed_in(url, repository.credentials, _known_hosts(config)) as env:
+        refspecs = [*_REFSPECS, *(f"+{check_ref(ref)}:{ref}" for ref in more)]
+        with signed_in(url, repository.credentials, _known_hosts(config), ca=config.ca) as env:
             answer = git.ask(
                 "fetch", "--quiet", "--prune", "--force", "--no-tags", "--no-recurse-submodules", "--no-write-fetch-head",
-                "--no-auto-maintenance", "--end-of-options", url.text, *_REFSPECS,
+                "--no-auto-maintenance", "--end-of-options", url.text, *refspecs,
                 repository=mirror, env=env, timeout=config.fetch_timeout, max_file=config.max_pack,
             )  # fmt: skip
         if answer.code != 0:

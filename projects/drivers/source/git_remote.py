@@ -74,12 +74,21 @@ def judge_url(text: str, *, allow_private: bool) -> RemoteUrl:
 
 
 @contextmanager
-def signed_in(url: RemoteUrl, credentials: Credentials, known_hosts: Path) -> Iterator[Mapping[str, str]]:
-    """The environment in which git may speak to `url` and nothing else; a private key lives only inside the block."""
-    if url.scheme == "ssh":
-        with tempfile.TemporaryDirectory(prefix="fdd-ssh-") as folder:
+def signed_in(
+    url: RemoteUrl, credentials: Credentials, known_hosts: Path, *, ca: str = ""
+) -> Iterator[Mapping[str, str]]:
+    """The environment in which git may speak to `url` and nothing else; a private key lives only inside the block.
+
+    `ca`: PEM; when given, an https server's certificate must come from it.
+    """
+    with tempfile.TemporaryDirectory(prefix="fdd-git-") as folder:
+        if url.scheme == "ssh":
             yield _ssh_env(url, credentials, known_hosts, Path(folder))
-        return
+        else:
+            yield _http_env(url, credentials, ca, Path(folder))
+
+
+def _http_env(url: RemoteUrl, credentials: Credentials, ca: str, folder: Path) -> dict[str, str]:
     shown = f"[{url.address}]" if ":" in url.address else url.address
     config = [
         ("http.followRedirects", "false"),
@@ -91,7 +100,11 @@ def signed_in(url: RemoteUrl, credentials: Credentials, known_hosts: Path) -> It
     if credentials.username or credentials.secret:
         pair = f"{credentials.username}:{credentials.secret}".encode()
         config.append(("http.extraHeader", f"Authorization: Basic {base64.b64encode(pair).decode('ascii')}"))
-    yield clean_env(config, transports=url.scheme)
+    if ca:
+        trusted = folder / "ca.pem"
+        trusted.write_text(ca, encoding="ascii")
+        config.append(("http.sslCAInfo", str(trusted)))
+    return clean_env(config, transports=url.scheme)
 
 
 def _ssh_env(url: RemoteUrl, credentials: Credentials, known_hosts: Path, folder: Path) -> dict[str, str]:

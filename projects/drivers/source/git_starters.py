@@ -35,12 +35,17 @@ def folder(starters: Path, name: str) -> Path:
     return path
 
 
-def first_commit(git: Git, repository: Path, files: Path, author: Person) -> str:
-    """Commit `files` as they are to the empty repository's branch main; the commit's sha."""
+def first_commit(
+    git: Git, repository: Path, files: Path, author: Person, *, committer: Person | None = None, parent: str = ""
+) -> str:
+    """Commit `files` as they are to the repository's branch main, which is not there yet; the commit's sha.
+
+    `parent`: what it is put on top of, for repositories that their server began already.
+    """
     who = {
         f"GIT_{role}_{what}": value
-        for role in ("AUTHOR", "COMMITTER")
-        for what, value in (("NAME", _one_line(author.name)), ("EMAIL", _one_line(author.email)))
+        for role, person in (("AUTHOR", author), ("COMMITTER", committer or author))
+        for what, value in (("NAME", _one_line(person.name)), ("EMAIL", _one_line(person.email)))
     }
     with tempfile.TemporaryDirectory(prefix="fdd-index-") as folder_:
         env = clean_env(extra={**who, "GIT_INDEX_FILE": os.path.join(folder_, "index")})  # noqa: PTH118 - plain text
@@ -50,7 +55,8 @@ def first_commit(git: Git, repository: Path, files: Path, author: Person) -> str
         git.run(f"--work-tree={files}", "add", "--all", "--", str(files), repository=repository, env=env)
         tree = git.run("write-tree", repository=repository, env=env).decode().strip()
         message = b"Begin with the starter \xe2\x80\x9c" + files.name.encode() + b"\xe2\x80\x9d\n"
-        sha = git.run("commit-tree", tree, repository=repository, env=env, stdin=message).decode().strip()
+        onto = ["-p", parent] if parent else []
+        sha = git.run("commit-tree", tree, *onto, repository=repository, env=env, stdin=message).decode().strip()
         git.run("update-ref", "-m", "starter", "refs/heads/main", sha, ZERO, repository=repository, env=env)
     return sha
 

@@ -139,7 +139,7 @@ class TestMoves:
 
     @pytest.mark.parametrize(
         ("account", "name"),
-        [({"name": "Ann", "username": "ann"}, "ann"), ({"name": "Ann"}, "Ann"), ({"email": "a@b"}, "a@b"), ({}, ""),
+        [({"name": "Ann", "username": "ann"}, "ann"), ({"name": "ann"}, ""), ({"email": "a@b"}, "a@b"), ({}, ""),
          (None, ""), ("ann", "")],
     )  # fmt: skip
     def test_who_did_it_is_named_as_well_as_can_be(self, account: Any, name: str) -> None:

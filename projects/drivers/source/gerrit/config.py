@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import re
 import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any
 from urllib.parse import SplitResult, quote
 
@@ -54,7 +55,16 @@ class GerritConfig:
 
     @classmethod
     def of(cls, config: Mapping[str, Any], secrets: Mapping[str, Any], git_config: GitConfig) -> GerritConfig:
-        """From what a connection holds. Raises Invalid, naming each field that is wrong."""
+        """From what a connection holds. Raises Invalid, naming each field that is wrong.
+
+        What is judged once is kept: reading keys and certificates takes long for a page that lists projects.
+        """
+        told = (json.dumps(dict(config), sort_keys=True, default=str), json.dumps(dict(secrets), sort_keys=True))
+        return _read(*told, git_config)
+
+    @classmethod
+    def read(cls, config: Mapping[str, Any], secrets: Mapping[str, Any], git_config: GitConfig) -> GerritConfig:
+        """As `of`, anew."""
         port, timeout = config.get("ssh_port") or SSH_PORT, config.get("timeout_s") or LONGEST_TIMEOUT_S
         return cls(
             url=_text(config, "url"),
@@ -119,6 +129,11 @@ class GerritConfig:
         name = check_name(repository.name)
         url = f"{self.base}/a/{quote(name, safe='/')}"
         return Repository(mirror_name(self.base, name), url, Credentials(self.username, self.password))
+
+
+@lru_cache(maxsize=64)
+def _read(config: str, secrets: str, git_config: GitConfig) -> GerritConfig:
+    return GerritConfig.read(json.loads(config), json.loads(secrets), git_config)
 
 
 _NO_NAME = S("This cannot be the name of a project in Gerrit.")

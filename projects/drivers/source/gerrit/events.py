@@ -21,7 +21,7 @@ _LARGEST = 2**31 - 1
 _LATEST = 1e11  # seconds; what is larger counts something else
 _NUMBER = re.compile(r"[0-9]{1,10}", re.ASCII)
 _SECONDS = re.compile(r"[0-9]{1,12}(?:\.[0-9]{1,9})?", re.ASCII)
-_CHANGE_REF = re.compile(r"refs/changes/[0-9]{2}/[0-9]{1,10}/[0-9]{1,10}", re.ASCII)
+CHANGE_REF = re.compile(r"refs/changes/[0-9]{2}/([0-9]{1,10})/([0-9]{1,10})", re.ASCII)
 Fields = Mapping[str, Any]
 
 
@@ -82,7 +82,7 @@ def _change(status: str) -> Callable[[Fields], list[News]]:
             number=number,
             patch_set=patch_set,
             sha=sha,
-            ref=ref if _CHANGE_REF.fullmatch(ref) else change_ref(number, patch_set),
+            ref=ref if CHANGE_REF.fullmatch(ref) else change_ref(number, patch_set),
             branch=(_text(change, "branch") or _text(event, "refName")).removeprefix(HEADS),
             change_id=_text(change, "id") or _text(_fields(event, "changeKey"), "id"),
             subject=_text(change, "subject"),
@@ -189,8 +189,9 @@ def _seconds(values: Fields, name: str) -> float:
 
 
 def _account(values: Fields, name: str) -> str:
+    """The user name, else the address. Not the full name: that everybody chooses, also one that is somebody's user name."""
     account = _fields(values, name)
-    return _text(account, "username") or _text(account, "name") or _text(account, "email")
+    return _text(account, "username") or _text(account, "email")
 
 
 def _person(values: Fields, name: str) -> Person | None:

@@ -25,6 +25,12 @@ _UNSEEN = re.compile(r"<(script|style)\b[^>]*>.*?</\1\s*>", re.I | re.S)
 _TAG = re.compile(r"<[^<>]*>")
 
 
+class TooLarge(Unavailable):
+    """An answer is larger than its caller said it may be."""
+
+    code = "answer_too_large"
+
+
 def masked(text: str, secrets: Iterable[str]) -> str:
     """`text` without the secrets, also as they look in a URL, in a page and in a header."""
     for secret in secrets:
@@ -68,7 +74,9 @@ def refusal(config: GerritConfig, status: int, body: bytes, location: str = "") 
         )
         return Rejected(sentence, evidence=evidence, code="no_permission")
     if status == 404:
-        return NotFound(S("Gerrit at “%(host)s” does not know this: %(reason)s.", host=host, reason=_short(words) or "404"))
+        return NotFound(
+            S("Gerrit at “%(host)s” does not know this: %(reason)s.", host=host, reason=_short(words) or "404")
+        )
     if status == 409:
         return Conflict(S("Gerrit refused it, as things stand: %(reason)s.", reason=_short(words) or "conflict"))
     if status == 429:
@@ -129,9 +137,8 @@ def cut_off(config: GerritConfig, why: str) -> Unavailable:
     return Unavailable(sentence, evidence=masked(why, secrets_of(config))[:LONGEST_EVIDENCE], code="broken_answer")
 
 
-def too_large(config: GerritConfig) -> Unavailable:
-    sentence = S("The answer of Gerrit at “%(host)s” is too large to be taken in.", host=config.host)
-    return Unavailable(sentence, code="answer_too_large")
+def too_large(config: GerritConfig) -> TooLarge:
+    return TooLarge(S("The answer of Gerrit at “%(host)s” is too large to be taken in.", host=config.host))
 
 
 def no_repository(config: GerritConfig, name: str) -> NotFound:

@@ -148,10 +148,10 @@ class Session:
                         return
                     yield chunk
                     reading = None
-                elif checking is not None:
+                elif checking is not None and checking in done:
                     checking.result()
                     checking = None
-                elif not done:
+                elif checking is None:
                     checking = asyncio.create_task(self.version())
         finally:
             for task in (reading, checking):
