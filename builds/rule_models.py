@@ -43,7 +43,7 @@ class BuildRules(models.Model):
     comment = models.BooleanField(_("comment"), default=True)
 
     class Meta:
-        verbose_name = _("build rules")
+        verbose_name = verbose_name_plural = _("build rules")
 
     def __str__(self) -> str:
         return str(self.project)
@@ -61,6 +61,7 @@ class ChangeBuild(models.Model):
 
     class Meta:
         verbose_name = _("build of a change")
+        verbose_name_plural = _("builds of changes")
         indexes = [models.Index(fields=["number"], name="change_by_number")]
 
     def __str__(self) -> str:

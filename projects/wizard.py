@@ -47,7 +47,7 @@ class ProjectForm(forms.Form):
         max_length=400,
         required=False,
         widget=forms.TextInput(attrs={"data-follows": "slug", "autocomplete": "off", "spellcheck": "false"}),
-        help_text=_("With its folders, for example team/app."),
+        help_text=_("With its folders, for example team/app; empty: the short name."),
     )
     parent = forms.CharField(
         label=_("Parent project"), max_length=400, required=False, help_text=_("Access rights come from it.")
@@ -76,6 +76,7 @@ class ProjectForm(forms.Form):
             for name in ("connection", "there", "parent", "group", "branches"):
                 del self.fields[name]
             return
+        self.fields["there"].names_nothing = True  # type: ignore[attr-defined]  # what empty means stands beside it
         self._choices("connection", [(name, name) for name in self.servers])
         if len(servers) == 1:
             self.fields["connection"].widget = forms.HiddenInput()

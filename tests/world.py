@@ -56,6 +56,14 @@ def project(owner: User | None = None, slug: str = "", starter: str = "blank", *
     return create_project(actor=owner, slug=slug or f"app{next(_numbers)}", starter=starter, **more)
 
 
+def bare_project(owner: User | None = None, slug: str = "", **facts: Any) -> Project:
+    """A project without its repository, for tests that never look at it: making one takes a while."""
+    owner = owner or person()
+    made = Project.objects.create(slug=slug or f"app{next(_numbers)}", name=slug, created_by=owner, **facts)
+    set_member(actor=SYSTEM, project=made, user=owner, role="owner")
+    return made
+
+
 def member(of: Project, role: str, name: str = "") -> User:
     """A new person with that role on the project."""
     user = person(name)

@@ -114,6 +114,8 @@ class Settings(Page):
             try:
                 actions.rebind_repository(actor=self.actor, project=project, repository=form.cleaned_data["repository"])
             except AppError as error:
+                if project.is_embedded:  # no form for it is shown
+                    raise
                 form.add_error("repository", say(error.sentence))
             else:
                 tell(request, S("The project is bound to “%(name)s” now.", name=project.repository))
