@@ -179,6 +179,7 @@ DUTIES = [  # what `manage.py watch` calls every now and then
     Duty("sources.alarm", "projects.listening.tell_ops", every_s=10, group="sources"),
     Duty("sources.spooled", "projects.git_access.take_spooled", every_s=10, group="sources"),
     Duty("sources.tidy", "projects.watching.tidy_repositories", every_s=3600, group="sources", limit_s=120),
+    Duty("hooks.retention", "projects.hooks.retention.forget_old", every_s=600, group="sources"),
     Duty("services.look", "deployments.reconcile.look_after_services", every_s=2, group="clusters"),
     Duty("services.orphans", "deployments.reconcile.end_orphans", every_s=60, group="clusters"),
     Duty("builds.orphans", "builds.retention.end_orphans", every_s=60, group="builders"),
@@ -204,6 +205,8 @@ SOCKET_TOPICS = {
 }
 SOCKET_GUARD = "permissions.policy.fetch"
 SOCKET_BEARER = "permissions.tokens.user_of_bearer"
+HOOK_MAX_BYTES = env_int("FDD_HOOK_MAX_BYTES", 5 << 20)  # of one webhook delivery
+HOOK_KEEP_DAYS = env_int("FDD_HOOK_KEEP_DAYS", 7)  # how long deliveries are kept, and known when they come again
 LEASE_S = env_int("FDD_LEASE_S", 15)
 BUILD_LIMITS = {
     "wall_seconds": env_int("FDD_BUILD_WALL_S", 3600),
@@ -218,6 +221,7 @@ REQUEST_DAYS = env_int("FDD_REQUEST_DAYS", 14)  # a request nobody decides ends 
 APPROVAL_HOURS = env_int("FDD_APPROVAL_HOURS", 24)  # how long a deployment waits for people before it is called off
 BUILD_SLOTS = env_int("FDD_BUILD_SLOTS", 4)
 ENGINES = [
+    "projects.hooks.engine.HookEngine",
     "builds.intake.PushIntake",
     "builds.intake.ChangeIntake",
     "builds.reviews.ReviewEngine",
@@ -374,5 +378,6 @@ LOGGING = {
         "uvicorn.access": {"handlers": ["stderr"], "propagate": False},
         "axes": {"level": "ERROR"},  # the audit says it better
         "django-q": {"level": "WARNING"},
+        "asyncssh": {"level": "WARNING"},
     },
 }

@@ -129,10 +129,10 @@ async def test_connections_may_end_in_the_middle_of_a_line(asker: Asker) -> None
 
 
 async def test_silence_is_not_even_an_answer_to_a_keepalive(asker: Asker) -> None:
-    async with listening(asker.rig, keepalive_interval=0.2, keepalive_count_max=2) as process:
+    async with listening(asker.rig, keepalive_interval=0.3, keepalive_count_max=4) as process:
         asker.gerrit.push("team/app")
         await event(process)
-        await asyncio.sleep(1)  # keepalives are answered meanwhile, or the connection would end
+        await asyncio.sleep(1.6)  # were keepalives not answered meanwhile, the connection would end
         asker.gerrit.push("team/app")
         await event(process)
         asker.gerrit.faults.fall_silent()

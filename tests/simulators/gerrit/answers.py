@@ -95,9 +95,16 @@ class Answer:
         return HTTPStatus(self.status).phrase
 
 
-def entity(data: Any, status: int = 200) -> Answer:
+def gson(data: Any) -> bytes:
+    """As Gerrit writes JSON: what could be taken for HTML is escaped."""
     text = json.dumps(data, ensure_ascii=False, separators=(",", ":"))
-    return Answer(status, PREFIX + text.encode() + b"\n", dict(JSON))
+    for letter in "<>&='":
+        text = text.replace(letter, f"\\u{ord(letter):04x}")
+    return text.encode()
+
+
+def entity(data: Any, status: int = 200) -> Answer:
+    return Answer(status, PREFIX + gson(data) + b"\n", dict(JSON))
 
 
 def plain(status: int, text: str, **headers: str) -> Answer:

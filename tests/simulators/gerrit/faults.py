@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, Self
 
 from . import events
+from .accounts import Account
 from .stream import encode
 
 if TYPE_CHECKING:
@@ -138,6 +139,10 @@ class Faults:
         """Take `streamEvents`, `createProject` … from an account."""
         self._account(username).capabilities.discard(capability)
 
+    def change_password(self, username: str, password: str) -> None:
+        """Over HTTP, with effect at once."""
+        self._account(username).password = password
+
     # -- in events ------------------------------------------------------------------------------------------------------
 
     def drop_events(self, *, mid_line: bool = True) -> None:
@@ -229,7 +234,7 @@ class Faults:
             lines.sort(key=lambda line: line.partition(" ")[2])
             packed.write_text("\n".join([head.replace(" fully-peeled", "").replace(" peeled", ""), *lines, ""]))
 
-    def _account(self, username: str):  # type: ignore[no-untyped-def]
+    def _account(self, username: str) -> Account:
         found = self._gerrit.accounts.named(username)
         if found is None:
             raise KeyError(username)

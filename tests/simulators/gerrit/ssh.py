@@ -201,7 +201,7 @@ class Daemon:
                 dropped = False
             process.stdout.write(data)
 
-        listener = Listener(self.loop, write, kinds, account.username)
+        listener = Listener(self.loop, write, kinds, lambda name: account.username not in self.gerrit.hidden_from(name))
         self.gerrit.stream.join(listener)
         try:
             while not process.stdin.at_eof():
