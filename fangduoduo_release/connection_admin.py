@@ -110,7 +110,7 @@ class ConnectionAdmin(PortalAdmin):
             at,
         )
 
-    @admin.display(description=_("listening"))
+    @admin.display(description=_("how it is listened to"))
     def listening(self, connection: Connection) -> str | SafeString:
         """What whoever listens said last, and how fast what was heard became builds."""
         if not connection.config.get("ssh_host"):
