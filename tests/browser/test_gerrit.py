@@ -1,5 +1,5 @@
-"""With a Gerrit: a project is made in it, cloned, pushed to; builds appear by themselves, a change gets its vote, and what
-was pushed while nobody listened is found."""
+"""With a Gerrit: a project is made in it, cloned over HTTP and SSH, pushed to; builds appear by themselves, and what was
+pushed while nobody listened is found. (The change and its vote: `test_triggers`.)"""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ import pytest
 
 from tests.portal import Portal
 from tests.simulators.gerrit_rig import USER, Rig
-from tests.waiting import until
 
 from .test_main_path import wait_for_build
 from .visitor import Visitor
@@ -85,35 +84,12 @@ def test_it_may_be_cloned_over_ssh_too(rig: Rig, work: Path, tmp_path: Path) -> 
     assert (tmp_path / "over-ssh" / "NOTES").is_file()
 
 
-def test_a_change_is_built_and_gets_its_vote(visit: Callable[..., Visitor], rig: Rig, work: Path) -> None:
-    visitor = visit()
-    page = visitor.sign_in()
-    visitor.open("/projects/teamcode/triggers/")
-    page.check("#rules [name=changes]")
-    page.click("#rules button.btn-primary")
-    visitor.sees("What builds by itself")
-    commit(rig, work, "Think about it\n\nChange-Id: I4857e9b43918243af66cc09ff352619595c081c9")
-    rig.git("push", "-q", "origin", f"HEAD:refs/for/{branch_of(rig, work)}", folder=work)
-    visitor.open("/projects/teamcode/builds/")
-    visitor.sees("Think about it")
-    page.click("a:has-text('#2')")
-    page.locator("#build .state-green").first.wait_for()
-    visitor.sees("+1")
-    change = rig.gerrit.changes.numbered(1)
-    assert change is not None
-    vote = until(lambda: change.vote_of(rig.account, rig.label), what="the vote")
-    assert vote.value == 1
-    visitor.open("/projects/teamcode/versions/")
-    assert "#2" not in page.inner_text("main"), "nobody deploys what is under review"
-
-
 def test_what_was_pushed_while_nobody_listened_builds_too(
     visit: Callable[..., Visitor], house: Portal, rig: Rig, work: Path
 ) -> None:
     visitor = visit()
     page = visitor.sign_in()
     visitor.open("/projects/teamcode/")
-    rig.git("reset", "-q", "--hard", f"origin/{branch_of(rig, work)}", folder=work)
     old = house.kill("watch")
     commit(rig, work, "Pushed into the dark")
     rig.git("push", "-q", "origin", "HEAD", folder=work)
@@ -122,7 +98,3 @@ def test_what_was_pushed_while_nobody_listened_builds_too(
     page.locator(".last-build .state-green").wait_for()
     visitor.open("/projects/teamcode/triggers/")
     visitor.sees("Pushed into the dark")
-
-
-def branch_of(rig: Rig, work: Path) -> str:
-    return rig.git("rev-parse", "--abbrev-ref", "HEAD", folder=work).stdout.strip()
