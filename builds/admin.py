@@ -26,8 +26,11 @@ from builds.models import (
     TestResult,
     Version,
 )
+from builds.rule_admin import ReviewAdmin
 from builds.template_forms import TemplateForm
 from permissions.admin_base import PortalAdmin, ReadOnlyAdmin
+
+__all__ = ["ReviewAdmin"]  # registers itself, and what stands beside it
 
 
 @admin.register(Build)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import uuid
+from typing import Any
 
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
 from fangduoduo_release.common.models import Claimable
+from fangduoduo_release.common.sentence import told_by
 
 
 def everything() -> list[str]:
@@ -41,7 +43,7 @@ class BuildRules(models.Model):
     comment = models.BooleanField(_("comment"), default=True)
 
     class Meta:
-        verbose_name = _("build rules")
+        verbose_name = verbose_name_plural = _("build rules")
 
     def __str__(self) -> str:
         return str(self.project)
@@ -59,6 +61,7 @@ class ChangeBuild(models.Model):
 
     class Meta:
         verbose_name = _("build of a change")
+        verbose_name_plural = _("builds of changes")
         indexes = [models.Index(fields=["number"], name="change_by_number")]
 
     def __str__(self) -> str:
@@ -97,3 +100,13 @@ class Review(Claimable):
 
     def __str__(self) -> str:
         return f"{self.build} {self.what}"
+
+    @property
+    def signed(self) -> str:
+        """The vote as reviewers write it: +1, 0, −1; "" for none."""
+        return "" if self.value is None else f"{self.value:+d}".replace("-", "−") if self.value else "0"
+
+    @property
+    def said(self) -> dict[str, Any] | None:
+        """Why it was not sent (yet), as a stored sentence."""
+        return told_by(self.error)

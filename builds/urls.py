@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import include, path
 
-from builds.views import jobs, pages, pipelines, templates
+from builds.views import jobs, pages, pipelines, templates, triggers
 
 urlpatterns = [
     path("builds/", pages.Builds.as_view(), name="builds"),
@@ -25,6 +25,8 @@ urlpatterns = [
     path("projects/<str:slug>/pipeline/compare/", templates.PipelineCompare.as_view(), name="pipeline-compare"),
     path("projects/<str:slug>/pipeline/upgrade/", templates.PipelineUpgrade.as_view(), name="pipeline-upgrade"),
     path("projects/<str:slug>/pipeline/job/", jobs.JobPage.as_view(), name="pipeline-job"),
+    path("projects/<str:slug>/triggers/", triggers.Triggers.as_view(), name="project-triggers"),
+    path("projects/<str:slug>/triggers/try/", triggers.TryTrigger.as_view(), name="project-triggers-try"),
     path("templates/", templates.Templates.as_view(), name="templates"),
     path("templates/<str:slug>/", templates.TemplatePage.as_view(), name="template"),
     path("templates/<str:slug>/compare/", templates.TemplateCompare.as_view(), name="template-compare"),

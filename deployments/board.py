@@ -104,7 +104,9 @@ def last_builds(projects: Iterable[Project]) -> dict[int, Build]:
     of_project = Build.objects.filter(project=OuterRef("pk")).order_by("-id").values("pk")[:1]
     chosen = [project.pk for project in projects]
     newest = Project.objects.filter(pk__in=chosen).order_by().annotate(last=Subquery(of_project)).values("last")
-    return {build.project_id: build for build in Build.objects.filter(pk__in=newest).order_by()}
+    return {
+        build.project_id: build for build in Build.objects.select_related("change").filter(pk__in=newest).order_by()
+    }
 
 
 def lanes(row: Row) -> list[dict[str, Any]]:

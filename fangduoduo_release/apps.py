@@ -14,3 +14,10 @@ class PortalConfig(AppConfig):
 
     def ready(self) -> None:
         import_module("fangduoduo_release.checks")  # not above: it may be read only when the apps are known
+
+
+class TriggerConfig(AppConfig):
+    """The only app where nothing but the trigger runs: commands, and no table."""
+
+    name = "fangduoduo_release"
+    label = "portal"

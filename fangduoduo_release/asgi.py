@@ -29,7 +29,10 @@ HTTP_ROOMS: dict[str, Any] = {
         actor_key=_access.actor_key,
         push_message=import_module("builds.push_messages").push_message,
         spool=_access.SPOOL,
-    )
+    ),
+    "/hooks/": import_module("projects.hooks.app").Hooks(
+        max_bytes=import_module("django.conf").settings.HOOK_MAX_BYTES
+    ),
 }
 
 

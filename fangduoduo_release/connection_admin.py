@@ -4,11 +4,13 @@ beside them. Saving tries the connection at once, after the transaction: the oth
 from __future__ import annotations
 
 from collections.abc import Iterable
+from datetime import datetime
 from typing import Any
 
 from django.contrib import admin, messages
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpResponseRedirect
+from django.template.loader import render_to_string
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils.dateparse import parse_datetime
@@ -24,8 +26,12 @@ from fangduoduo_release.common.errors import AppError, NotFound
 from fangduoduo_release.common.http import say
 from fangduoduo_release.common.models import Beat, Connection
 from fangduoduo_release.common.sentence import S, Sentence
-from fangduoduo_release.connection_forms import PARTS, form_for, names, title_of
+from fangduoduo_release.connection_forms import PARTS, HostKeyForm, form_for, names, title_of
 from permissions.admin_base import PortalAdmin
+from projects import listening, source_actions, source_admin
+from projects.hooks.dialects import of_connection
+from projects.hooks.shown import webhooks_of
+from projects.models import SourceListener
 
 
 @admin.register(Connection)
@@ -51,11 +57,13 @@ class ConnectionAdmin(PortalAdmin):
         if obj is None:
             return ["kind", *names(_chosen(request))]
         told = [] if obj.kind in PARTS else ["set_secrets"]  # a field says so itself
-        followed = ["followed"] if obj.kind == "jenkins" else []
-        return ["kind_title", *names(obj.kind, obj.secrets), *told, "last_result", *followed]
+        more = {"jenkins": ["followed"], "gerrit": ["listening"]}.get(obj.kind, [])
+        hooks = ["webhooks"] if of_connection(obj.kind) else []
+        return ["kind_title", *names(obj.kind, obj.secrets), *told, "last_result", *more, *hooks]
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
-        return () if obj is None else ("kind_title", "set_secrets", "last_result", "followed")
+        own = ("kind_title", "set_secrets", "last_result", "followed", "listening", "webhooks")
+        return () if obj is None else own
 
     @admin.display(description=_("kind"), ordering="kind")
     def kind_title(self, connection: Connection) -> str:
@@ -102,6 +110,37 @@ class ConnectionAdmin(PortalAdmin):
             at,
         )
 
+    @admin.display(description=_("how it is listened to"))
+    def listening(self, connection: Connection) -> str | SafeString:
+        """What whoever listens said last, and how fast what was heard became builds."""
+        if not connection.config.get("ssh_host"):
+            return gettext("Without an SSH host the portal does not listen to it.")
+        row = SourceListener.objects.filter(connection=connection).first()
+        trouble = listening.trouble_of(connection)
+        if row is None:
+            return say(trouble) if trouble else gettext("About to begin.")
+        facts = [
+            (gettext("since"), row.connected_at if row.state == row.State.LISTENING else row.down_since),
+            (gettext("last event"), row.last_event_at),
+            (gettext("tips compared"), row.compared_at),
+        ]
+        told = [f"{name} {_moment(at)}" for name, at in facts if at]
+        return format_html(
+            '<div class="test-result">{} <span>{}</span><p class="quiet">{}</p><p>{} {} <a href="{}">{}</a></p></div>',
+            source_admin.verdict(connection, row),
+            say(trouble) if trouble else "",
+            " · ".join(told),
+            gettext("From push to queue:"),
+            source_admin.latency(connection),
+            reverse("admin:projects_sourcelistener_change", args=[row.pk]),
+            gettext("more"),
+        )
+
+    @admin.display(description=_("webhooks"))
+    def webhooks(self, connection: Connection) -> SafeString:
+        """Where its server may report pushes, what to enter there, and what came of it lately."""
+        return render_to_string("admin/common/connection/webhooks.html", webhooks_of(connection))
+
     # -- writing ------------------------------------------------------------------------------------------------------
     def add_view(self, request: HttpRequest, form_url: str = "", extra_context: Any = None) -> HttpResponse:
         if _chosen(request) or not self.has_add_permission(request):
@@ -143,7 +182,43 @@ class ConnectionAdmin(PortalAdmin):
     # -- the button ---------------------------------------------------------------------------------------------------
     def get_urls(self) -> list[URLPattern]:
         test = self.admin_site.admin_view(self.test_view)
-        return [path("<path:object_id>/test/", test, name="common_connection_test"), *super().get_urls()]
+        host_key = self.admin_site.admin_view(self.host_key_view)
+        return [
+            path("<path:object_id>/test/", test, name="common_connection_test"),
+            path("<path:object_id>/host-key/", host_key, name="common_connection_host_key"),
+            *super().get_urls(),
+        ]
+
+    def host_key_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """Ask the server for its SSH key, show it to be compared, and pin it when somebody says so."""
+        found = self.get_object(request, object_id)
+        if found is None or found.kind != "gerrit" or not self.has_change_permission(request, found):
+            raise NotFound(S("There is no such connection."))
+        form = HostKeyForm(request.POST or None, connection=found)
+        key = None
+        if request.method == "POST" and form.is_valid():
+            where = {"host": form.cleaned_data["ssh_host"], "port": form.cleaned_data["ssh_port"]}
+            try:
+                if request.POST.get("line"):
+                    source_actions.pin_host_key(
+                        actor=request.user, connection=found, line=request.POST["line"], **where
+                    )
+                    actions.look_at_saved(found)
+                    self.message_user(request, gettext("The host's key is pinned."))
+                    self._tell(request, found)
+                    return HttpResponseRedirect(reverse("admin:common_connection_change", args=[found.pk]))
+                key = source_actions.look_at_host_key(actor=request.user, connection=found, **where)
+            except AppError as error:
+                self.message_user(request, say(error.sentence), level=messages.ERROR)
+        context = {
+            **self.admin_site.each_context(request),
+            "title": gettext("Pin the host's key"),
+            "opts": self.model._meta,
+            "original": found,
+            "form": form,
+            "key": key,
+        }
+        return TemplateResponse(request, "admin/common/connection/host_key.html", context)
 
     def test_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
         """The button on the page of a connection: try what is stored."""
@@ -162,6 +237,7 @@ class ConnectionAdmin(PortalAdmin):
 
     def render_change_form(self, request: HttpRequest, context: Any, *args: Any, **kwargs: Any) -> HttpResponse:
         obj = kwargs.get("obj")
+        context["has_host_key"] = obj is not None and obj.kind == "gerrit"
         context["can_be_tested"] = obj is not None and connecting.can_be_tested(obj)
         return super().render_change_form(request, context, *args, **kwargs)
 
@@ -178,13 +254,17 @@ class ConnectionAdmin(PortalAdmin):
 
 def _offered() -> Iterable[str]:
     """Kinds with fields first, then those that a person may connect by JSON."""
-    return [*PARTS, "git"]
+    return PARTS
 
 
 def _chosen(request: HttpRequest) -> str:
     """The kind that was chosen for a new connection; "" when it is none."""
     kind = request.POST.get("kind") or request.GET.get("kind") or ""
     return kind if kind in connecting.kinds() else ""
+
+
+def _moment(at: datetime) -> str:
+    return date_format(localtime(at), "Y-m-d H:i:s")
 
 
 def _verdict(ok: bool) -> SafeString:

@@ -5,15 +5,19 @@ Secrets go in and never come out: an empty field keeps what is stored.
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Mapping
 from copy import copy
 from dataclasses import dataclass
 from functools import cache
 from typing import Any, ClassVar
+from urllib.parse import urlsplit
 
 from django import forms
 from django.core.exceptions import ValidationError
 from django.forms.models import ModelFormMetaclass
+from django.utils.html import format_html
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from clusters import connecting
@@ -33,10 +37,65 @@ class Part:
     lines: int = 1
     secret: bool = False
     required: bool = False
+    number: bool = False
+    made: bool = False  # a good value is offered, made at this moment
 
 
 CA = Part("ca", _("CA certificate"), _("PEM, where its certificate is signed by a CA of your own."), lines=6)
+WEBHOOKS = Part(
+    "webhook_secret",
+    _("Webhook secret"),
+    _("With which the server signs what it posts here; the same is entered there."),
+    secret=True,
+    made=True,
+)
+SSH_KEY_HELP = _("A private key in OpenSSH's or PEM form, without a passphrase.")
 PARTS: Mapping[str, tuple[Part, ...]] = {
+    "gerrit": (
+        Part(
+            "url",
+            _("Address"),
+            _("As people open it: https://review.example/, with its path if it has one."),
+            required=True,
+        ),
+        Part(
+            "username", _("User name"), _("The portal's account in Gerrit; it votes and makes projects."), required=True
+        ),
+        Part("password", _("HTTP password"), _("In Gerrit: Settings, HTTP Credentials."), secret=True, required=True),
+        Part(
+            "ssh_host",
+            _("SSH host"),
+            _(
+                "Where the portal listens to events. Empty: it does not listen, and finds pushes by webhooks and by comparing."
+            ),
+        ),
+        Part("ssh_port", _("SSH port"), _("Empty: 29418."), number=True),
+        Part("ssh_user", _("SSH user"), _("Empty: the user name above. It needs the capability “Stream Events”.")),
+        Part("ssh_key", _("SSH key"), SSH_KEY_HELP, lines=8, secret=True),
+        Part(
+            "known_hosts",
+            _("Pinned host keys"),
+            _(
+                "Lines of known_hosts. Save without an SSH host first, then “Pin the host's key” asks the server and shows it."
+            ),
+            lines=4,
+        ),
+        Part("parent", _("Parent of new projects"), _("Whose access rights they take; empty: All-Projects.")),
+        Part("group", _("Owners of new projects"), _("A group in Gerrit; empty: as Gerrit does it.")),
+        Part("label", _("Label to vote on"), _("Empty: Verified.")),
+        WEBHOOKS,
+        CA,
+    ),
+    "git": (
+        Part(
+            "url", _("Address"), _("A repository there, to try the connection on; the credentials go to its host only.")
+        ),
+        Part("username", _("User name")),
+        Part("password", _("Password"), secret=True),
+        Part("token", _("Token"), _("Instead of a password."), secret=True),
+        Part("ssh_key", _("SSH key"), SSH_KEY_HELP, lines=8, secret=True),
+        WEBHOOKS,
+    ),
     "jenkins": (
         Part("url", _("Address"), _("As people open it: https://jenkins.example/"), required=True),
         Part("user", _("User"), _("Whose name stands under what the portal does there."), required=True),
@@ -58,7 +117,12 @@ PARTS: Mapping[str, tuple[Part, ...]] = {
         CA,
     ),
 }
-TITLES: Mapping[str, Any] = {"jenkins": "Jenkins", "registry": _("Image registry"), "git": _("Git server")}
+TITLES: Mapping[str, Any] = {
+    "gerrit": "Gerrit",
+    "jenkins": "Jenkins",
+    "registry": _("Image registry"),
+    "git": _("Git server"),
+}
 
 
 def title_of(kind: str) -> Any:
@@ -118,13 +182,15 @@ class FieldsForm(_ConnectionForm):
             elif part.name in self.stored:
                 field.widget.attrs["placeholder"] = _("set; leave empty to keep it")
                 field.required = False
+            if part.made:
+                field.help_text = format_html("{} {}", part.help, good_secret())
             if f"remove_{part.name}" in self.fields and part.name not in self.stored:
                 del self.fields[f"remove_{part.name}"]
 
     def wanted_config(self) -> dict[str, Any]:
-        known = {part.name: self.cleaned_data[part.name].strip() for part in self.parts if not part.secret}
+        known = {part.name: self.cleaned_data[part.name] for part in self.parts if not part.secret}
         kept = {k: v for k, v in (self.instance.config or {}).items() if k not in known}  # set through the API
-        return {**kept, **{name: value for name, value in known.items() if value}}
+        return {**kept, **{name: value for name, value in known.items() if value not in ("", None)}}
 
     def wanted_secrets(self) -> dict[str, str | None]:
         found: dict[str, str | None] = {}
@@ -134,6 +200,18 @@ class FieldsForm(_ConnectionForm):
             if self.cleaned_data.get(part.name):
                 found[part.name] = self.cleaned_data[part.name]
         return found
+
+
+class HostKeyForm(forms.Form):
+    """Which server is asked for its SSH key."""
+
+    ssh_host = forms.CharField(label=_("SSH host"), max_length=253)
+    ssh_port = forms.IntegerField(label=_("SSH port"), min_value=1, max_value=65535)
+
+    def __init__(self, data: Any, *, connection: Connection) -> None:
+        config = connection.config
+        host = config.get("ssh_host") or urlsplit(str(config.get("url", ""))).hostname or ""
+        super().__init__(data, initial={"ssh_host": host, "ssh_port": config.get("ssh_port") or 29418})
 
 
 class JsonForm(_ConnectionForm):
@@ -195,9 +273,21 @@ def names(kind: str, stored: Mapping[str, str] | None = None) -> list[str]:
     return found
 
 
+def good_secret() -> Any:
+    """A hint with a secret nobody can guess; another one each time it is shown."""
+    made = format_html("<code>{}</code>", secrets.token_urlsafe(32))
+    return format_html(gettext("A good one, made just now: {}"), made)
+
+
 def _field(part: Part) -> forms.Field:
+    if part.number:
+        return forms.IntegerField(
+            label=part.label, help_text=part.help, required=part.required, min_value=1, max_value=65535
+        )
     widget: forms.Widget = forms.TextInput(attrs={"class": "vTextField", "autocomplete": "off", "spellcheck": "false"})
-    if part.secret:
+    if part.secret and part.lines > 1:
+        widget = Unrepeated(attrs={"class": "vLargeTextField pem", "rows": part.lines, "spellcheck": "false"})
+    elif part.secret:
         widget = forms.PasswordInput(attrs={"class": "vTextField", "autocomplete": "new-password"})
     elif part.lines > 1:
         widget = forms.Textarea(attrs={"class": "vLargeTextField pem", "rows": part.lines, "spellcheck": "false"})

@@ -19,7 +19,7 @@ from fangduoduo_release.environment import BASE_DIR, LOCAL, VAR, env_bool, env_i
 from fangduoduo_release.sign_in import *  # noqa: F403 - who people are and how they sign in: a file of its own
 from fangduoduo_release.sign_in import SIGN_IN_APPS
 
-PROCESS = os.environ.get("FDD_PROCESS", "web")  # web | worker | watch: decides how database connections are held
+PROCESS = os.environ.get("FDD_PROCESS", "web")  # web | worker | watch | trigger: decides how connections are held
 HOST_ID = os.environ.get("FDD_HOST_ID", socket.gethostname())
 SECRET_KEY = os.environ.get("SECRET_KEY") or (
     local_secret("secret_key", lambda: secrets.token_urlsafe(64)) if LOCAL else ""
@@ -70,6 +70,9 @@ if PROCESS != "web":
     INSTALLED_APPS.remove("daphne")
     INSTALLED_APPS[INSTALLED_APPS.index("django.contrib.admin")] = "django.contrib.admin.apps.SimpleAdminConfig"
 
+if PROCESS == "trigger":
+    INSTALLED_APPS = ["fangduoduo_release.apps.TriggerConfig"]  # elsewhere, without secrets, tables and pages
+
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
@@ -109,7 +112,9 @@ TEMPLATES = [
 DATABASE_POOL = int(os.environ.get("DATABASE_POOL") or 16)  # 0: none
 DATABASE_URL = os.environ.get("DATABASE_URL", f"sqlite:///{VAR / 'db.sqlite3'}")
 DATABASES = {"default": dj_database_url.parse(DATABASE_URL, conn_max_age=0 if PROCESS == "web" else 600)}
-if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
+if PROCESS == "trigger":
+    DATABASES = {}
+elif DATABASES["default"]["ENGINE"].endswith("sqlite3"):
     VAR.mkdir(mode=0o700, parents=True, exist_ok=True)
     DATABASES["default"]["TEST"] = {"NAME": str(VAR / "test.sqlite3")}  # a file: threads and processes can share it
     DATABASES["default"]["OPTIONS"] = {
@@ -174,6 +179,7 @@ DUTIES = [  # what `manage.py watch` calls every now and then
     Duty("sources.alarm", "projects.listening.tell_ops", every_s=10, group="sources"),
     Duty("sources.spooled", "projects.git_access.take_spooled", every_s=10, group="sources"),
     Duty("sources.tidy", "projects.watching.tidy_repositories", every_s=3600, group="sources", limit_s=120),
+    Duty("hooks.retention", "projects.hooks.retention.forget_old", every_s=600, group="sources"),
     Duty("services.look", "deployments.reconcile.look_after_services", every_s=2, group="clusters"),
     Duty("services.orphans", "deployments.reconcile.end_orphans", every_s=60, group="clusters"),
     Duty("builds.orphans", "builds.retention.end_orphans", every_s=60, group="builders"),
@@ -199,6 +205,8 @@ SOCKET_TOPICS = {
 }
 SOCKET_GUARD = "permissions.policy.fetch"
 SOCKET_BEARER = "permissions.tokens.user_of_bearer"
+HOOK_MAX_BYTES = env_int("FDD_HOOK_MAX_BYTES", 5 << 20)  # of one webhook delivery
+HOOK_KEEP_DAYS = env_int("FDD_HOOK_KEEP_DAYS", 7)  # how long deliveries are kept, and known when they come again
 LEASE_S = env_int("FDD_LEASE_S", 15)
 BUILD_LIMITS = {
     "wall_seconds": env_int("FDD_BUILD_WALL_S", 3600),
@@ -213,6 +221,7 @@ REQUEST_DAYS = env_int("FDD_REQUEST_DAYS", 14)  # a request nobody decides ends 
 APPROVAL_HOURS = env_int("FDD_APPROVAL_HOURS", 24)  # how long a deployment waits for people before it is called off
 BUILD_SLOTS = env_int("FDD_BUILD_SLOTS", 4)
 ENGINES = [
+    "projects.hooks.engine.HookEngine",
     "builds.intake.PushIntake",
     "builds.intake.ChangeIntake",
     "builds.reviews.ReviewEngine",
@@ -369,5 +378,6 @@ LOGGING = {
         "uvicorn.access": {"handlers": ["stderr"], "propagate": False},
         "axes": {"level": "ERROR"},  # the audit says it better
         "django-q": {"level": "WARNING"},
+        "asyncssh": {"level": "WARNING"},
     },
 }

@@ -19,6 +19,7 @@ from fangduoduo_release.audit.models import AuditEntry
 SENTENCES: dict[str, str] = {
     "project.create": _("%(actor)s created the project %(object)s"),
     "project.update": _("%(actor)s changed settings of %(object)s"),
+    "project.rules": _("%(actor)s changed what makes %(object)s build by itself"),
     "project.follow": _("%(actor)s followed the repository of %(object)s to its new name %(repository)s"),
     "project.spec": _("%(actor)s changed how %(object)s runs (spec revision %(number)s)"),
     "project.rebind": _("%(actor)s bound %(object)s to the repository %(repository)s"),
@@ -110,7 +111,11 @@ SENTENCES: dict[str, str] = {
     "user.update": _("%(actor)s changed the person %(object)s"),
     "group.create": _("%(actor)s added the team %(object)s"),
     "group.update": _("%(actor)s changed the team %(object)s"),
+    "source.compare": _("%(actor)s had all tips of %(object)s compared"),
+    "review.try_again": _("%(actor)s had a message to reviewers sent again: %(object)s"),
+    "review.give_up": _("%(actor)s gave up a message to reviewers: %(object)s"),
     "inbox.try_again": _("%(actor)s had incoming news handled again: %(object)s"),
+    "hook.replay": _("%(actor)s had a webhook delivery handled again: %(object)s"),
     "audit.export": _("%(actor)s exported rows of the audit trail"),
     "audit.accept": _("The audit trail was accepted as it is: %(reason)s"),
 }
@@ -121,7 +126,8 @@ ICONS = {
     "credential": "key", "deployment": "rocket", "cluster": "cloud", "connection": "plug", "request": "hand-stop",
     "grant": "lock-open", "emergency": "alert-triangle", "token": "key", "user": "user", "group": "users",
     "inbox": "inbox", "template": "file-code", "audit": "list-details", "person": "lock", "service_account": "user",
-    "gateway": "lock", "delivery": "bell", "freeze": "calendar", "channel": "bell",
+    "gateway": "lock", "delivery": "bell", "freeze": "calendar", "channel": "bell", "hook": "inbox",
+    "source": "git-branch", "review": "git-pull-request",
 }  # fmt: skip
 ICON = "activity"
 # verb groups as the filter offers them

@@ -12,10 +12,12 @@ from django.utils.translation import gettext_lazy as _
 
 from permissions.admin_base import PortalAdmin, ReadOnlyAdmin
 from projects import actions, grants
+from projects.hook_admin import HookDeliveryAdmin
 from projects.models import BranchTip, MachineGrant, Project, RoleGrant, SpecRevision
 from projects.request_admin import RequestAdmin
+from projects.source_admin import SourceListenerAdmin
 
-__all__ = ["RequestAdmin"]  # registers itself
+__all__ = ["HookDeliveryAdmin", "RequestAdmin", "SourceListenerAdmin"]  # they register themselves
 
 
 @admin.register(Project)

@@ -25,43 +25,6 @@ class Unrepeated(forms.Textarea):
         return None
 
 
-class ProjectForm(forms.Form):
-    """The wizard: a name, then either a starter or the address of an existing repository."""
-
-    slug = forms.CharField(
-        label=_("Short name"), max_length=60, help_text=_("Part of every address: a–z, 0–9 and hyphens.")
-    )
-    name = forms.CharField(label=_("Name"), max_length=100, required=False)
-    description = forms.CharField(label=_("What it does"), max_length=500, required=False)
-    origin = forms.ChoiceField(
-        label=_("Where its code lives"),
-        widget=forms.RadioSelect,
-        choices=[
-            ("starter", _("A new repository here, from a starter")),
-            ("bound", _("A repository that exists already")),
-        ],
-        initial="starter",
-    )
-    starter = forms.ChoiceField(label=_("Starter"), required=False, widget=forms.RadioSelect)
-    repository = forms.CharField(
-        label=_("Address of the repository"), max_length=500, required=False, help_text=_("https://… or ssh://…")
-    )
-
-    def __init__(self, *args: Any, starters: list[tuple[str, str]], **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        field = self.fields["starter"]
-        assert isinstance(field, forms.ChoiceField)
-        field.choices = starters
-        if starters:
-            field.initial = next((name for name, _label in starters if name != "blank"), starters[0][0])
-
-    def clean(self) -> dict[str, Any]:
-        data: dict[str, Any] = super().clean() or {}
-        if data.get("origin") == "bound" and not data.get("repository", "").strip():
-            self.add_error("repository", _("Give the address of the repository."))
-        return data
-
-
 class SettingsForm(forms.ModelForm):  # type: ignore[type-arg]
     class Meta:
         model = Project
@@ -72,6 +35,14 @@ class SettingsForm(forms.ModelForm):  # type: ignore[type-arg]
             "default_branch": _("Default branch"),
             "pipeline_origin": _("Where the pipeline comes from"),
         }
+
+
+class RebindForm(forms.Form):
+    """The repository's new name on its server, or its new address."""
+
+    repository = forms.CharField(
+        label=_("Repository"), max_length=500, widget=forms.TextInput(attrs={"spellcheck": "false"})
+    )
 
 
 class BuildingForm(forms.Form):

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable
 
-from django.db import transaction
-
-from fangduoduo_release.audit import trail
 from fangduoduo_release.common.actor import SYSTEM
 from fangduoduo_release.common.errors import AppError
 from fangduoduo_release.common.models import Connection
 from fangduoduo_release.common.sentence import S, Sentence
+from projects.actions import rebind_repository
 from projects.drivers.source.base import News, Repository, RepositoryNews
 from projects.models import Project
 from projects.sources import source_of
+
+logger = logging.getLogger(__name__)
 
 
 def heed(connection: Connection, news: Iterable[News]) -> None:
@@ -25,35 +26,26 @@ def heed(connection: Connection, news: Iterable[News]) -> None:
         for project in projects.select_related("source_connection"):
             if one.gone:
                 _say(project, S("The repository “%(name)s” was deleted on its server.", name=one.repository))
-            elif _is_sure(project, one.renamed_to):
-                follow(project=project, name=one.renamed_to)
-            else:
+            elif not _follow(project, one.renamed_to):
                 sentence = S(
-                    "The repository “%(name)s” is said to be called “%(new)s” now; ops can bind the project to it.",
+                    "The repository “%(name)s” is said to be called “%(new)s” now; bind the project to it if that is so.",
                     name=one.repository,
                     new=one.renamed_to,
                 )
                 _say(project, sentence)
 
 
-def follow(*, project: Project, name: str) -> bool:
-    """Bind the project to its repository's new name, as the portal itself; False when somebody did before."""
-    with transaction.atomic():
-        rows = Project.objects.filter(pk=project.pk, repository=project.repository)
-        if not rows.update(repository=name, source_error=None):
-            return False
-        before = {"repository": project.repository}
-        trail.record(SYSTEM, "project.follow", project, before=before, after={"repository": name})
-    return True
-
-
-def _is_sure(project: Project, new: str) -> bool:
-    """The server has one of the new name and none of the old: an event alone is only a hint."""
-    source, repository = source_of(project)
+def _follow(project: Project, new: str) -> bool:
+    """Bind the project to the new name where the server has one of it and none of the old: an event is only a hint."""
     try:
-        return source.exists(Repository(name=new)) and not source.exists(repository)
-    except AppError:
+        source, repository = source_of(project)
+        if source.exists(repository) or not source.exists(Repository(name=new)):
+            return False
+        rebind_repository(actor=SYSTEM, project=project, repository=new)
+    except AppError as error:
+        logger.warning("%s cannot follow its repository to the name %s: %s", project.slug, new, error)
         return False
+    return True
 
 
 def _say(project: Project, sentence: Sentence) -> None:

@@ -14,9 +14,8 @@ from django.utils.translation import gettext as _
 
 from permissions import policy
 from permissions.roles import Role
-from projects import building, grants, listening
+from projects import building, cloning, grants, listening
 from projects.models import AccessRequest, MachineGrant, Project, RoleGrant
-from projects.sources import clone_url
 
 TABS = (
     ("board", "project"),
@@ -73,14 +72,12 @@ def project_context(actor: Any, project: Project, tab: str) -> dict[str, Any]:
         "settings": _("Settings"),
     }
     held = policy.permissions_on(actor, project)
-    address = clone_url(project)
     may_deploy = "deploy_test_project" in held
     return {
         "project": project,
         "unheard": listening.trouble_of(project.source_connection),
         "built_by": building.label_of(project.builder_connection),
-        "clone_url": address,
-        "clone_command": f"git clone {address}",
+        **cloning.ways(project, actor.username),
         "deploy_refusal": _("Deploying needs the role developer on this project."),
         "build_refusal": _("Building needs the role developer on this project."),
         "settings_refusal": _("Changing settings needs the role maintainer on this project."),

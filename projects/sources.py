@@ -55,12 +55,3 @@ def credentials_of(connection: Connection) -> Credentials:
         secret=secrets.get("password", "") or secrets.get("token", ""),
         ssh_key=secrets.get("ssh_key", ""),
     )
-
-
-def clone_url(project: Project) -> str:
-    """The address people clone from; "" where the connection to its server is not in order."""
-    try:
-        source, repository = source_of(project)
-        return source.clone_url(repository)
-    except Invalid:  # a list of projects is shown all the same
-        return ""

@@ -14,10 +14,12 @@ from django.core.files.storage import default_storage
 from django.utils import timezone
 
 from builds import versions
-from builds.models import Artifact, Build, PipelineRevision, Version
+from builds.models import Artifact, Build, ChangeBuild, PipelineRevision, Version
 from clusters.models import Cluster, Machine
 from fangduoduo_release.common.actor import SYSTEM
+from fangduoduo_release.common.models import InboxItem
 from permissions.models import User
+from projects import pushes
 from projects.actions import create_project, grant_machine, set_member
 from projects.models import Project
 
@@ -52,6 +54,14 @@ def project(owner: User | None = None, slug: str = "", starter: str = "blank", *
     """A project with its real repository."""
     owner = owner or person()
     return create_project(actor=owner, slug=slug or f"app{next(_numbers)}", starter=starter, **more)
+
+
+def bare_project(owner: User | None = None, slug: str = "", **facts: Any) -> Project:
+    """A project without its repository, for tests that never look at it: making one takes a while."""
+    owner = owner or person()
+    made = Project.objects.create(slug=slug or f"app{next(_numbers)}", name=slug, created_by=owner, **facts)
+    set_member(actor=SYSTEM, project=made, user=owner, role="owner")
+    return made
 
 
 def member(of: Project, role: str, name: str = "") -> User:
@@ -107,6 +117,40 @@ def archive(files: dict[str, bytes]) -> tuple[str, int]:
     if not default_storage.exists(versions.archive_name(sha256)):
         default_storage.save(versions.archive_name(sha256), ContentFile(data))
     return sha256, len(data)
+
+
+def news(of: Project, kind: str = "push", build: Build | None = None, state: str = "done", **facts: Any) -> InboxItem:
+    """A push or a change of which the portal heard; what came of it is `build`, or what `result` says."""
+    number = next(_numbers)
+    told = {
+        "project": of.pk,
+        "via": "push",
+        "heard_at": 0.0,
+        "happened_at": 0.0,
+        "new": f"{number:040x}",
+        "actor": "ann",
+    }
+    of_kind = {"ref": "refs/heads/main", "old": "0" * 40, "forced": False}
+    if kind == "change":
+        of_kind = {"number": 123, "patch_set": 2, "branch": "main", "subject": "Change something", "url": "", "ref": ""}
+    result = facts.pop("result", {"build": build.pk, "latency_ms": 42} if build else None)
+    return InboxItem.objects.create(
+        kind=kind,
+        dedupe_key=f"{kind}:{of.pk}:{number}",
+        topic=pushes.topic_of(of),
+        payload={**told, **of_kind, **facts},
+        state=state,
+        result=result,
+    )
+
+
+def change_build(of: Project, number: int = 123, patch_set: int = 2, state: str = "succeeded", **facts: Any) -> Build:
+    """The build of a patch set."""
+    ref = f"refs/changes/{number % 100:02}/{number}/{patch_set}"
+    made = build(of, state, trigger="change", ref=ref, **facts)
+    url = f"https://review.example/c/{of.slug}/+/{number}"
+    ChangeBuild.objects.create(build=made, number=number, patch_set=patch_set, branch="main", url=url)
+    return made
 
 
 def artifact(of: Build, path: str, data: bytes = b"kept") -> Artifact:

@@ -8,7 +8,15 @@ from django.conf import settings
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-from builds.models import Build, InputRequest, PipelineRevision, Stage, Version
+from builds.models import (
+    Build,
+    ChangeBuild,
+    InputRequest,
+    PipelineRevision,
+    Review,
+    Stage,
+    Version,
+)
 from builds.validation import shown_parameters
 from fangduoduo_release.common.http import say
 from fangduoduo_release.common.sentence import S, Sentence
@@ -62,6 +70,30 @@ class VersionBrief(serializers.ModelSerializer[Version]):
         fields = ["id", "number"]
 
 
+class ReviewOut(serializers.ModelSerializer[Review]):
+    """What was told where the change is reviewed; `value` is the vote, null for none."""
+
+    error = serializers.SerializerMethodField()
+
+    class Meta:
+        model = Review
+        fields = ["what", "value", "state", "error", "sent_at"]
+
+    @extend_schema_field({"type": "string", "nullable": True})
+    def get_error(self, review: Review) -> str | None:
+        return say(Sentence.from_json(review.said)) if review.said else None
+
+
+class ChangeOut(serializers.ModelSerializer[ChangeBuild]):
+    """The text of a change that was built."""
+
+    reviews = ReviewOut(source="build.reviews", many=True, read_only=True)
+
+    class Meta:
+        model = ChangeBuild
+        fields = ["number", "patch_set", "change_id", "branch", "url", "reviews"]
+
+
 class BuildOut(serializers.ModelSerializer[Build]):
     """A build in a list."""
 
@@ -74,14 +106,20 @@ class BuildOut(serializers.ModelSerializer[Build]):
     started_by = serializers.CharField(source="started_by.username", allow_null=True, default=None)
     duration_ms = serializers.IntegerField(read_only=True, allow_null=True)
     url = serializers.SerializerMethodField()
+    change = serializers.SerializerMethodField()
 
     class Meta:
         model = Build
         fields = [
             "id", "key", "number", "project", "ref", "commit", "trigger", "state", "parameters", "tests", "version",
             "external_url", "error", "started_by", "needs_ops", "created_at", "started_at", "finished_at", "duration_ms",
-            "url",
+            "url", "change",
         ]  # fmt: skip
+
+    @extend_schema_field(ChangeOut(allow_null=True))
+    def get_change(self, build: Build) -> dict[str, Any] | None:
+        change = getattr(build, "change", None)
+        return dict(ChangeOut(change).data) if change else None
 
     @extend_schema_field(COMMIT)
     def get_commit(self, build: Build) -> dict[str, str]:

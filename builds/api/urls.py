@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import path
 
-from builds.api import credentials, pipelines, templates, versions, views
+from builds.api import credentials, pipelines, templates, triggers, versions, views
 from builds.logs.api import BuildLogText
 
 urlpatterns = [
@@ -24,6 +24,8 @@ urlpatterns = [
     path("projects/<str:slug>/credentials/<str:ident>/", credentials.CredentialOne.as_view()),
     path("pipelines/validate/", pipelines.PipelineValidate.as_view()),
     path("projects/<str:slug>/pipeline/upgrade/", templates.PipelineUpgrade.as_view()),
+    path("projects/<str:slug>/triggers/", triggers.Triggers.as_view()),
+    path("projects/<str:slug>/pushes/", triggers.Pushes.as_view()),
     path("templates/", templates.Templates.as_view()),
     path("templates/<str:slug>/", templates.TemplateOne.as_view()),
     path("templates/<str:slug>/revisions/", templates.TemplateRevisions.as_view()),

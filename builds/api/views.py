@@ -30,6 +30,8 @@ class BuildFilter(django_filters.FilterSet):
     ref = django_filters.CharFilter(field_name="ref")
     commit = django_filters.CharFilter(method="of_commit")
     trigger = django_filters.ChoiceFilter(choices=Build.Trigger.choices)
+    changes = django_filters.BooleanFilter(field_name="change", lookup_expr="isnull", exclude=True)
+    change = django_filters.NumberFilter(field_name="change__number")
 
     class Meta:
         model = Build
@@ -40,7 +42,12 @@ class BuildFilter(django_filters.FilterSet):
 
 
 def rows() -> Any:
-    return Build.objects.select_related("project", "version", "started_by", "pipeline")
+    return Build.objects.select_related("project", "version", "started_by", "pipeline", "change")
+
+
+def told_rows() -> Any:
+    """With what the reviewers of their changes were told."""
+    return rows().prefetch_related("reviews")
 
 
 def fetch_build(actor: Any, pk: int) -> Build:
@@ -58,7 +65,7 @@ class Builds(ApiView):
 
     @extend_schema(operation_id="builds_list", responses=BuildOut(many=True))
     def get(self, request: Request) -> Response:
-        page = self.paginate_queryset(self.filter_queryset(policy.visible(self.actor, rows())))
+        page = self.paginate_queryset(self.filter_queryset(policy.visible(self.actor, told_rows())))
         return self.get_paginated_response(BuildOut(page, many=True).data)
 
 
@@ -72,7 +79,7 @@ class ProjectBuilds(ApiView):
     @extend_schema(operation_id="project_builds_list", responses=BuildOut(many=True))
     def get(self, request: Request, slug: str) -> Response:
         project = fetch_project(self.actor, slug)
-        page = self.paginate_queryset(self.filter_queryset(rows().filter(project=project)))
+        page = self.paginate_queryset(self.filter_queryset(told_rows().filter(project=project)))
         return self.get_paginated_response(BuildOut(page, many=True).data)
 
     @extend_schema(request=BuildIn, responses={201: BuildDetail})

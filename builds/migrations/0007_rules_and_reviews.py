@@ -56,6 +56,7 @@ class Migration(migrations.Migration):
             ],
             options={
                 "verbose_name": "build rules",
+                "verbose_name_plural": "build rules",
             },
         ),
         migrations.AlterField(
@@ -93,6 +94,7 @@ class Migration(migrations.Migration):
             ],
             options={
                 "verbose_name": "build of a change",
+                "verbose_name_plural": "builds of changes",
                 "indexes": [models.Index(fields=["number"], name="change_by_number")],
             },
         ),

@@ -28,17 +28,21 @@ from projects.pages import fetch_project, project_context
 TESTS_SHOWN = 200
 
 
+def filtered(request: HttpRequest) -> dict[str, Any]:
+    """What `components/state_filter.html` shows, from the address."""
+    return {
+        "states": Build.STATES.choices,
+        "chosen": [one for one in request.GET.getlist("state") if one],
+        "changes": request.GET.get("changes", ""),
+    }
+
+
 class Builds(Page):
     permission = SIGNED_IN
 
     def get(self, request: HttpRequest) -> HttpResponse:
         found = BuildFilter(request.GET, policy.visible(self.actor, rows())).qs
-        context = {
-            "page": page_of(request, found),
-            "states": Build.STATES.choices,
-            "chosen": request.GET.getlist("state"),
-        }
-        return render(request, "builds/builds.html", context)
+        return render(request, "builds/builds.html", {"page": page_of(request, found), **filtered(request)})
 
 
 class ProjectBuilds(Page):
@@ -47,7 +51,8 @@ class ProjectBuilds(Page):
     def get(self, request: HttpRequest, slug: str) -> HttpResponse:
         project = fetch_project(self.actor, slug)
         found = BuildFilter(request.GET, rows().filter(project=project)).qs
-        context = {**project_context(self.actor, project, "builds"), "page": page_of(request, found)}
+        head = project_context(self.actor, project, "builds")
+        context = {**head, "page": page_of(request, found), **filtered(request)}
         return render(request, "builds/project_builds.html", context)
 
 
@@ -190,6 +195,7 @@ class BuildPage(Page):
             "failed_tests": tests.filter(state="failed")[:TESTS_SHOWN],
             "tests_total": (build.tests_passed or 0) + (build.tests_failed or 0) + (build.tests_skipped or 0),
             "artifacts": build.artifacts.all()[:500],
+            "reviews": list(build.reviews.order_by("pk")) if getattr(build, "change", None) else [],
             "may_build": "build_project" in held,
             "may_deploy": "deploy_test_project" in held,
         }

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from django.db import IntegrityError, transaction
@@ -12,36 +14,63 @@ from .queue import ring
 from .runs import in_seconds
 from .storable import storable
 
+RINGS = 8  # of one batch; the sweeper finds the others within a second
 
-def accept(
-    kind: str,
-    dedupe_key: str,
-    payload: dict[str, Any],
-    *,
-    engine: str,
-    topic: str = "",
-    delay_s: float = 0.0,
-    quiet: bool = False,
-) -> tuple[InboxItem, bool]:
-    """Store an item once; the same dedupe key gives the first row. Returns (row, whether it is new).
 
-    Its turn comes after `delay_s`. `quiet`: nobody is rung for; the sweeper finds it when it is due.
-    """
-    known = InboxItem.objects.filter(dedupe_key=dedupe_key).first()  # a thousand repetitions need no write lock
-    if known is not None:
-        return known, False
+@dataclass(slots=True)
+class Item:
+    """What is to be stored: its kind names the engine. Its turn comes after `delay_s`."""
+
+    kind: str
+    dedupe_key: str
+    payload: dict[str, Any]
+    topic: str = ""
+    delay_s: float = 0.0
+
+
+def accept(kind: str, dedupe_key: str, payload: dict[str, Any], *, topic: str = "") -> tuple[InboxItem, bool]:
+    """Store one item once; the same dedupe key gives the first row. Returns (row, whether it is new)."""
+    stored = accept_all([Item(kind, dedupe_key, payload, topic)])
+    if stored:
+        return stored[0], True
+    return InboxItem.objects.get(dedupe_key=dedupe_key), False
+
+
+def accept_all(items: Sequence[Item]) -> list[InboxItem]:
+    """Store those whose dedupe key is not known yet, in a few statements; returns their rows, in the same order."""
+    wanted = {item.dedupe_key: item for item in items}
+    known = InboxItem.objects.filter(dedupe_key__in=wanted).values_list("dedupe_key", flat=True)
+    for key in list(known):  # a thousand repetitions need no write lock
+        del wanted[key]
+    if not wanted:
+        return []
+    rows = [
+        InboxItem(
+            kind=item.kind,
+            dedupe_key=key,
+            topic=item.topic,
+            payload=storable(item.payload),
+            next_at=in_seconds(item.delay_s) if item.delay_s else Now(),
+        )
+        for key, item in wanted.items()
+    ]
     try:
         with transaction.atomic():
-            item = InboxItem.objects.create(
-                kind=kind,
-                dedupe_key=dedupe_key,
-                topic=topic,
-                payload=storable(payload),
-                next_at=in_seconds(delay_s) if delay_s else Now(),
-            )
-            del item.next_at  # it is the database's now: read when asked for
+            InboxItem.objects.bulk_create(rows, batch_size=200)
+    except IntegrityError:  # somebody stored one of them in this very moment
+        rows = [row for row in rows if _stored(row)]
+    for row in rows:
+        del row.next_at  # it is the database's now: read when asked for
+    for row in [row for row in rows if not wanted[row.dedupe_key].delay_s][:RINGS]:
+        ring(row.kind, row.pk)
+    return rows
+
+
+def _stored(row: InboxItem) -> bool:
+    row.pk = None
+    try:
+        with transaction.atomic():
+            row.save(force_insert=True)
     except IntegrityError:
-        return InboxItem.objects.get(dedupe_key=dedupe_key), False
-    if not delay_s and not quiet:
-        ring(engine, item.pk)
-    return item, True
+        return False
+    return True

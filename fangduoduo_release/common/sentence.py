@@ -32,3 +32,13 @@ class Sentence:
 def S(msgid: str, **params: Any) -> Sentence:  # noqa: N802 - reads as a mark, like gettext's _
     """Mark `msgid` for translation and bind its parameters."""
     return Sentence(msgid, params)
+
+
+def told_by(error: Any) -> dict[str, Any] | None:
+    """The stored sentence within a row's stored error, whatever its shape: {msgid, params} itself, {code, sentence, …}, or
+    the passing trouble beside them."""
+    if not isinstance(error, Mapping):
+        return None
+    found = error.get("trouble") or error
+    found = found.get("sentence") or found
+    return dict(found) if isinstance(found, Mapping) and found.get("msgid") else None

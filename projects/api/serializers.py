@@ -10,14 +10,21 @@ from rest_framework import serializers
 from clusters.api.serializers import ApprovalIn
 from clusters.models import Environment, Machine
 from projects import specs
+from projects.cloning import ways
 from projects.models import Project
-from projects.sources import clone_url
 
 
 class SourceIn(serializers.Serializer[Any]):
+    """`create` makes the repository on the connection's server; `parent`, `group` and `branches` (the first is the
+    default) are wishes for it."""
+
     kind = serializers.CharField(default="git", max_length=30)
     connection = serializers.CharField(required=False, allow_null=True, max_length=60)
     repository = serializers.CharField(required=False, allow_blank=True, max_length=500)
+    create = serializers.BooleanField(required=False)
+    parent = serializers.CharField(required=False, allow_blank=True, max_length=400)
+    group = serializers.CharField(required=False, allow_blank=True, max_length=250)
+    branches = serializers.ListField(child=serializers.CharField(max_length=200), required=False, max_length=20)
 
 
 class BuilderIn(serializers.Serializer[Any]):
@@ -80,15 +87,18 @@ class ProjectOut(serializers.ModelSerializer[Project]):
                 "connection": {"type": "string", "nullable": True},
                 "repository": {"type": "string"},
                 "clone_url": {"type": "string"},
+                "ssh_url": {"type": "string", "nullable": True},
             },
         }
     )
     def get_source(self, project: Project) -> dict[str, Any]:
+        how = ways(project)
         return {
             "kind": project.source_kind,
             "connection": project.source_connection.name if project.source_connection else None,
             "repository": project.repository,
-            "clone_url": clone_url(project),
+            "clone_url": how["clone_url"],
+            "ssh_url": how["ssh_url"] or None,
         }
 
     @extend_schema_field(

@@ -32,6 +32,7 @@ from projects.api.serializers import (
     ProjectOut,
     ProjectPatch,
 )
+from projects.drivers.source.base import NewRepository
 from projects.models import Project
 
 
@@ -71,6 +72,8 @@ class Projects(ApiView):
             repository=source.get("repository", ""),
             connection=_connection(source.get("connection")),
             source_kind=source.get("kind", "git"),
+            create=source.get("create", False),
+            wishes=_wishes(source, data.get("description", "")),
             spec=_object(data.get("spec")),
         )
         if chosen:
@@ -85,6 +88,15 @@ def _connection(name: str | None) -> Connection | None:
     if found is None:
         raise Invalid(S("There is no connection called “%(name)s”.", name=name), fields={"source": []})
     return found
+
+
+def _wishes(source: dict[str, Any], description: str) -> NewRepository:
+    return NewRepository(
+        description=description,
+        parent=source.get("parent", ""),
+        group=source.get("group", ""),
+        branches=tuple(source.get("branches", ())),
+    )
 
 
 def _building(data: dict[str, Any]) -> dict[str, Any]:

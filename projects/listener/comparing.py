@@ -79,4 +79,8 @@ class Comparer:
             return pushes.compare(project)
         except AppError as error:
             logger.warning("cannot compare the tips of %s: %s", project.slug, error)
-            return 0
+        except AWAY:
+            raise
+        except Exception:  # one project that stumbles must not keep the others from being compared: told
+            logger.exception("the comparison of the tips of %s stumbled", project.slug)
+        return 0

@@ -6,9 +6,13 @@ import asyncio
 import logging
 import random
 import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
 
 from fangduoduo_release.common.errors import AppError, Rejected
 from fangduoduo_release.common.models import Connection
+from fangduoduo_release.common.sentence import Sentence
 from projects.drivers.source.gerrit.stream import StreamAddress, connected
 
 from .comparing import Comparer
@@ -23,11 +27,23 @@ HOPELESS_S = 60.0  # what somebody has to mend first is tried again after so lon
 MOST_HOPELESS_S = 300.0
 
 
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What an ear is made from; another one is made when it changes. `trouble`: why the secrets cannot be read."""
+
+    pk: int
+    name: str
+    config: Mapping[str, Any]
+    secrets: Mapping[str, Any] = field(repr=False)
+    trouble: Sentence | None = None
+
+
 class Ear:
     """Runs until it is cancelled. Belongs to the loop."""
 
-    def __init__(self, connection: Connection, owner: str, few: Hands, slow: Hands) -> None:
+    def __init__(self, connection: Connection, facts: Facts, owner: str, few: Hands, slow: Hands) -> None:
         self._connection = connection
+        self._facts = facts
         self._report = Report(connection.pk, owner, few)
         self._comparer = Comparer(connection.pk, connection.name, slow, self._report)
         self._taker = Taker(connection, few, self._report, self._comparer.ask)
@@ -57,7 +73,9 @@ class Ear:
 
     async def _listen(self) -> None:
         """Ends only by an error. First it listens, then it compares, so that no push falls between."""
-        address = StreamAddress.of(self._connection.config, self._connection.secrets)
+        if self._facts.trouble:
+            raise Rejected(self._facts.trouble, code="secret_unreadable")
+        address = StreamAddress.of(self._facts.config, self._facts.secrets)
         async with connected(address) as session:
             await session.begin()
             logger.info("%s: listening to %s", self._connection.name, address.place)

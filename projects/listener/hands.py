@@ -51,7 +51,7 @@ class Hands:
             close_old_connections()
             try:
                 answer = work(*given)
-            except Exception as error:  # the caller's to judge, in the loop
+            except Exception as error:  # noqa: BLE001 - the caller's to judge, in the loop
                 if isinstance(error, AWAY):
                     connections.close_all()
                 future.set_exception(error)

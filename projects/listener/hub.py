@@ -12,7 +12,6 @@ import os
 import threading
 import time
 from dataclasses import dataclass
-from typing import Any
 
 from django.conf import settings
 
@@ -21,7 +20,7 @@ from fangduoduo_release.common.errors import AppError
 from fangduoduo_release.common.models import Connection
 from projects.listening import listened
 
-from .ear import Ear
+from .ear import Ear, Facts
 from .hands import AWAY, Hands
 
 logger = logging.getLogger(__name__)
@@ -36,7 +35,7 @@ FEW, SLOW = 4, 3
 @dataclass(slots=True)
 class _Ear:
     task: asyncio.Task[None]
-    facts: tuple[Any, ...]
+    facts: Facts
 
 
 class Hub:
@@ -83,7 +82,7 @@ class Hub:
                 looked = time.monotonic()
                 await self._tend()
             await asyncio.sleep(STEP_S)
-        names = [ear.facts[0] for ear in self._ears.values()]
+        names = [ear.facts.name for ear in self._ears.values()]
         await self._end(list(self._ears))
         try:
             async with asyncio.timeout(2):
@@ -102,12 +101,12 @@ class Hub:
             self._away = True
             return
         self._away = False
-        wanted = {connection.pk: (connection, _facts(connection)) for connection in mine}
+        wanted = {facts.pk: (connection, facts) for connection, facts in mine}
         await self._end([pk for pk, ear in self._ears.items() if pk not in wanted or wanted[pk][1] != ear.facts])
         for pk, (connection, facts) in wanted.items():
             if pk not in self._ears and time.monotonic() >= self._not_before.get(pk, 0.0):
-                ear = Ear(connection, self.owner, self._few, self._slow)
-                self._ears[pk] = _Ear(asyncio.create_task(ear.run(), name=facts[0]), facts)
+                ear = Ear(connection, facts, self.owner, self._few, self._slow)
+                self._ears[pk] = _Ear(asyncio.create_task(ear.run(), name=facts.name), facts)
 
     async def _end(self, gone: list[int]) -> None:
         tasks = [self._ears.pop(pk).task for pk in gone]
@@ -125,23 +124,22 @@ class Hub:
             self._not_before[pk] = time.monotonic() + STUMBLED_S
 
 
-def _facts(connection: Connection) -> tuple[Any, ...]:
-    """What an ear is made from; another one is made when it changes."""
+def _facts(connection: Connection) -> Facts:
+    """Secrets are read one by one: those of one connection that cannot be opened concern no other."""
     try:
-        secrets = connection.secrets
-    except AppError:  # cannot be opened: the ear says so
-        secrets = None
-    return connection.name, connection.config, secrets
+        return Facts(connection.pk, connection.name, connection.config, connection.secrets or {})
+    except AppError as error:
+        return Facts(connection.pk, connection.name, connection.config, {}, error.sentence)
 
 
-def _mine(owner: str) -> list[Connection]:
+def _mine(owner: str) -> list[tuple[Connection, Facts]]:
     """The connections whose lease this process holds, after renewing those and taking what is free."""
     names = {f"listener:{connection.name}": connection for connection in listened()}
     held = set(leases.keep(names, owner, LEASE_S))
     for name in leases.free(set(names) - held):
         if leases.hold(name, owner, LEASE_S) is not None:
             held.add(name)
-    return [names[name] for name in held]
+    return [(names[name], _facts(names[name])) for name in held]
 
 
 def _let_go(names: list[str], owner: str) -> None:

@@ -17,10 +17,11 @@ from permissions import policy
 from permissions.enforce import OBJECT, SIGNED_IN, Page
 from permissions.models import User
 from projects import actions, building, grants, specs
-from projects.forms import BuildingForm, MemberForm, ProjectForm, SettingsForm, SpecForm
+from projects.forms import BuildingForm, MemberForm, RebindForm, SettingsForm, SpecForm
 from projects.models import Project
 from projects.pages import fetch_project, project_context
 from projects.sources import source_of_kind
+from projects.wizard import ProjectForm, servers
 
 
 class Projects(Page):
@@ -41,8 +42,7 @@ class NewProject(Page):
     permission = SIGNED_IN
 
     def form(self, data: Any = None) -> ProjectForm:
-        starters = [(s.name, f"{s.title} — {s.summary}") for s in source_of_kind("git").starters()]
-        return ProjectForm(data, starters=starters)
+        return ProjectForm(data, starters=source_of_kind("git").starters(), servers=servers())
 
     def get(self, request: HttpRequest) -> HttpResponse:
         return render(request, "projects/new.html", {"form": self.form()})
@@ -50,22 +50,10 @@ class NewProject(Page):
     def post(self, request: HttpRequest) -> HttpResponse:
         form = self.form(request.POST)
         if form.is_valid():
-            data = form.cleaned_data
-            bound = data["origin"] == "bound"
             try:
-                project = actions.create_project(
-                    actor=self.actor,
-                    slug=data["slug"].strip(),
-                    name=data["name"],
-                    description=data["description"],
-                    starter="" if bound else data["starter"],
-                    repository=data["repository"] if bound else "",
-                )
+                project = actions.create_project(actor=self.actor, **form.wanted())
             except AppError as error:
-                field = next(iter(getattr(error, "fields", {})), None)
-                if field is None and error.code == "slug_taken":
-                    field = "slug"
-                form.add_error(field if field in form.fields else None, say(error.sentence))
+                form.refuse(error)
             else:
                 tell(request, S("%(project)s is ready: clone it, push, and watch it build.", project=project.name))
                 return redirect("project", project.slug)
@@ -85,6 +73,7 @@ class Settings(Page):
         handlers = {
             "settings": self.save_settings,
             "building": self.save_building,
+            "rebind": self.rebind,
             "spec": self.save_spec,
             "member": self.save_member,
             "remove_member": self.remove_member,
@@ -117,6 +106,21 @@ class Settings(Page):
                 tell(request, S("Saved; the next build uses it."))
                 return redirect("project-settings", project.slug)
         return self.show(request, project, building_form=form)
+
+    def rebind(self, request: HttpRequest, project: Project) -> HttpResponse:
+        policy.require(self.actor, "change_project", project)
+        form = RebindForm(request.POST)
+        if form.is_valid():
+            try:
+                actions.rebind_repository(actor=self.actor, project=project, repository=form.cleaned_data["repository"])
+            except AppError as error:
+                if project.is_embedded:  # no form for it is shown
+                    raise
+                form.add_error("repository", say(error.sentence))
+            else:
+                tell(request, S("The project is bound to “%(name)s” now.", name=project.repository))
+                return redirect("project-settings", project.slug)
+        return self.show(request, project, rebind_form=form)
 
     def save_spec(self, request: HttpRequest, project: Project) -> HttpResponse:
         form = SpecForm(request.POST)
@@ -174,6 +178,7 @@ class Settings(Page):
         *,
         settings_form: Any = None,
         building_form: Any = None,
+        rebind_form: Any = None,
         spec_form: Any = None,
         member_form: Any = None,
     ) -> HttpResponse:
@@ -182,6 +187,7 @@ class Settings(Page):
         context = {
             **head,
             "building_form": building_form or BuildingForm(project=project, may_change=head["may_change"]),
+            "rebind_form": rebind_form or RebindForm(initial={"repository": project.repository}),
             "settings_form": settings_form or SettingsForm(instance=project),
             "spec_form": spec_form or SpecForm(initial=SpecForm.initial_from(revision.spec if revision else {})),
             "member_form": member_form or MemberForm(),
@@ -192,5 +198,5 @@ class Settings(Page):
             .order_by("team__name", "user__username", "-pk"),
             "machines": grants.live_machine_grants().filter(project=project).select_related("machine"),
         }
-        wrong = settings_form or building_form or spec_form or member_form
+        wrong = settings_form or building_form or rebind_form or spec_form or member_form
         return render(request, "projects/settings.html", context, status=422 if wrong else 200)

@@ -45,7 +45,7 @@ def change(connection: Connection) -> str:
 
 def test_the_kind_is_chosen_first(ops: Client) -> None:
     html = ops.get(ADD).content.decode()
-    for kind in ("jenkins", "registry", "git"):
+    for kind in ("gerrit", "jenkins", "registry", "git"):
         assert f'href="?kind={kind}"' in html
     assert 'name="config"' not in html
     unknown = ops.get(f"{ADD}?kind=spaceship").content.decode()
@@ -58,7 +58,15 @@ def test_the_kind_is_chosen_first(ops: Client) -> None:
     [
         ("jenkins", ["name", "url", "user", "token", "folder", "credentials_id", "ca"]),
         ("registry", ["name", "url", "username", "password", "ca"]),
-        ("git", ["name", "config", "new_secrets"]),
+        ("git", ["name", "url", "username", "password", "token", "ssh_key", "webhook_secret"]),
+        (
+            "gerrit",
+            [
+                *("name", "url", "username", "password", "ssh_host", "ssh_port", "ssh_user", "ssh_key", "known_hosts"),
+                *("parent", "group", "label", "webhook_secret", "ca"),
+            ],
+        ),
+        ("webhook", ["name", "config", "new_secrets"]),
     ],
 )
 def test_every_kind_has_its_fields(ops: Client, kind: str, fields: list[str]) -> None:
@@ -67,7 +75,7 @@ def test_every_kind_has_its_fields(ops: Client, kind: str, fields: list[str]) ->
     found = re.findall(r'<(?:input|textarea)[^>]*? name="([a-z_]+)"', main)
     assert [name for name in found if name not in {"csrfmiddlewaretoken", "kind"} and name[0] != "_"] == fields
     assert f'name="kind" value="{kind}"' in main
-    for secret in {"token", "password"} & set(fields):
+    for secret in {"token", "password", "webhook_secret"} & set(fields):
         assert re.search(rf'<input type="password" name="{secret}"', main)
 
 
@@ -173,7 +181,7 @@ def test_the_last_test_is_told_in_the_readers_language(ops: Client) -> None:
 
 def test_other_kinds_keep_their_json_and_take_secrets_too(ops: Client) -> None:
     ops.post(
-        ADD, {"kind": "git", "name": "origin", "config": '{"username": "x"}', "new_secrets": "password=one\nold=2"}
+        ADD, {"kind": "webhook", "name": "origin", "config": '{"username": "x"}', "new_secrets": "password=one\nold=2"}
     )
     connection = Connection.objects.get()
     assert (connection.config, connection.secrets) == ({"username": "x"}, {"password": "one", "old": "2"})

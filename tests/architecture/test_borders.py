@@ -43,6 +43,7 @@ DJANGO_FREE = (
     "builds/drivers/",
     "clusters/drivers/",
     "projects/drivers/",
+    "projects/hooks/dialects/",
     "fangduoduo_release/notifications/drivers/",
     "builds/jenkinsfile/",
 )

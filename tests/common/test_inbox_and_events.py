@@ -11,7 +11,7 @@ from .workshop.shop import Shop
 
 
 def accept(key: str, times: int) -> list[int]:
-    results = [inbox.accept("letter", key, {"n": 1, "text": "nul \x00"}, engine="letter") for _ in range(times)]
+    results = [inbox.accept("letter", key, {"n": 1, "text": "nul \x00"}) for _ in range(times)]
     return [len({row.pk for row, _ in results}), sum(new for _, new in results)]
 
 
@@ -39,7 +39,7 @@ def rolled_back(key: str) -> list[int]:
     rings = OrmQ.objects.count()
     try:
         with transaction.atomic():
-            inbox.accept("letter", key, {}, engine="letter")
+            inbox.accept("letter", key, {})
             raise KeyError(key)
     except KeyError:
         return [InboxItem.objects.filter(dedupe_key=key).count(), OrmQ.objects.count() - rings]

@@ -273,6 +273,8 @@ def test_no_page_asks_the_database_more_than_it_did(ann: User) -> None:
         Stage(build=build, ident=str(n), name=f"s{n}", state="succeeded", order=n) for n in range(30)
     )
     Artifact.objects.bulk_create(Artifact(build=build, path=f"f{n}", sha256=f"{n:064}", size=n) for n in range(50))
+    for n, one in enumerate(first.builds.all()[:BUILDS]):
+        world.news(first, build=one if n % 2 else None)
     base = f"/projects/{first.slug}/"
     addresses = {
         "home": "/", "projects": "/projects/", "new project": "/projects/new/", "builds": "/builds/",
@@ -284,7 +286,8 @@ def test_no_page_asks_the_database_more_than_it_did(ann: User) -> None:
         "deployment": f"/deployments/{end.pk}/", "deployment, live": f"/deployments/{end.pk}/?part=live",
         "service logs": f"/services/{end.service_id}/logs/", "deploy": f"{base}change/?action=deploy",
         "roll back": f"{base}change/?action=rollback", "templates": "/templates/", "template": "/templates/node/",
-        "template to take": f"{base}pipeline/template/",
+        "template to take": f"{base}pipeline/template/", "triggers": f"{base}triggers/",
+        "triggers, lately": f"{base}triggers/?part=lately",
     }  # fmt: skip
     counted: dict[str, int] = {}
     for who, client in (("owner", signed_in(ann)), ("ops", signed_in(world.ops()))):

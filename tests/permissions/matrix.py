@@ -231,6 +231,10 @@ API = [
     Ask("POST", f"api/{P}pipeline/upgrade/", MAINTAINER, 404, {}),
     Ask("POST", "api/build-service/resolve/", SIGNED_IN, 200, {"files": ["pom.xml"]}, looks=True),
     Ask("POST", "api/build-service/resolve/", VIEWER, 404, {"project": "shop"}, looks=True),
+    # what builds by itself
+    Ask("GET", f"api/{P}triggers/", VIEWER),
+    Ask("PUT", f"api/{P}triggers/", MAINTAINER, 200, {"branches": ["main"]}),
+    Ask("GET", f"api/{P}pushes/", VIEWER),
 ]
 
 PAGES = [
@@ -330,4 +334,8 @@ PAGES = [
     Ask("GET", f"{P}pipeline/job/", VIEWER, 404),
     Ask("POST", f"{P}pipeline/job/", MAINTAINER, 404),
     Ask("POST", f"{P}pipeline/upgrade/", MAINTAINER, 422, {"text": TEXT}),
+    # what builds by itself
+    Ask("GET", f"{P}triggers/", VIEWER),
+    Ask("POST", f"{P}triggers/", MAINTAINER, 302, {"branches": "main", "debounce_s": "0", "cancel": "changes"}),
+    Ask("POST", f"{P}triggers/try/", VIEWER, 200, {"kind": "branches", "name": "main"}, looks=True),
 ]

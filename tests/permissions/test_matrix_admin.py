@@ -14,17 +14,17 @@ from django.test import Client, RequestFactory
 from django.urls import URLPattern, URLResolver, reverse
 from django.utils import timezone
 
-from builds.models import BuildLog, LogChunk, LogMark, TestResult
+from builds.models import BuildLog, BuildRules, LogChunk, LogMark, Review, TestResult
 from builds.models import Stage as StageRow
 from deployments.models import Instance
 from fangduoduo_release.common import events
 from fangduoduo_release.common.actor import SYSTEM
-from fangduoduo_release.common.models import Beat, IdempotencyKey, InboxItem, Lease, Step
+from fangduoduo_release.common.models import Beat, Connection, IdempotencyKey, InboxItem, Lease, Step
 from fangduoduo_release.notifications import channels
 from fangduoduo_release.notifications.models import Circuit
 from permissions.actions import create_service_account
 from permissions.models import JwtFamily, ServiceAccount, User
-from projects.models import BranchTip
+from projects.models import BranchTip, HookDelivery, SourceListener
 from tests import world
 
 from .matrix import ROLES, Ask
@@ -63,7 +63,13 @@ class OpsStage(Stage):
         channel, _ = channels.add(actor=SYSTEM, name="ops", kind="webhook", address="https://hooks.example.org/x")
         channels.send_test(actor=SYSTEM, channel=channel)
         Circuit.objects.create(route=channel.route, until=now)
+        git = Connection.objects.create(name="forge", kind="git")
+        HookDelivery.objects.create(connection=git, kind="github", dedupe_key="one", body=b"", state="done")
         IdempotencyKey.objects.create(owner="1", key="k", fingerprint="f", status=201, body={})
+        BuildRules.objects.create(project=self.project)
+        changed = world.change_build(self.project)
+        Review.objects.create(build=changed, what="ended", message="m", state="failed")
+        SourceListener.objects.create(connection=Connection.objects.get(name="origin"))
         self.people["clerk"] = world.person("clerk", is_staff=True)
         self.people["root"] = User.objects.create_superuser("root", password=None)
         for name in ("clerk", "root"):

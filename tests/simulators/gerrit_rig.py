@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+import tempfile
 import threading
 import time
 from collections.abc import Sequence
@@ -15,6 +16,7 @@ from tests.simulators.gerrit import Account, Gerrit
 from tests.simulators.gerrit.events import ref_updated
 from tests.simulators.gerrit.repository import environment
 from tests.simulators.gerrit.stream import encode
+from tests.simulators.registry import certificate
 from tests.waiting import until
 
 USER, PASSWORD = "portal", "the-http-password"
@@ -23,8 +25,20 @@ USER, PASSWORD = "portal", "the-http-password"
 class Rig:
     """`with Rig(folder) as rig:`; `rig.gerrit` is the server, everything else what a test needs besides."""
 
-    def __init__(self, folder: Path | None = None, *, prefix: str = "", label: str = "Verified") -> None:
-        self.gerrit = Gerrit(folder=folder, prefix=prefix)
+    def __init__(
+        self, folder: Path | None = None, *, prefix: str = "", label: str = "Verified", tls: bool = False
+    ) -> None:
+        self._made = tempfile.TemporaryDirectory(prefix="gerrit-rig-")
+        self.ca = ""
+        files = None
+        if tls:
+            ca = certificate()
+            signed = certificate("the simulated Gerrit", signer=ca)
+            self.ca = ca.certificate.decode()
+            files = (Path(self._made.name, "cert.pem"), Path(self._made.name, "key.pem"))
+            files[0].write_bytes(signed.certificate)
+            files[1].write_bytes(signed.key)
+        self.gerrit = Gerrit(folder=folder, prefix=prefix, tls=files)
         key = asyncssh.generate_private_key("ssh-ed25519")
         self.user_key = key.export_private_key().decode()
         self.public_key = key.export_public_key().decode()
@@ -40,6 +54,7 @@ class Rig:
 
     def __exit__(self, *_: object) -> None:
         self.gerrit.stop()
+        self._made.cleanup()
 
     @property
     def url(self) -> str:
@@ -58,7 +73,7 @@ class Rig:
         config: dict[str, Any] = {
             "url": self.url, "username": USER, "ssh_host": "127.0.0.1" if ssh else "", "ssh_port": self.ssh_port,
             "ssh_user": "", "known_hosts": self.known_hosts if ssh else "", "parent": "All-Projects", "group": self.group,
-            "label": self.label, "ca": "",
+            "label": self.label, "ca": self.ca,
         }  # fmt: skip
         return config, {
             "password": self.password,

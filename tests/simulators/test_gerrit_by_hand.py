@@ -15,6 +15,7 @@ import pytest
 
 from tests.simulators.gerrit_ground import Asker
 from tests.simulators.gerrit_rig import Rig
+from tests.waiting import until
 
 ROOT = Path(__file__).parents[2]
 
@@ -78,3 +79,16 @@ def test_it_runs_by_hand(tmp_path: Path) -> None:
     finally:
         process.send_signal(signal.SIGTERM)
         assert process.wait(20) == 0
+
+
+def test_events_are_posted_to_webhooks_and_tried_again(asker: Asker, tmp_path: Path) -> None:
+    with Rig(tmp_path / "other") as receiver:
+        asker.gerrit.webhooks.interval = 0.05
+        receiver.gerrit.faults.status(503, "POST", times=1)
+        receiver.gerrit.faults.status(202, "POST")
+        remote = asker.gerrit.webhooks.add(f"{receiver.url}hooks/gerrit/1/", "ref-updated")
+        asker.gerrit.push("team/app")
+        asker.gerrit.upload("team/app", "master")
+        until(lambda: len(remote.answers) == 4, what="all deliveries")
+        assert remote.answers == [503, 202, 202, 202]
+        assert receiver.gerrit.requests.count("^POST /hooks/gerrit/1/$") == 4

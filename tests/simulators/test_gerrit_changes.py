@@ -93,7 +93,8 @@ def test_changes_are_found_by_what_is_asked(asker: Asker) -> None:
     assert numbers("project:^team/.*+status:merged") == [2]
     assert numbers(f"commit:{two.current.revision}") == [2]
     assert numbers(f"change:{one.change_id}") == [1]
-    assert numbers("change:3") == [3]
+    assert numbers("change:3") == numbers("change:other~3") == [3]
+    assert numbers("change:team/app~3") == []
     assert numbers('-project:"team/app"+branch:master') == [3]
     assert numbers("project:none") == []
     assert asker.refusal("GET", "changes/?q=frob:1") == (400, "Unsupported operator frob:1")
@@ -193,6 +194,25 @@ def test_a_closed_change_takes_messages_but_no_votes(asker: Asker) -> None:
     assert again == (409, "change is closed")
 
 
+def test_a_change_says_who_voted_and_what_may_be_voted(asker: Asker) -> None:
+    asker.gerrit.upload("team/app")
+    asker.gerrit.faults.restrict("Code-Review", -2, 2)
+    asker.send("POST", REVIEW, {"labels": {"Verified": -1}})
+    detail = asker.get("changes/1/detail")
+    assert detail["permitted_labels"] == {"Code-Review": ["-1", " 0", "+1"], "Verified": ["-1", " 0", "+1"]}
+    assert [one["username"] for one in detail["reviewers"]["REVIEWER"]] == ["portal"]
+    asker.gerrit.submit(1)
+    assert asker.get("changes/1/detail")["permitted_labels"] == {}
+
+
+def test_labels_are_defined_in_one_project_and_hold_in_all(asker: Asker) -> None:
+    assert asker.get("projects/All-Projects/labels/Verified")["values"]["-1"] == "Fails"
+    assert asker.get("projects/team%2Fapp/labels/") == []
+    names = [one["name"] for one in asker.get("projects/team%2Fapp/labels/?inherited")]
+    assert names == list(asker.get("projects/team%2Fapp")["labels"]) == ["Code-Review", "Verified"]
+    assert asker.refusal("GET", "projects/All-Projects/labels/Frob") == (404, "Not found: Frob")
+
+
 # -- submitted ----------------------------------------------------------------------------------------------------------
 
 
@@ -202,6 +222,17 @@ def test_a_submit_moves_the_branch_forward(asker: Asker) -> None:
     assert (done["status"], done["submitter"]["_account_id"]) == ("MERGED", asker.rig.account.number)
     assert asker.get("projects/team%2Fapp/branches/master")["revision"] == change.current.revision
     assert asker.refusal("POST", "changes/1/submit") == (409, "change is merged")
+
+
+def test_a_change_pushed_straight_to_its_branch_is_merged_by_that(asker: Asker, tmp_path: Path) -> None:
+    tree = work_tree(asker.rig, "team/app", tmp_path / "tree")
+    tip = commit(asker.rig, tree, {"a": "1"}, f"One\n\nChange-Id: {ONE}")
+    push(asker, tree)
+    asker.gerrit.push("team/app", "topic")
+    assert asker.get("changes/1")["status"] == "NEW"
+    push(asker, tree, "master")
+    assert asker.get("changes/1")["status"] == "MERGED"
+    assert asker.gerrit.stream.of("change-merged")[0]["newRev"] == tip
 
 
 def test_a_submit_merges_where_the_branch_went_on(asker: Asker) -> None:

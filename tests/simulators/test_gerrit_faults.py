@@ -75,6 +75,17 @@ def test_reflogs_may_be_out_of_reach(asker: Asker, status: int, text: str) -> No
     assert asker.get("projects/team%2Fapp/branches/master/reflog")
 
 
+def test_pages_of_branches_may_overlap(asker: Asker) -> None:
+    asker.gerrit.push("team/app", "topic")
+    asker.gerrit.faults.overlap_pages()
+    pages = [asker.get(f"projects/team%2Fapp/branches/?n=2&S={start}") for start in (0, 2, 4)]
+    assert [[one["ref"] for one in page] for page in pages] == [
+        ["refs/heads/master", "refs/heads/topic"],
+        ["HEAD", "refs/heads/topic"],
+        ["refs/meta/config"],
+    ]
+
+
 def test_what_is_asked_is_counted(asker: Asker) -> None:
     asker.get("projects/team%2Fapp")
     assert asker.gerrit.requests.lines("^GET") == ["GET /a/projects/team/app"]
@@ -118,10 +129,10 @@ async def test_connections_may_end_in_the_middle_of_a_line(asker: Asker) -> None
 
 
 async def test_silence_is_not_even_an_answer_to_a_keepalive(asker: Asker) -> None:
-    async with listening(asker.rig, keepalive_interval=0.2, keepalive_count_max=2) as process:
+    async with listening(asker.rig, keepalive_interval=0.3, keepalive_count_max=4) as process:
         asker.gerrit.push("team/app")
         await event(process)
-        await asyncio.sleep(1)  # keepalives are answered meanwhile, or the connection would end
+        await asyncio.sleep(1.6)  # were keepalives not answered meanwhile, the connection would end
         asker.gerrit.push("team/app")
         await event(process)
         asker.gerrit.faults.fall_silent()
@@ -181,6 +192,19 @@ async def test_lines_may_be_no_json_or_ten_megabytes(asker: Asker) -> None:
         assert read > 100
         asker.gerrit.faults.lose_output()
         assert (await event(process))["type"] == "dropped-output"
+
+
+async def test_who_reads_too_slowly_is_told_that_something_is_missing(asker: Asker) -> None:
+    asker.gerrit.daemon.output_limit = 10_000
+    async with connected(asker.rig) as connection:
+        process = await connection.create_process("gerrit stream-events", stdin=asyncssh.DEVNULL, window=20_000)
+        asker.rig.listening()
+        await asyncio.to_thread(asker.rig.flood, 10_000, 0.1)  # while it does not read, but answers keep being taken
+        kinds = []
+        while "dropped-output" not in kinds:
+            kinds.append((await event(process))["type"])
+            asker.rig.emit({"type": "ref-updated"})
+        assert 10 < kinds.count("ref-updated") < 1000
 
 
 # -- in SSH -------------------------------------------------------------------------------------------------------------

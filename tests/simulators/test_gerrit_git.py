@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 
@@ -97,6 +98,25 @@ async def test_every_listener_hears_what_it_wants(asker: Asker) -> None:
         assert (await event(some))["type"] == "patchset-created"
 
 
+async def test_nobody_hears_of_a_project_that_is_hidden_from_them(asker: Asker) -> None:
+    asker.gerrit.create_project("secret")
+    asker.gerrit.faults.hide("secret", USER)
+    async with listening(asker.rig) as process:
+        asker.gerrit.push("secret")
+        asker.gerrit.push("team/app")
+        assert (await event(process))["refUpdate"]["project"] == "team/app"
+
+
+async def test_what_looks_like_html_is_escaped_in_events(asker: Asker) -> None:
+    async with connected(asker.rig) as connection:
+        process = await connection.create_process("gerrit stream-events -s patchset-created", stdin=asyncssh.DEVNULL)
+        asker.rig.listening()
+        asker.gerrit.upload("team/app", message="Don't <b> & é")
+        line = await process.stdout.readline()
+        assert "Don\\u0027t \\u003cb\\u003e \\u0026 é" in line
+        assert json.loads(line)["change"]["subject"] == "Don't <b> & é"
+
+
 async def test_who_may_not_listen_is_told_so(asker: Asker) -> None:
     asker.gerrit.faults.forbid(USER, "streamEvents")
     async with connected(asker.rig) as connection:
@@ -108,7 +128,7 @@ async def test_moves_come_in_one_event_when_that_is_switched_on(asker: Asker) ->
     asker.gerrit.batch, asker.gerrit.single = True, False
     asker.gerrit.upload("team/app")
     (batch,) = asker.gerrit.stream.of("batch-ref-updated")
-    assert (batch["project"], batch["submitter"]["username"]) == ("team/app", "admin")
+    assert (batch["projectName"], batch["submitter"]["username"]) == ("team/app", "admin")
     assert [one["refName"] for one in batch["refUpdates"]] == ["refs/changes/01/1/meta", "refs/changes/01/1/1"]
     assert all(one["project"] == "team/app" for one in batch["refUpdates"])
 

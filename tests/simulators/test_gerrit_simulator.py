@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import ssl
 from pathlib import Path
 
 import httpx
@@ -21,6 +22,12 @@ def test_a_wrong_password_or_none_is_not_let_in(asker: Asker) -> None:
         answer = httpx.get(f"{asker.rig.url}a/projects/", auth=auth)
         assert (answer.status_code, answer.text) == (401, "Unauthorized")
         assert answer.headers["www-authenticate"] == 'Basic realm="Gerrit Code Review"'
+
+
+def test_a_changed_password_holds_at_once(asker: Asker) -> None:
+    asker.gerrit.faults.change_password(USER, "new")
+    assert asker.send("GET", "projects/").status_code == 401
+    assert httpx.get(f"{asker.rig.url}a/projects/", auth=(USER, "new")).status_code == 200
 
 
 def test_only_the_version_is_for_everybody(asker: Asker) -> None:
@@ -50,6 +57,32 @@ def test_a_context_path_is_before_everything(tmp_path: Path) -> None:
         answer = httpx.get(f"{rig.url}a/projects/app", auth=(USER, rig.password))
         assert data_of(answer)["name"] == "app"
         assert "refs/heads/master" in rig.git("ls-remote", rig.git_url("app")).stdout
+
+
+def test_it_speaks_tls(tmp_path: Path) -> None:
+    with Rig(tmp_path / "server", tls=True) as rig:
+        rig.gerrit.create_project("app")
+        config, secrets = rig.connection_facts()
+        (tmp_path / "ca.pem").write_text(config["ca"])
+        where, login = f"{config['url']}a/projects/app", (USER, secrets["password"])
+        assert httpx.get(where, auth=login, verify=ssl.create_default_context(cadata=config["ca"])).status_code == 200
+        with pytest.raises(httpx.ConnectError):
+            httpx.get(where, auth=login)
+        trusting = ("-c", f"http.sslCAInfo={tmp_path / 'ca.pem'}")
+        tree = tmp_path / "tree"
+        rig.git(*trusting, "clone", "-q", rig.git_url("app"), str(tree))
+        tip = commit(rig, tree, {"a": "1"}, "One")
+        rig.git(*trusting, "push", "-q", "origin", "HEAD:master", folder=tree)
+        assert rig.gerrit.stream.past[-1]["refUpdate"]["newRev"] == tip
+
+
+def test_the_facts_of_a_connection_are_all_there(gerrit_rig: Rig) -> None:
+    config, secrets = gerrit_rig.connection_facts()
+    assert (config["url"], config["ssh_port"], config["known_hosts"]) == (
+        gerrit_rig.url, gerrit_rig.ssh_port, gerrit_rig.known_hosts,
+    )  # fmt: skip
+    assert secrets["ssh_key"].startswith("-----BEGIN OPENSSH PRIVATE KEY-----")
+    assert gerrit_rig.connection_facts(ssh=False)[0]["ssh_host"] == ""
 
 
 # -- projects -----------------------------------------------------------------------------------------------------------
@@ -159,6 +192,8 @@ def test_access_is_checked_for_an_account(asker: Asker) -> None:
     assert refused["status"] == 403
     assert "cannot see project team/app" in refused["message"]
     assert asker.refusal("GET", f"{path}nobody") == (422, "Account 'nobody' not found")
+    asker.gerrit.faults.forbid(USER, "viewAccess")
+    assert asker.refusal("GET", f"{path}guest") == (403, "view access not permitted")
     with httpx.Client(base_url=f"{asker.rig.url}a/", auth=("guest", "guest")) as guest:
         assert guest.get("projects/team%2Fapp").status_code == 404
 
@@ -226,7 +261,7 @@ def test_a_file_comes_in_base64(asker: Asker) -> None:
     assert base64.b64decode(raw.content) == b"\x00\xff"
     where = f"projects/team%2Fapp/commits/{tip}/files"
     assert asker.refusal("GET", f"{where}/none/content") == (404, "Not found: none")
-    assert asker.refusal("GET", f"{where}/deploy/content") == (404, "cannot retrieve content of directories")
+    assert asker.refusal("GET", f"{where}/deploy/content") == (400, "cannot retrieve content of directories")
 
 
 def test_a_commit_is_found_by_its_whole_name_while_a_ref_leads_to_it(asker: Asker) -> None:

@@ -95,9 +95,16 @@ class Answer:
         return HTTPStatus(self.status).phrase
 
 
-def entity(data: Any, status: int = 200) -> Answer:
+def gson(data: Any) -> bytes:
+    """As Gerrit writes JSON: what could be taken for HTML is escaped."""
     text = json.dumps(data, ensure_ascii=False, separators=(",", ":"))
-    return Answer(status, PREFIX + text.encode() + b"\n", dict(JSON))
+    for letter in "<>&='":
+        text = text.replace(letter, f"\\u{ord(letter):04x}")
+    return text.encode()
+
+
+def entity(data: Any, status: int = 200) -> Answer:
+    return Answer(status, PREFIX + gson(data) + b"\n", dict(JSON))
 
 
 def plain(status: int, text: str, **headers: str) -> Answer:
@@ -126,11 +133,12 @@ def stamp(seconds: float) -> str:
     return datetime.fromtimestamp(int(seconds), UTC).strftime("%Y-%m-%d %H:%M:%S.000000000")
 
 
-def page_of(items: list[Any], request: Request, *, limit: int = 0) -> tuple[list[Any], bool]:
-    """The part of a list that `n` and `S` ask for, and whether more follows."""
+def page_of(items: list[Any], request: Request, *, limit: int = 0, overlap: int = 0) -> tuple[list[Any], bool]:
+    """The part of a list that `n` and `S` ask for, and whether more follows. `overlap`: how many come once more."""
     start = request.number("S", "s", "start")
     count = request.number("n", "limit") or limit
     if start < 0 or count < 0:
         raise Refused(400, "start and limit must not be negative")
+    start = max(0, start - overlap)
     end = start + count if count else len(items)
     return items[start:end], end < len(items)

@@ -25,8 +25,8 @@ def ref_updated(project: str, move: Move, by: Account) -> Event:
 def batch_ref_updated(project: str, moves: list[Move], by: Account) -> Event:
     return {
         "submitter": by.attribute(),
-        "project": project,
         "refUpdates": [_update(project, move) for move in moves],
+        "projectName": project,  # so its class has it, though the documentation says «project»
         "type": "batch-ref-updated",
     }
 

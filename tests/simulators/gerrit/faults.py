@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, Self
 
 from . import events
+from .accounts import Account
 from .stream import encode
 
 if TYPE_CHECKING:
@@ -58,6 +59,7 @@ class Faults:
         self._timer: threading.Timer | None = None
         self.restarting = False
         self.reflog: int = 0
+        self.paging_overlaps = False
         self.restricted: set[tuple[str, int]] = set()
 
     # -- over HTTP ------------------------------------------------------------------------------------------------------
@@ -86,11 +88,17 @@ class Faults:
         """Nobody reads reflogs: 404 as without the permission to see the branch's, 403, or 405 as from a store without."""
         self.reflog = status
 
+    def overlap_pages(self) -> None:
+        """Branches are paged as by some versions: HEAD and the configuration are counted last but shown first, and a
+        page that does not begin at 0 begins with the last of the page before."""
+        self.paging_overlaps = True
+
     def clear(self) -> None:
         """All is well again over HTTP."""
         with self._lock:
             self._rules.clear()
         self.reflog = 0
+        self.paging_overlaps = False
         self.restricted.clear()
 
     def lift(self, rule: Rule) -> None:
@@ -130,6 +138,10 @@ class Faults:
     def forbid(self, username: str, capability: str) -> None:
         """Take `streamEvents`, `createProject` … from an account."""
         self._account(username).capabilities.discard(capability)
+
+    def change_password(self, username: str, password: str) -> None:
+        """Over HTTP, with effect at once."""
+        self._account(username).password = password
 
     # -- in events ------------------------------------------------------------------------------------------------------
 
@@ -222,7 +234,7 @@ class Faults:
             lines.sort(key=lambda line: line.partition(" ")[2])
             packed.write_text("\n".join([head.replace(" fully-peeled", "").replace(" peeled", ""), *lines, ""]))
 
-    def _account(self, username: str):  # type: ignore[no-untyped-def]
+    def _account(self, username: str) -> Account:
         found = self._gerrit.accounts.named(username)
         if found is None:
             raise KeyError(username)

@@ -30,7 +30,9 @@ def _holds(change: Change, operator: str, value: str, asker: Account | None) -> 
     if operator in ("branch", "ref"):
         return _same(value.removeprefix("refs/heads/"), change.branch)
     if operator == "change" or (not operator and (value.isdecimal() or re.fullmatch(r"I[0-9a-f]{4,40}", value))):
-        last = value.rpartition("~")[2]
+        project, _, last = value.rpartition("~")
+        if project and project.partition("~")[0] != change.project:
+            return False
         return last == str(change.number) or change.change_id.startswith(last if last.startswith("I") else "?")
     if operator == "commit" or (not operator and re.fullmatch(r"[0-9a-f]{4,40}", value)):
         return any(one.revision.startswith(value) for one in change.patch_sets)

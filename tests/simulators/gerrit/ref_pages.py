@@ -25,7 +25,7 @@ def answer(gerrit: Gerrit, request: Request, project: Project, rest: list[str]) 
     if kind == "commits":
         return _commit(project, name, more)
     if not name:
-        return _branches(request, project)
+        return _branches(gerrit, request, project)
     return _branch(gerrit, request, project, name, more)
 
 
@@ -43,12 +43,16 @@ def _matching(request: Request, names: list[str], prefix: str) -> list[str]:
     return kept
 
 
-def _branches(request: Request, project: Project) -> Answer:
+def _branches(gerrit: Gerrit, request: Request, project: Project) -> Answer:
     """HEAD first, then the configuration, then by name."""
-    repository = project.repository
+    repository, faults = project.repository, gerrit.faults
     tips = repository.refs("refs/heads/", "refs/meta/config")
-    names = ["HEAD", *sorted(tips, key=lambda ref: (ref != "refs/meta/config", ref))]
-    shown, _ = page_of(_matching(request, names, "refs/heads/"), request)
+    names = [*sorted(ref for ref in tips if ref != "refs/meta/config")]
+    special = ["HEAD", *(["refs/meta/config"] if "refs/meta/config" in tips else [])]
+    names = names + special if faults.paging_overlaps else special + names
+    shown, _ = page_of(_matching(request, names, "refs/heads/"), request, overlap=int(faults.paging_overlaps))
+    if faults.paging_overlaps:
+        shown.sort(key=lambda ref: (ref != "HEAD", ref != "refs/meta/config", ref))
     head = repository.head()
     return entity([_branch_info(name, head, tips) for name in shown])
 
@@ -91,6 +95,8 @@ def _branch(gerrit: Gerrit, request: Request, project: Project, name: str, more:
 def _create_branch(gerrit: Gerrit, request: Request, project: Project, name: str, known: bool) -> Answer:
     who, given, repository = request.who(), request.json(), project.repository
     ref = _full(name.lstrip("/"))
+    if known and request.headers.get("if-none-match") == "*":
+        raise Refused(412, "Resource already exists")
     if known:
         raise Refused(409, f'Branch "{ref}" already exists')
     if given.get("ref") not in (None, name, ref):
@@ -224,6 +230,6 @@ def _file(repository: Repository, commit: str, path: str) -> Answer:
         raise not_found(path)
     mode, raw = found
     if mode == "040000":
-        raise Refused(404, "cannot retrieve content of directories")
-    kind = "x-git/gitlink" if mode == "160000" else "application/octet-stream" if b"\0" in raw else "text/plain"
-    return content(raw, kind)
+        raise Refused(400, "cannot retrieve content of directories")
+    kinds = {"160000": "x-git/gitlink", "120000": "x-git/symlink"}
+    return content(raw, kinds.get(mode) or ("application/octet-stream" if b"\0" in raw else "text/plain"))

@@ -7,6 +7,7 @@ SSH, or a test by `push`, `upload`, `submit`. `gerrit.faults` makes it go wrong,
 from __future__ import annotations
 
 import shutil
+import ssl
 import sys
 import tempfile
 import threading
@@ -27,6 +28,7 @@ from .reviews import Reviews
 from .ssh import Daemon
 from .stream import Stream
 from .uploads import Uploads
+from .webhooks import Webhooks
 from .wire import Wire
 
 Files = Mapping[str, str | bytes | None]
@@ -34,15 +36,24 @@ Files = Mapping[str, str | bytes | None]
 
 class Gerrit:
     """`prefix`: the context path. `anonymous`: whether people without an account read. `batch`: whether moves come as
-    `batch-ref-updated`, too. `labels`: those that votes are taken on."""
+    `batch-ref-updated`, too. `labels`: those that votes are taken on. `tls`: certificate and key files."""
 
     version = "3.10.2"
 
-    def __init__(self, *, folder: Path | None = None, prefix: str = "", anonymous: bool = False) -> None:
+    def __init__(
+        self,
+        *,
+        folder: Path | None = None,
+        prefix: str = "",
+        anonymous: bool = False,
+        tls: tuple[Path, Path] | None = None,
+    ) -> None:
         self._own_folder = folder is None
         self.folder = folder or Path(tempfile.mkdtemp(prefix="gerrit-"))
         self.prefix = prefix.rstrip("/")
         self.anonymous = anonymous
+        self.scheme = "http" if tls is None else "https"
+        self._tls = tls
         self.batch = False
         self.single = True
         self.query_limit = 500
@@ -52,7 +63,8 @@ class Gerrit:
         self.admin = self.accounts.add("admin", name="Administrator")
         self.labels = {label.name: label for label in (CODE_REVIEW, Label("Verified"))}
         self.requests = Requests()
-        self.stream = Stream(self.clock.now)
+        self.webhooks = Webhooks()
+        self.stream = Stream(self.clock.now, self.webhooks.take)
         self.projects = Projects(self.folder / "git", self._write_hooks(), self.clock.now)
         self.changes = Changes()
         self.uploads = Uploads(self)
@@ -66,7 +78,11 @@ class Gerrit:
     # -- its life -------------------------------------------------------------------------------------------------------
 
     def start(self, port: int = 0, ssh_port: int = 0) -> Self:
-        self.wire = Wire(self, port)
+        context = None
+        if self._tls is not None:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context.load_cert_chain(*self._tls)
+        self.wire = Wire(self, port, context)
         self.wire.start()
         self.ssh = Daemon(self, ssh_port)
         self.ssh.start()
@@ -74,6 +90,7 @@ class Gerrit:
 
     def stop(self) -> None:
         self.faults.end()
+        self.webhooks.end()
         if self.ssh is not None:
             self.ssh.stop()
         if self.wire is not None:
@@ -94,7 +111,7 @@ class Gerrit:
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}{self.prefix}/"
+        return f"{self.scheme}://127.0.0.1:{self.port}{self.prefix}/"
 
     @property
     def daemon(self) -> Daemon:
@@ -113,7 +130,7 @@ class Gerrit:
     def hook_environment(self, project: str, account: Account) -> dict[str, str]:
         """What the programs in `hooks` need to tell us what was pushed."""
         return {
-            "SIM_HOOK": f"http://127.0.0.1:{self.port}/__sim__/hook/",
+            "SIM_HOOK": f"{self.scheme}://127.0.0.1:{self.port}/__sim__/hook/",
             "SIM_PROJECT": project,
             "SIM_USER": account.username,
         }
@@ -134,6 +151,11 @@ class Gerrit:
         if found is None:
             raise KeyError(name)
         return found
+
+    def hidden_from(self, name: str) -> set[str]:
+        """The user names that do not see a project."""
+        found = self.projects.named(name)
+        return found.hidden_from if found is not None else set()
 
     def create_project(
         self,
@@ -211,7 +233,7 @@ class Gerrit:
                     changed["pushed.txt"] = f"{self.clock.now()} {number}\n"
                 text = message or f"Change {', '.join(changed) or 'nothing'}"
                 at = repository.commit(changed, f"{text}\n", (at,) if at else (), who)
-            self.move(found, {full: at}, who, "push")
+            self.uploads.moved(found, who, repository.update({full: at}, who, "push"))
         return at
 
     def force_push(self, project: str, ref: str = "master", back: int = 1, *, by: Account | None = None) -> str:

@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any
 import asyncssh
 
 from .accounts import Account
+from .events import dropped_output
 from .repository import environment, identity
-from .stream import Listener
+from .stream import Listener, encode
 
 if TYPE_CHECKING:
     from .server import Gerrit
@@ -60,6 +61,7 @@ class Daemon:
         self.key = asyncssh.generate_private_key("ssh-ed25519")
         self.connections: list[asyncssh.SSHServerConnection] = []
         self.mute = False
+        self.output_limit = 0  # in bytes that wait for a slow listener, before what more comes is dropped
         self.commands: list[str] = []
         self.loop = asyncio.new_event_loop()
         self._acceptor: asyncssh.SSHAcceptor | None = None
@@ -185,11 +187,21 @@ class Daemon:
         kinds = [words[at + 1] for at, word in enumerate(words[:-1]) if word in ("-s", "--subscribe")]
         kinds += [word.partition("=")[2] for word in words if word.startswith("--subscribe=")]
 
-        def write(data: bytes) -> None:
-            if not process.is_closing():
-                process.stdout.write(data)
+        dropped = False
 
-        listener = Listener(self.loop, write, kinds, account.username)
+        def write(data: bytes) -> None:
+            nonlocal dropped
+            if process.is_closing():
+                return
+            if self.output_limit and process.channel.get_write_buffer_size() > self.output_limit:
+                dropped = True
+                return
+            if dropped:
+                process.stdout.write(encode({**dropped_output(), "eventCreatedOn": int(self.gerrit.clock.now())}))
+                dropped = False
+            process.stdout.write(data)
+
+        listener = Listener(self.loop, write, kinds, lambda name: account.username not in self.gerrit.hidden_from(name))
         self.gerrit.stream.join(listener)
         try:
             while not process.stdin.at_eof():

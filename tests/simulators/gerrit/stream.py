@@ -3,26 +3,31 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import threading
 from collections.abc import Callable, Iterable
 from typing import Any
+
+from .answers import gson
 
 Write = Callable[[bytes], None]
 
 
 class Listener:
-    """One `gerrit stream-events`. `kinds` empty: everything."""
+    """One `gerrit stream-events`. `kinds` empty: everything of the projects that are `seen`."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, write: Write, kinds: Iterable[str], username: str) -> None:
+    def __init__(
+        self, loop: asyncio.AbstractEventLoop, write: Write, kinds: Iterable[str], seen: Callable[[str], bool]
+    ) -> None:
         self.kinds = frozenset(kinds)
-        self.username = username
+        self.seen = seen
         self.silent = False
         self._loop = loop
         self._write = write
 
-    def wants(self, kind: str) -> bool:
-        return not self.silent and (not self.kinds or not kind or kind in self.kinds)
+    def wants(self, kind: str, project: str) -> bool:
+        if self.silent or (self.kinds and kind and kind not in self.kinds):
+            return False
+        return not project or self.seen(project)
 
     def send(self, data: bytes) -> None:
         """From any thread."""
@@ -33,8 +38,9 @@ class Listener:
 class Stream:
     """`gerrit.stream`. Whoever does not listen when an event happens never hears of it."""
 
-    def __init__(self, clock: Callable[[], float]) -> None:
+    def __init__(self, clock: Callable[[], float], also: Callable[[dict[str, Any]], None]) -> None:
         self._clock = clock
+        self._also = also
         self._lock = threading.RLock()
         self._listeners: list[Listener] = []
         self._held: list[dict[str, Any]] | None = None
@@ -76,11 +82,11 @@ class Stream:
             for _ in range(times):
                 self._send(whole)
 
-    def line(self, data: bytes, kind: str = "") -> None:
+    def line(self, data: bytes, kind: str = "", project: str = "") -> None:
         """Write bytes as they are."""
         with self._lock:
             for listener in self._listeners:
-                if listener.wants(kind):
+                if listener.wants(kind, project):
                     listener.send(data)
 
     def hold(self) -> None:
@@ -107,8 +113,13 @@ class Stream:
             self._repeats += count
 
     def _send(self, event: dict[str, Any]) -> None:
-        self.line(encode(event), event["type"])
+        self._also(event)
+        self.line(encode(event), event["type"], project_of(event))
+
+
+def project_of(event: dict[str, Any]) -> str:
+    return str(event.get("project") or event.get("projectName") or event.get("refUpdate", {}).get("project") or "")
 
 
 def encode(event: dict[str, Any]) -> bytes:
-    return json.dumps(event, ensure_ascii=False, separators=(",", ":")).encode() + b"\n"
+    return gson(event) + b"\n"

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gzip
 import socket
+import ssl
 import struct
 import threading
 import traceback
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
     from .faults import Kind, Rule
     from .server import Gerrit
 
+_SMALL = 256
 _RESET = struct.pack("ii", 1, 0)
 
 
@@ -34,7 +37,7 @@ class _Server(ThreadingHTTPServer):
 class Wire:
     """Serves a Gerrit until `stop`."""
 
-    def __init__(self, gerrit: Gerrit, port: int) -> None:
+    def __init__(self, gerrit: Gerrit, port: int, context: ssl.SSLContext | None) -> None:
         self.ended = threading.Event()
 
         class Handler(_Handler):
@@ -42,6 +45,10 @@ class Wire:
 
         Handler.gerrit, Handler.ended = gerrit, self.ended
         self._server = _Server(("127.0.0.1", port), Handler)
+        if context is not None:
+            self._server.socket = context.wrap_socket(
+                self._server.socket, server_side=True, do_handshake_on_connect=False
+            )
         self._thread = threading.Thread(
             target=self._server.serve_forever, kwargs={"poll_interval": 0.05}, name="gerrit http", daemon=True
         )
@@ -145,6 +152,10 @@ class _Handler(BaseHTTPRequestHandler):
         body = answer.body[: len(answer.body) // 2] if "truncated" in met else answer.body
         date = formatdate(self.gerrit.clock.now(), usegmt=True)
         headers = {"Date": date, "X-Content-Type-Options": "nosniff", **answer.headers}
+        rest = answer.headers.get("Content-Type", "").startswith("application/json;")
+        if rest and len(body) > _SMALL and "gzip" in self.headers.get("Accept-Encoding", "") and not met:
+            body = gzip.compress(body, 1)
+            headers["Content-Encoding"] = "gzip"
         if answer.status != 204:
             headers["Content-Length"] = str(len(body))
         lines = [f"HTTP/1.1 {answer.status} {answer.reason}", *(f"{name}: {value}" for name, value in headers.items())]

@@ -1,0 +1,94 @@
+"""The ops screen of servers that are listened to: how it goes, since when, and how fast pushes become builds."""
+
+from __future__ import annotations
+
+from django.contrib import admin
+from django.db.models import QuerySet
+from django.http import HttpRequest
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext, ngettext
+from django.utils.translation import gettext_lazy as _
+
+from fangduoduo_release.common.http import say
+from fangduoduo_release.common.models import Connection
+from permissions.admin_base import ReadOnlyAdmin
+from projects import listening, source_actions
+from projects.models import SourceListener
+
+
+def verdict(connection: Connection, listener: SourceListener) -> SafeString:
+    """How the listening goes, as a mark and a word."""
+    good = listener.state == SourceListener.State.LISTENING and listening.trouble_of(connection) is None
+    return format_html(
+        '<strong class="{}">{} {}</strong>',
+        "good" if good else "bad",
+        "✓" if good else "✗",
+        listener.get_state_display(),
+    )
+
+
+def latency(connection: Connection) -> str:
+    """How soon a push that was heard of stands in the queue as a build."""
+    found = listening.latency(connection)
+    if found.p50_ms is None:
+        return gettext("no push yet")
+    pushes = ngettext("over %(n)s push", "over %(n)s pushes", found.n) % {"n": found.n}
+    return f"p50 {found.p50_ms} ms · p95 {found.p95_ms} ms · {pushes}"
+
+
+@admin.register(SourceListener)
+class SourceListenerAdmin(ReadOnlyAdmin):
+    list_display = (
+        *("connection", "how", "trouble_said", "since", "last_event_at", "took", "compared_at", "reconnects", "skew"),
+    )
+    list_select_related = ("connection",)
+    search_fields = ("connection__name",)
+    ordering = ("connection__name",)
+    fields = (
+        *(
+            "connection",
+            "how",
+            "trouble_said",
+            "down_since",
+            "connected_at",
+            "seen_at",
+            "owner",
+            "last_event_at",
+            "took",
+        ),
+        *("compared_at", "events", "unreadable", "reconnects", "skew", "told_at"),
+    )
+    readonly_fields = fields
+    actions = ["compare_now"]
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[SourceListener]:
+        return super().get_queryset(request).defer("connection__secrets")
+
+    @admin.display(description=_("state"), ordering="state")
+    def how(self, row: SourceListener) -> SafeString:
+        return verdict(row.connection, row)
+
+    @admin.display(description=_("since"))
+    def since(self, row: SourceListener) -> object:
+        return row.down_since or row.connected_at
+
+    @admin.display(description=_("from push to queue"))
+    def took(self, row: SourceListener) -> str:
+        return latency(row.connection)
+
+    @admin.display(description=_("clock ahead by"))
+    def skew(self, row: SourceListener) -> str:
+        return "–" if row.skew_s is None else f"{row.skew_s:+.1f} s"
+
+    @admin.display(description=_("trouble"))
+    def trouble_said(self, row: SourceListener) -> str:
+        found = listening.trouble_of(row.connection)
+        return say(found) if found else gettext("none")
+
+    @admin.action(description=_("Compare all tips now"))
+    def compare_now(self, request: HttpRequest, rows: QuerySet[SourceListener]) -> None:
+        def act(row: SourceListener) -> None:
+            source_actions.compare_now(actor=request.user, connection=row.connection)
+
+        self.each(request, rows, act, str(_("Their turn is next")))

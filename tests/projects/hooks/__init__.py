@@ -1,0 +1,1 @@
+"""Webhooks, from the sender's bytes to the build."""

@@ -1,0 +1,1 @@
+"""What the listening to servers promises."""
