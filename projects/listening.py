@@ -71,7 +71,8 @@ def listened() -> list[Connection]:
 
 
 def _wanted() -> QuerySet[Connection]:
-    return Connection.objects.filter(kind=KIND, config__has_key="ssh_host").exclude(config__ssh_host="")
+    nowhere = Q(config__ssh_host="") | Q(config__ssh_host=None)
+    return Connection.objects.filter(kind=KIND, config__has_key="ssh_host").exclude(nowhere)
 
 
 def silent(seconds: float) -> QuerySet[Connection]:

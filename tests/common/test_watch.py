@@ -207,3 +207,19 @@ def test_duties_whose_modules_need_each_other_begin_together(sqlite_shop: Shop) 
     watch = sqlite_shop.start("watch", SHOP_DUTIES=json.dumps(made))
     until(lambda: {line[2] for line in sqlite_shop.lines("tangled")} == {"left", "right"}, 15)
     assert "failed" not in sqlite_shop.log(watch)
+
+
+@pytest.mark.slow
+def test_a_duty_for_everywhere_is_done_by_every_process_at_once(sqlite_shop: Shop) -> None:
+    made = [
+        {"name": "tick", "path": "tests.common.workshop.duties.tick", "every_s": 0.3, "group": "builders",
+         "everywhere": True}
+    ]  # fmt: skip
+    both = [sqlite_shop.start("watch", SHOP_DUTIES=json.dumps(made)) for _ in range(2)]
+    until(lambda: {line[1] for line in sqlite_shop.lines("ticks")} == {str(process.pid) for process in both}, 20)
+    assert sqlite_shop.call(holders, "duty:tick") == [], "nobody needs a lease for it"
+    both[0].kill()
+    seen = len(sqlite_shop.lines("ticks"))
+    until(lambda: len(sqlite_shop.lines("ticks")) > seen + 3, 10)
+    both[1].terminate()
+    assert both[1].wait(8) == 0
