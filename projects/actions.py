@@ -126,7 +126,7 @@ def update_project(*, actor: Any, project: Project, **changes: Any) -> Project:
 
 
 def rebind_repository(*, actor: Any, project: Project, repository: str) -> Project:
-    """Bind the project to its repository's new name or address. Where it holds the history we know, what was pushed
+    """Bind the project to its repository's new name or address. Where it goes on from the history we know, what was pushed
     meanwhile is found by the next comparison; another repository's tips are taken as they are.
 
     Raises Denied, Invalid, NotFound, Unavailable, Rejected.
@@ -143,7 +143,7 @@ def rebind_repository(*, actor: Any, project: Project, repository: str) -> Proje
     default = project.default_branch
     try:
         repositories.adopt(project)
-        same = repositories.is_same(project, name)
+        same = repositories.continues(project)
     except AppError:
         project.repository, project.default_branch = before, default
         raise

@@ -12,7 +12,7 @@ from fangduoduo_release.common.actor import user_or_none
 from fangduoduo_release.common.errors import AppError, Invalid
 from fangduoduo_release.common.sentence import S
 from projects import pushes
-from projects.drivers.source.base import NewRepository, Person
+from projects.drivers.source.base import ZERO, NewRepository, Person
 from projects.models import BranchTip, Project
 from projects.sources import source_of
 
@@ -73,12 +73,16 @@ def ensure_repository(project: Project) -> None:
         source.create_repository(repository, starter="blank")
 
 
-def is_same(project: Project, name: str) -> bool:
-    """Whether the repository of this name holds the history that we know of the project. Unavailable, Rejected."""
-    source, repository = source_of(Project(slug=project.slug, source_kind=project.source_kind,
-                                           source_connection=project.source_connection, repository=name))  # fmt: skip
-    known = set(BranchTip.objects.filter(project=project).values_list("ref", "sha"))
-    return bool(known & set(source.poll(repository, None).tips.items()))
+def continues(project: Project) -> bool:
+    """Whether the repository that the project names now goes on from the tips that we know: some branch is where it was,
+    or was pushed on from there. Unavailable, Rejected."""
+    source, repository = source_of(project)
+    known = {
+        ref: sha for ref, sha in BranchTip.objects.filter(project=project).values_list("ref", "sha") if sha != ZERO
+    }
+    poll = source.poll(repository, known)
+    pushed_on = any(not (event.created or event.deleted or event.forced) for event in poll.events)
+    return pushed_on or any(poll.tips.get(ref) == sha for ref, sha in known.items())
 
 
 def require_bound(project: Project) -> None:

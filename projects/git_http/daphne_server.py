@@ -21,6 +21,9 @@ from twisted.internet.interfaces import IPushProducer
 from zope.interface import implementer
 
 from fangduoduo_release.common.secrets_in_text import without_secrets
+from projects.hooks.bounds import HOOKS, hook_bound
+
+from .daphne_bounds import BoundedFactory, Bounds
 
 Message = MutableMapping[str, Any]
 _CHUNK = 64 * 1024
@@ -88,6 +91,16 @@ class Body:
 
 class FlowServer(Server):
     """Daphne's server with both directions of HTTP under flow control; WebSockets are left as they are."""
+
+    bounds: Bounds = {HOOKS: hook_bound}
+
+    @property
+    def http_factory(self) -> BoundedFactory:
+        return self._factory
+
+    @http_factory.setter
+    def http_factory(self, daphnes: Any) -> None:
+        self._factory = BoundedFactory(self, self.bounds)  # in place of the one that daphne makes
 
     def __init__(self, application: Any, *args: Any, **kwargs: Any) -> None:
         super().__init__(self._with_body, *args, **kwargs)

@@ -18,12 +18,11 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import unquote
 
-from fangduoduo_release.common.errors import AppError
-from fangduoduo_release.common.http import current_request, problem
+from fangduoduo_release.common.http import current_request
 from fangduoduo_release.common.sentence import S, Sentence
 from fangduoduo_release.common.storable import storable
 
-from .body import Incoming, Receive, Refused, Send
+from .body import PATIENCE_S, Incoming, Receive, Refused, Send
 from .dialects import DIALECTS
 from .dialects.base import WRONG, Dialect, Refusal
 from .refusals import Refusals
@@ -48,7 +47,7 @@ class Checked:
 class Hooks:
     """`max_bytes` of a body, `patience_s` for it to arrive, `held_bytes` of all bodies at once."""
 
-    def __init__(self, *, max_bytes: int, patience_s: float = 10.0, held_bytes: int = 64 << 20) -> None:
+    def __init__(self, *, max_bytes: int, patience_s: float = PATIENCE_S, held_bytes: int = 64 << 20) -> None:
         self._incoming = Incoming(max_bytes, patience_s, max(held_bytes, 2 * max_bytes))
         self._store, self._refusals = Store(), Refusals()
         self._nobodys = (randomness.token_hex(32), randomness.token_hex(32))  # what strangers' names are checked with
@@ -59,7 +58,7 @@ class Hooks:
         try:
             answer = await self._answer(scope, receive, send)
         except Refused as refused:
-            await _send(send, refused.status, problem(_as_error(refused)), refused.headers, "application/problem+json")
+            await _send(send, refused.status, refused.as_json(), refused.headers, "application/problem+json")
             return
         if answer is not None:
             await _send(send, 202, answer, {}, "application/json")
@@ -152,12 +151,6 @@ def _check_type(dialect: Dialect, headers: Mapping[str, str]) -> None:
         raise Refused(415, "unsupported_media_type", sentence)
     if headers.get("content-encoding", "identity").strip().lower() not in {"", "identity"}:
         raise Refused(415, "unsupported_media_type", S("Send it as it is, not compressed."))
-
-
-def _as_error(refused: Refused) -> AppError:
-    error = AppError(refused.sentence, code=refused.code)
-    error.status = refused.status
-    return error
 
 
 async def _send(send: Send, status: int, body: dict[str, Any], headers: Mapping[str, str], kind: str) -> None:

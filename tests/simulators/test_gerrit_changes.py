@@ -194,6 +194,25 @@ def test_a_closed_change_takes_messages_but_no_votes(asker: Asker) -> None:
     assert again == (409, "change is closed")
 
 
+def test_a_change_says_who_voted_and_what_may_be_voted(asker: Asker) -> None:
+    asker.gerrit.upload("team/app")
+    asker.gerrit.faults.restrict("Code-Review", -2, 2)
+    asker.send("POST", REVIEW, {"labels": {"Verified": -1}})
+    detail = asker.get("changes/1/detail")
+    assert detail["permitted_labels"] == {"Code-Review": ["-1", " 0", "+1"], "Verified": ["-1", " 0", "+1"]}
+    assert [one["username"] for one in detail["reviewers"]["REVIEWER"]] == ["portal"]
+    asker.gerrit.submit(1)
+    assert asker.get("changes/1/detail")["permitted_labels"] == {}
+
+
+def test_labels_are_defined_in_one_project_and_hold_in_all(asker: Asker) -> None:
+    assert asker.get("projects/All-Projects/labels/Verified")["values"]["-1"] == "Fails"
+    assert asker.get("projects/team%2Fapp/labels/") == []
+    names = [one["name"] for one in asker.get("projects/team%2Fapp/labels/?inherited")]
+    assert names == list(asker.get("projects/team%2Fapp")["labels"]) == ["Code-Review", "Verified"]
+    assert asker.refusal("GET", "projects/All-Projects/labels/Frob") == (404, "Not found: Frob")
+
+
 # -- submitted ----------------------------------------------------------------------------------------------------------
 
 

@@ -192,6 +192,8 @@ def test_access_is_checked_for_an_account(asker: Asker) -> None:
     assert refused["status"] == 403
     assert "cannot see project team/app" in refused["message"]
     assert asker.refusal("GET", f"{path}nobody") == (422, "Account 'nobody' not found")
+    asker.gerrit.faults.forbid(USER, "viewAccess")
+    assert asker.refusal("GET", f"{path}guest") == (403, "view access not permitted")
     with httpx.Client(base_url=f"{asker.rig.url}a/", auth=("guest", "guest")) as guest:
         assert guest.get("projects/team%2Fapp").status_code == 404
 

@@ -8,6 +8,7 @@ from urllib.parse import quote
 from .accounts import Account
 from .answers import Answer, Refused, Request, entity, not_found, page_of, stamp
 from .changes import Change, PatchSet, files_of
+from .project_pages import points
 from .query import matching
 from .ref_pages import commit_info
 
@@ -127,6 +128,10 @@ def info(gerrit: Gerrit, change: Change, options: set[str]) -> dict[str, Any]:
         data |= {"submitted": stamp(change.submitted), "submitter": _account(change.submitter, options)}
     if options & {"LABELS", "DETAILED_LABELS"}:
         data["labels"] = _labels(gerrit, change, options)
+    if "DETAILED_LABELS" in options:
+        data["permitted_labels"] = _permitted(gerrit, change)
+        voters = {vote.by.number: _account(vote.by, options) for vote in change.votes}
+        data["reviewers"] = {"REVIEWER": list(voters.values())} if voters else {}
     if options & {"MESSAGES"}:
         data["messages"] = _messages(change, options)
     if options & {"CURRENT_REVISION", "CURRENT_COMMIT", "CURRENT_FILES", "ALL_REVISIONS", "ALL_COMMITS", "ALL_FILES"}:
@@ -180,9 +185,19 @@ def _labels(gerrit: Gerrit, change: Change, options: set[str]) -> dict[str, Any]
                  **({"tag": vote.tag} if vote.tag else {})}
                 for vote in votes
             ]  # fmt: skip
-            data["values"] = {f"{value:+d}" if value else " 0": text for value, text in label.values.items()}
+            data["values"] = {points(value): text for value, text in label.values.items()}
             data["default_value"] = 0
         found[label.name] = data
+    return found
+
+
+def _permitted(gerrit: Gerrit, change: Change) -> dict[str, list[str]]:
+    """What the asker may vote; nobody votes on what is closed."""
+    found = {}
+    for label in gerrit.labels.values():
+        values = [value for value in sorted(label.values) if (label.name, value) not in gerrit.faults.restricted]
+        if change.status == "NEW" or (change.status == "MERGED" and label.after_submit):
+            found[label.name] = [points(value) for value in values]
     return found
 
 

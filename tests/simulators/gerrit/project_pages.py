@@ -44,6 +44,8 @@ def answer(gerrit: Gerrit, request: Request, rest: list[str]) -> Answer:
         return entity(project.parent)
     if what == "check.access":
         return _check_access(gerrit, request, project)
+    if what == "labels":
+        return _labels(gerrit, request, project, rest[2] if len(rest) > 2 else "")
     if what == "access":
         return entity(_access(gerrit, request, project))
     raise not_found(what)
@@ -61,7 +63,7 @@ def info(gerrit: Gerrit, project: Project, *, whole: bool = True) -> dict[str, A
     if whole:
         data["labels"] = {
             label.name: {
-                "values": {_points(value): text for value, text in label.values.items()},
+                "values": {points(value): text for value, text in label.values.items()},
                 "default_value": 0,
             }
             for label in gerrit.labels.values()
@@ -69,8 +71,29 @@ def info(gerrit: Gerrit, project: Project, *, whole: bool = True) -> dict[str, A
     return data
 
 
-def _points(value: int) -> str:
+def points(value: int) -> str:
     return f"{value:+d}" if value else " 0"
+
+
+def _labels(gerrit: Gerrit, request: Request, project: Project, name: str) -> Answer:
+    """LabelDefinitionInfo; all labels are defined in All-Projects, and inherited everywhere."""
+    own = project.name == ALL_PROJECTS
+    infos = [
+        {
+            "name": label.name,
+            "project_name": ALL_PROJECTS,
+            "function": "NoBlock",
+            "values": {points(value): text for value, text in label.values.items()},
+            "default_value": 0,
+            "allow_post_submit": label.after_submit,
+        }
+        for label in sorted(gerrit.labels.values(), key=lambda label: label.name)
+    ]
+    if not name:
+        return entity(infos if own or "inherited" in request.query else [])
+    if not own or name not in gerrit.labels:
+        raise not_found(name)
+    return entity(next(info for info in infos if info["name"] == name))
 
 
 def _list(gerrit: Gerrit, request: Request) -> Answer:
@@ -171,6 +194,8 @@ def _head(gerrit: Gerrit, request: Request, project: Project) -> Answer:
 
 def _check_access(gerrit: Gerrit, request: Request, project: Project) -> Answer:
     name, ref = request.first("account"), request.first("ref")
+    if not request.who().may("viewAccess"):
+        raise Refused(403, "view access not permitted")
     if not name:
         raise Refused(400, "input requires 'account'")
     account = gerrit.accounts.named(name)

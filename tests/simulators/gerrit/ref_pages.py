@@ -95,6 +95,8 @@ def _branch(gerrit: Gerrit, request: Request, project: Project, name: str, more:
 def _create_branch(gerrit: Gerrit, request: Request, project: Project, name: str, known: bool) -> Answer:
     who, given, repository = request.who(), request.json(), project.repository
     ref = _full(name.lstrip("/"))
+    if known and request.headers.get("if-none-match") == "*":
+        raise Refused(412, "Resource already exists")
     if known:
         raise Refused(409, f'Branch "{ref}" already exists')
     if given.get("ref") not in (None, name, ref):

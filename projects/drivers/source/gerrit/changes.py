@@ -77,7 +77,10 @@ def review(rest: Rest, name: str, number: int, sha: str, message: str, value: in
         sentence = S("Change %(number)s is closed; its label takes no votes any more.", number=number)
         raise Rejected(sentence, evidence=str(error), code="closed") from error
     except Rejected as error:
-        raise _vote_refused(rest, error, value) from error
+        better = _vote_refused(rest, error, value)
+        if better is None:
+            raise
+        raise better from error
 
 
 def reviewed(rest: Rest, name: str, number: int, sha: str, text: str) -> bool:
@@ -94,10 +97,11 @@ def reviewed(rest: Rest, name: str, number: int, sha: str, text: str) -> bool:
     )
 
 
-def _vote_refused(rest: Rest, error: Rejected, value: int | None) -> Rejected:
+def _vote_refused(rest: Rest, error: Rejected, value: int | None) -> Rejected | None:
+    """The same in better words; None where there are none."""
     words, label, user = error.evidence.lower(), rest.config.label, rest.config.username
     if error.code not in ("refused", "no_permission"):
-        return error
+        return None
     if "configured label" in words:
         sentence = S("The project has no label “%(label)s” in Gerrit; name another one in the connection.", label=label)
         return Rejected(sentence, evidence=error.evidence, code="no_label")
@@ -111,7 +115,7 @@ def _vote_refused(rest: Rest, error: Rejected, value: int | None) -> Rejected:
             label=label,
         )
         return Rejected(sentence, evidence=error.evidence, code="no_permission")
-    return error
+    return None
 
 
 def _newest(rest: Rest, info: Mapping[str, Any]) -> PatchSet | None:

@@ -96,7 +96,7 @@ class GerritConfig:
             ("password", _password_problem(self.password)),
             ("ssh_host", _host_problem(self.ssh_host) if listens else None),
             ("ssh_port", _port_problem(self.ssh_port)),
-            ("ssh_user", _ssh_user_problem(self.ssh_user) if listens else None),
+            ("ssh_user", _ssh_user_problem(self.ssh_user) if listens and self._ssh_user_is_told else None),
             ("ssh_key", _key_problem(self.ssh_key) if listens or self.ssh_key else None),
             ("known_hosts", _known_hosts_problem(self.known_hosts) if listens or self.known_hosts else None),
             ("parent", None if not self.parent or is_name(self.parent) else _NO_NAME),
@@ -105,6 +105,11 @@ class GerritConfig:
             ("ca", _ca_problem(self.ca)),
             ("timeout_s", _timeout_problem(self.timeout_s)),
         ]
+
+    @property
+    def _ssh_user_is_told(self) -> bool:
+        """Else it is the user name, and what is wrong with that is said once."""
+        return self.ssh_user != self.username or _user_problem(self.username) is None
 
     @property
     def base(self) -> str:
@@ -200,9 +205,9 @@ def _key_problem(key: str) -> Sentence | None:
         return S("Give the private SSH key that the portal signs in with.")
     try:
         asyncssh.import_private_key(key + "\n")
-    except asyncssh.KeyEncryptionError:
-        return S("The private SSH key is protected by a passphrase; give one without.")
-    except (asyncssh.KeyImportError, ValueError):
+    except (asyncssh.KeyImportError, asyncssh.KeyEncryptionError, ValueError) as error:
+        if isinstance(error, asyncssh.KeyEncryptionError) or "passphrase" in str(error).lower():
+            return S("The private SSH key is protected by a passphrase; give one without.")
         return S("This is no private SSH key (for example “-----BEGIN OPENSSH PRIVATE KEY-----…”).")
     return None
 

@@ -37,7 +37,9 @@ def create(rest: Rest, git: Git, name: str, starter: str, author: Person, wishes
     except Conflict as error:
         raise _exists_already(name) from error
     except Rejected as error:
-        raise _refused(rest, error) from error
+        if error.code != "no_permission":
+            raise
+        raise _may_not_create(rest, error) from error
     except Unavailable as error:
         # The answer was lost: what was not there a moment ago and is there now was made by us.
         if error.code != "unknown_outcome" or not exists(rest, name):
@@ -71,9 +73,7 @@ def _exists_already(name: str) -> Conflict:
     return Conflict(S("Gerrit has a project “%(name)s” already.", name=name), code="repository_exists")
 
 
-def _refused(rest: Rest, error: Rejected) -> Rejected:
-    if error.code != "no_permission":
-        return error
+def _may_not_create(rest: Rest, error: Rejected) -> Rejected:
     sentence = S(
         "“%(user)s” may not make projects in Gerrit; grant it the global capability “Create Project”.",
         user=rest.config.username,

@@ -108,7 +108,7 @@ def broken(config: GerritConfig, error: Exception, *, sent: bool, reads: bool) -
         return Unavailable(error.sentence, evidence=evidence, code="unreachable")
     if isinstance(error, AppError):
         return Rejected(error.sentence, evidence=evidence, code="forbidden_address")
-    if isinstance(error.__cause__, ssl.SSLError):
+    if isinstance(error.__cause__ or error.__context__, ssl.SSLError):
         sentence = S(
             "No trusted connection to Gerrit at “%(host)s”: check its certificate, and the CA given for it.", host=host
         )

@@ -170,13 +170,13 @@ class Rest:
         self.skew_s = round(at + 0.5 - (began + time.time()) / 2, 1)
 
 
-_clients: OrderedDict[tuple[object, ...], Rest] = OrderedDict()
+_clients: OrderedDict[tuple[int, GerritConfig], Rest] = OrderedDict()
 _lock = threading.Lock()
 
 
 def client_of(config: GerritConfig) -> Rest:
     """The process's client for a connection as it is now. A forked process makes its own: sockets cannot be shared."""
-    key = (os.getpid(), config.base, config.username, config.password, config.ca, config.timeout_s)
+    key = (os.getpid(), config)
     with _lock:
         found = _clients.get(key)
         if found is None:

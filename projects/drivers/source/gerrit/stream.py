@@ -180,15 +180,19 @@ class Session:
         """Where its branches and tags are. NotFound, Rejected, Unavailable."""
         if not repository or any(c in "'\\" or not c.isprintable() for c in repository):
             raise NotFound(S("There is no repository of this name."), code="unknown_repository")
-        place = self._address.place
+        place, patience = self._address.place, self._address.patience
         with ssh_troubles.told(place, self._address.user):
-            async with asyncio.timeout(self._address.patience.tips_s):
+            async with asyncio.timeout(patience.tips_s):
                 process = await self._connection.create_process(
                     f"git-upload-pack '{repository}'", encoding=None, env={"GIT_PROTOCOL": "version=2"}
                 )
                 async with process:
                     try:
-                        return await read_tips(process.stdout, process.stdin)
+                        tips = await read_tips(process.stdout, process.stdin)
+                        process.stdin.write_eof()
+                        with suppress(TimeoutError):  # some servers take a channel that just closes for a fault
+                            await process.wait(timeout=patience.answer_s)
+                        return tips
                     except EOFError:
                         said = (await process.stderr.read(MOST_SAID)).decode(errors="replace").strip()
         if "not found" in said.lower():

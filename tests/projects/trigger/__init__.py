@@ -1,0 +1,1 @@
+"""What the trigger that listens elsewhere promises."""
