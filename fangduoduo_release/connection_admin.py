@@ -110,7 +110,7 @@ class ConnectionAdmin(PortalAdmin):
             at,
         )
 
-    @admin.display(description=_("listening"))
+    @admin.display(description=_("how it is listened to"))
     def listening(self, connection: Connection) -> str | SafeString:
         """What whoever listens said last, and how fast what was heard became builds."""
         if not connection.config.get("ssh_host"):
@@ -242,6 +242,11 @@ class ConnectionAdmin(PortalAdmin):
         return super().render_change_form(request, context, *args, **kwargs)
 
     # -- deleting -----------------------------------------------------------------------------------------------------
+    def get_deleted_objects(self, objs: Any, request: HttpRequest) -> Any:
+        """What goes with a connection (its listener, its deliveries) has no leave of its own to be asked for."""
+        shown, counts, _needed, protected = super().get_deleted_objects(objs, request)
+        return shown, counts, set(), protected
+
     def delete_model(self, request: HttpRequest, obj: Connection) -> None:
         actions.delete_connection(actor=request.user, connection=obj)
 

@@ -134,6 +134,7 @@ def gallery(request: HttpRequest) -> HttpResponse:
     context = {
         "states": list(LOOKS),
         "sha": SHA,
+        "change": {"number": 123, "patch_set": 2, "branch": "main", "url": "https://review.example/c/team/app/+/123"},
         "digest_value": DIGEST,
         "diff_text": DIFF,
         "pipeline": PIPELINE,

@@ -27,7 +27,7 @@ MARKS = {HookDelivery.State.DONE: ("good", "✓"), HookDelivery.State.FAILED: ("
 @admin.register(HookDelivery)
 class HookDeliveryAdmin(ReadOnlyAdmin):
     change_form_template = "admin/projects/hookdelivery/change_form.html"
-    list_display = ("id", "connection", "kind", "event", "received_at", "size", "how", "came_of", "replays")
+    list_display = ("id", "received_at", "how", "came_of", "connection", "kind", "event", "size", "replays")
     list_filter = ("state", "kind", "connection", "received_at")
     list_select_related = ("connection",)
     search_fields = ("=delivery_id", "=event")

@@ -59,6 +59,7 @@ class Project(models.Model):
     created_by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+")
     created_at = models.DateTimeField(auto_now_add=True)
     polled_at = models.DateTimeField(null=True, editable=False)
+    tips_taken_at = models.DateTimeField(null=True, editable=False)  # from then on what moves is a push
     source_error = models.JSONField(null=True, blank=True, editable=False)  # {"msgid", "params"}: why it cannot be read
 
     class Meta:

@@ -41,6 +41,9 @@ class Via(StrEnum):
     COMPARE = "compare"
 
 
+TOLD = frozenset({Via.STREAM, Via.HOOK})  # by a server elsewhere
+
+
 @dataclass(frozen=True, slots=True)
 class Heard:
     """How and when (seconds since 1970, our clock) something was heard of."""
@@ -86,6 +89,8 @@ class Batch:
             if isinstance(one, ChangeMoved):
                 if one.patch_set.status == "NEW":
                     self._texts.append((project, one.patch_set))
+            elif project.tips_taken_at is None and heard.via in TOLD:
+                continue  # it is being made: what its server tells of that is no push
             elif followed(one.event.ref):
                 self._moves.append((project, one.event))
             else:

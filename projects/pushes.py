@@ -10,6 +10,8 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable, Mapping, Sequence
 
+from django.utils import timezone
+
 from fangduoduo_release.common.errors import AppError
 from fangduoduo_release.common.models import Connection, InboxItem
 from projects.drivers.source.base import ZERO, ChangeMoved, Moved, News, PatchSet, PushEvent, Reviewing
@@ -96,6 +98,7 @@ def compare(project: Project, heard: Heard | None = None) -> int:
     """Compare the repository's tips with the last ones seen and take what was missed; returns how many were new.
 
     A project whose tips were never taken (a crash while it was made) takes them as they are: nothing counts as a push.
+    One that was empty when they were taken builds its first push.
     Where changes are reviewed, those whose newest text nobody told us of are taken too.
     """
     source, repository = source_of(project)
@@ -105,8 +108,8 @@ def compare(project: Project, heard: Heard | None = None) -> int:
         while True:
             remembered = dict(BranchTip.objects.filter(project=project).values_list("ref", "sha"))
             seen = {ref: sha for ref, sha in remembered.items() if sha != ZERO}
-            poll = source.poll(repository, seen if remembered else None)
-            if not remembered:
+            poll = source.poll(repository, None if project.tips_taken_at is None else seen)
+            if project.tips_taken_at is None:
                 remember(project, poll.tips)
             found += notice_all(project, [Moved(repository.name, event) for event in poll.events], heard)
             if not poll.more:
@@ -128,3 +131,5 @@ def remember(project: Project, tips: Mapping[str, str]) -> None:
         [BranchTip(project=project, ref=ref, sha=sha) for ref, sha in tips.items() if followed(ref)],
         ignore_conflicts=True,
     )
+    project.tips_taken_at = timezone.now()
+    project.save(update_fields=["tips_taken_at"])

@@ -66,7 +66,7 @@ def ensure_repository(project: Project) -> None:
     if not project.is_embedded:
         age = timezone.now() - project.created_at
         elsewhere = project.source_kind == "git"  # bound by its address: nothing here made it
-        if elsewhere or not MAKING < age < UNMADE or BranchTip.objects.filter(project=project).exists():
+        if elsewhere or not MAKING < age < UNMADE or project.tips_taken_at is not None:
             return
     source, repository = source_of(project)
     if not source.exists(repository):

@@ -40,10 +40,8 @@ def latency(connection: Connection) -> str:
 @admin.register(SourceListener)
 class SourceListenerAdmin(ReadOnlyAdmin):
     list_display = (
-        *("connection", "how", "since", "last_event_at", "took", "compared_at", "events", "reconnects", "unreadable"),
-        *("skew", "trouble_said"),
+        *("connection", "how", "trouble_said", "since", "last_event_at", "took", "compared_at", "reconnects", "skew"),
     )
-    list_filter = ("state",)
     list_select_related = ("connection",)
     search_fields = ("connection__name",)
     ordering = ("connection__name",)

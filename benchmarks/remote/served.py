@@ -1,4 +1,4 @@
-"""The simulated Jenkins as the benchmark holds it: another process, told what to do line by line."""
+"""A simulated server as the benchmark holds it: another process, told what to do line by line."""
 
 from __future__ import annotations
 
@@ -10,15 +10,13 @@ from typing import Any, Self
 from tests.portal import ROOT
 
 
-class Served:
-    """`with Served() as jenkins:`; every method of `server.Commands` by `do`."""
+class Told:
+    """`with Told("package.module") as server:`; every method of that module's `Commands` by `do`."""
 
-    def __init__(self) -> None:
+    def __init__(self, module: str) -> None:
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "benchmarks.remote.server"], cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE
+            [sys.executable, "-m", module], cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE
         )
-        hello = self.do("hello")
-        self.url, self.user, self.token = str(hello["url"]), str(hello["user"]), str(hello["token"])
 
     def do(self, command: str, **given: Any) -> Any:
         assert self._process.stdin is not None
@@ -26,9 +24,6 @@ class Served:
         self._process.stdin.write(json.dumps({"do": command, **given}).encode() + b"\n")
         self._process.stdin.flush()
         return json.loads(self._process.stdout.readline())
-
-    def as_arguments(self) -> tuple[str, str, str]:
-        return self.url, self.user, self.token
 
     def __enter__(self) -> Self:
         return self
@@ -41,3 +36,15 @@ class Served:
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
+
+
+class Served(Told):
+    """The simulated Jenkins: `with Served() as jenkins:`."""
+
+    def __init__(self) -> None:
+        super().__init__("benchmarks.remote.server")
+        hello = self.do("hello")
+        self.url, self.user, self.token = str(hello["url"]), str(hello["user"]), str(hello["token"])
+
+    def as_arguments(self) -> tuple[str, str, str]:
+        return self.url, self.user, self.token

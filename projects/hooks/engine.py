@@ -54,7 +54,10 @@ class HookEngine:
         """This one and, while time allows, what else waits of its connection. Every row is let go of here."""
         until = time.monotonic() + DRAIN_S
         row: HookDelivery | None = delivery
-        while row is not None and self._work(row) and time.monotonic() < until:
+        while row is not None:
+            row.connection = delivery.connection  # opened once: its secrets are encrypted
+            if not self._work(row) or time.monotonic() > until:
+                break
             row = self._next(delivery.connection_id)
         waiting = self._waiting(delivery.connection_id).first()
         if waiting is not None:

@@ -44,8 +44,8 @@ HOW = {
         "secret as password (https://portal:SECRET@…). Or let teamcode_trigger send the events; it signs them."
     ),
     "generic": _(
-        "Anything that can send a request: POST {“repository”, “ref”, “before”, “after”} as JSON, X-FDD-Timestamp with the "
-        "seconds since 1970, and X-FDD-Signature: sha256= with the HMAC-SHA256 of timestamp, “.” and body."
+        'Anything that can send a request: POST {"repository", "ref", "before", "after"} as JSON, X-FDD-Timestamp with the '
+        "seconds since 1970, and X-FDD-Signature: sha256= with the HMAC-SHA256 of timestamp, a point and the body."
     ),
 }
 

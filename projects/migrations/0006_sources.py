@@ -4,6 +4,11 @@ import django.db.models.deletion
 from django.db import migrations, models
 
 
+def taken(apps, schema_editor):
+    """Of every project that is there already, what moves is a push."""
+    apps.get_model("projects", "Project").objects.update(tips_taken_at=models.F("created_at"))
+
+
 class Migration(migrations.Migration):
     dependencies = [
         ("common", "0002_inbox_topic"),
@@ -99,4 +104,10 @@ class Migration(migrations.Migration):
                 "indexes": [models.Index(condition=models.Q(("state", "new")), fields=["next_at"], name="hook_due")],
             },
         ),
+        migrations.AddField(
+            model_name="project",
+            name="tips_taken_at",
+            field=models.DateTimeField(editable=False, null=True),
+        ),
+        migrations.RunPython(taken, migrations.RunPython.noop),
     ]

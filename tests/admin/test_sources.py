@@ -21,7 +21,7 @@ from fangduoduo_release.common.models import Connection
 from fangduoduo_release.common.sentence import S
 from permissions.models import User
 from projects import source_actions
-from projects.models import Project, SourceListener
+from projects.models import HookDelivery, Project, SourceListener
 from tests import world
 from tests.simulators.gerrit.fixtures import gerrit_rig
 from tests.simulators.gerrit_rig import Rig
@@ -218,6 +218,14 @@ class TestListening:
         assert "✗" in one
         for secret in (heard.connection.secrets or {}).values():
             assert secret.strip().splitlines()[-1] not in one
+
+    def test_its_connection_can_be_removed_with_it(self, ops: Client, heard: SourceListener) -> None:
+        HookDelivery.objects.create(connection=heard.connection, kind="gerrit", dedupe_key="one", body=b"")
+        where = reverse("admin:common_connection_delete", args=[heard.connection.pk])
+        assert "review" in html(ops.get(where))
+        assert ops.post(where, {"post": "yes"}).status_code == 302
+        assert not SourceListener.objects.exists()
+        assert not HookDelivery.objects.exists()
 
     def test_all_tips_are_compared_next_when_ops_say_so(self, ops: Client, heard: SourceListener) -> None:
         now = timezone.now()

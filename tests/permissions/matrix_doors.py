@@ -60,3 +60,11 @@ GIT = [
     Git("POST", "git-upload-pack", VIEWER, b"0000"),
     Git("POST", "git-receive-pack", DEVELOPER, b"0000"),
 ]
+
+# (method, path, status): webhooks know no people, only who has a connection's secret; everybody here is a stranger.
+HOOKS = [
+    ("GET", "/hooks/github/forge/", 405),
+    ("POST", "/hooks/github/forge/", 401),
+    ("POST", "/hooks/gerrit/forge/", 401),
+    ("POST", "/hooks/nothing/forge/", 404),
+]

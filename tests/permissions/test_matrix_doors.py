@@ -25,7 +25,7 @@ from projects.models import Project
 from tests.common.sockets.serving import Server, running, session_of
 
 from .matrix import ROLES, SIGNED_IN
-from .matrix_doors import GIT, OPEN, SOCKETS, UNSEEN, Git, Socket
+from .matrix_doors import GIT, HOOKS, OPEN, SOCKETS, UNSEEN, Git, Socket
 from .stage import Stage
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.slow]
@@ -48,7 +48,7 @@ def test_every_socket_and_room_has_a_line_and_every_line_is_there() -> None:
     told = {plain(socket.path) for socket in SOCKETS}
     assert sorted(known - told) == [], "say in matrix_doors.py who may listen"
     assert sorted(told - known) == []
-    assert set(asgi.HTTP_ROOMS) == {"/git/"}, "a room beside Django needs lines in matrix_doors.py"
+    assert set(asgi.HTTP_ROOMS) == {"/git/", "/hooks/"}, "a room beside Django needs lines in matrix_doors.py"
 
 
 @pytest.fixture(scope="module")
@@ -126,6 +126,22 @@ def ask_git(client: httpx.Client, line: Git, key: str) -> int:
         auth=("x", key) if key else None,
     )
     return answer.status_code
+
+
+def test_webhooks_are_open_to_nobody_whoever_they_are(server: Server, stage: Stage) -> None:
+    """Neither a token nor a password nor a session stands for a connection's secret."""
+    keys = {role: ApiToken.make(user, "hooks")[1] for role, user in stage.people.items() if role != "token"}
+    wrong = []
+    with httpx.Client(base_url=f"http://{server.address}", timeout=30) as client:
+        for role in ROLES:
+            bearer = {"Authorization": f"Bearer {keys[role]}"} if role in keys else {}
+            for method, path, expected in HOOKS:
+                status = client.request(
+                    method, path, headers=bearer, content=b"{}" if method == "POST" else None
+                ).status_code
+                if status != expected:
+                    wrong.append(f"{role}: {method} {path} -> {status}, expected {expected}")
+    assert not wrong, "\n" + "\n".join(wrong)
 
 
 def test_a_session_opens_no_repository(server: Server, stage: Stage) -> None:

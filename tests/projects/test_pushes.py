@@ -6,6 +6,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from django.utils import timezone
 
 from builds.intake import PushIntake
 from builds.models import Build
@@ -137,6 +138,29 @@ def test_an_archived_project_builds_nothing(project: Project, clone: Path) -> No
     pushes.compare(project)
     take_in()
     assert not Build.objects.exists()
+
+
+def test_what_a_server_tells_of_a_project_in_the_making_builds_nothing(project: Project, clone: Path) -> None:
+    sha = commit(clone, "begin")
+    Project.objects.update(tips_taken_at=None)
+    BranchTip.objects.all().delete()
+    project.refresh_from_db()
+    for via in (pushes.Via.STREAM, pushes.Via.HOOK):
+        assert pushes.notice(project, PushEvent("refs/heads/main", ZERO, sha), pushes.Heard.now(via)) is None
+    assert pushes.compare(project) == 0
+    assert BranchTip.objects.get(project=project, ref="refs/heads/main").sha == sha
+    pushes.notice(project, PushEvent("refs/heads/main", sha, commit(clone, "go on")), pushes.Heard.now(pushes.Via.HOOK))
+    take_in()
+    assert Build.objects.get().commit_subject == "go on"
+
+
+def test_the_first_push_to_an_empty_repository_builds(project: Project, clone: Path) -> None:
+    Project.objects.update(tips_taken_at=timezone.now())
+    BranchTip.objects.all().delete()  # as of one that was empty when it was bound
+    project.refresh_from_db()
+    assert pushes.compare(project) == 1
+    take_in()
+    assert Build.objects.get().ref == "refs/heads/main"
 
 
 def test_a_commit_that_is_gone_ends_the_item_with_its_reason(project: Project) -> None:

@@ -17,7 +17,7 @@ from fangduoduo_release.common.errors import AppError, Conflict, Denied, Invalid
 from fangduoduo_release.common.models import Connection, InboxItem
 from permissions.audit_words import SENTENCES
 from permissions.models import User
-from projects import actions, pushes, sources
+from projects import actions, cloning, pushes, sources
 from projects.drivers.source.base import NewRepository
 from projects.drivers.source.gerrit import GerritSource
 from projects.models import BranchTip, Project
@@ -332,10 +332,10 @@ class TestConnections:
 
     def test_a_broken_one_breaks_no_list_of_projects(self, connection: Connection, ann: User) -> None:
         project = made(ann, connection)
-        assert sources.clone_url(project).endswith("/a/team/app")
+        assert cloning.ways(project)["clone_url"].endswith("/a/team/app")
         connection.config = {}
         connection.save()
-        assert sources.clone_url(Project.objects.get(pk=project.pk)) == ""
+        assert cloning.ways(Project.objects.get(pk=project.pk))["clone_url"] == ""
 
 
 @pytest.mark.django_db(transaction=True)

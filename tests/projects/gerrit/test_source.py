@@ -398,7 +398,7 @@ class TestReaders:
 
 class TestAddresses:
     def test_names_are_written_whole(self, source: GerritSource, gerrit_rig: Rig) -> None:
-        odd = Repository("Team/app+x&y=z;1")
+        odd = Repository("Team Ä/app+x&y=z;1")
         gerrit_rig.gerrit.create_project(odd.name)
         sha = gerrit_rig.gerrit.push(odd.name, "feature/a#b&c", files={"ä b/c+d.txt": "x"})
         assert source.resolve(odd, "feature/a#b&c").sha == sha

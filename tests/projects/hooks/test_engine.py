@@ -429,7 +429,12 @@ def test_gerrits_events_reach_all_projects_by_the_name_on_the_server(forge: Conn
     review = Connection.objects.create(name="review", kind="gerrit", secrets={"webhook_secret": SECRET})
     made = [
         Project.objects.create(
-            slug=slug, name=slug, source_kind="gerrit", source_connection=review, repository=repository
+            slug=slug,
+            name=slug,
+            source_kind="gerrit",
+            source_connection=review,
+            repository=repository,
+            tips_taken_at=timezone.now(),
         )
         for slug, repository in (("a", "demo/app"), ("b", "demo/app"), ("c", "demo/other"))
     ]
