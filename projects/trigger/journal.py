@@ -112,7 +112,7 @@ class Journal:
         return self._folder / f"{number:010}.lines"
 
     def _numbers(self) -> list[int]:
-        return sorted(int(path.stem) for path in self._folder.glob("*.lines"))
+        return sorted(int(path.stem) for path in self._folder.glob("[0-9]*.lines"))
 
     def _end_of(self, number: int) -> int:
         """What was written later by an append that failed does not count."""

@@ -38,6 +38,10 @@ class Tips:
         """Nothing was ever seen: what is there now is where we begin."""
         return self._database.execute("SELECT 1 FROM repositories LIMIT 1").fetchone() is None
 
+    def knows(self, repository: str) -> bool:
+        rows = self._database.execute("SELECT 1 FROM repositories WHERE name = ?", (repository,))
+        return rows.fetchone() is not None
+
     def heard(self, news: Iterable[News]) -> None:
         """Remember where refs moved."""
         moves = [one for one in news if isinstance(one, Moved)]

@@ -185,6 +185,7 @@ class Trigger:
         if troubles:
             raise troubles[0]
         self._first = False
+        self.say("known", f"where the branches of {len(found)} repositories are is known; what moves is told")
         return sum(found)
 
     async def _compare_one(self, session: Session, repository: str) -> int:
@@ -199,7 +200,8 @@ class Trigger:
             async with self._writing:
                 if self._tips.counted(repository) != count:
                     continue
-                lines = [] if self._first else self._tips.missed(repository, now, time.time())
+                begun = self._first and not self._tips.knows(repository)  # what is there now is where we begin
+                lines = [] if begun else self._tips.missed(repository, now, time.time())
                 try:
                     if lines:
                         await asyncio.to_thread(self._journal.append, lines)

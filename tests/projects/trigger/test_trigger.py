@@ -17,10 +17,9 @@ from .ground import SECRET, Hook, Triggers
 
 
 def listening(triggers: Triggers, rig: Rig) -> None:
-    """Until it listens and has compared."""
+    """Until it listens and has compared: from here on nothing may be lost."""
     until(lambda: rig.gerrit.stream.listeners, 30, what=f"the trigger to listen: {triggers.output}")
-    until(lambda: any(c.startswith("git-upload-pack") for c in rig.gerrit.daemon.commands), 20)
-    until(lambda: (triggers.spool / "tips.sqlite3").exists(), 5)
+    until(lambda: "what moves is told" in triggers.log, 30, what="the first comparison")
 
 
 def test_it_starts_in_a_production_without_secrets_database_or_folder_and_posts_signed_lines(
