@@ -26,6 +26,7 @@ from .report import Report
 
 logger = logging.getLogger(__name__)
 GATHER_S = 0.02
+CALM_S = 0.1  # after so long without storing, what comes is stored at once: it is hardly followed by more
 BATCH = 100
 MOST_KEPT = 10_000
 MOST_BYTES = 64 << 20
@@ -94,12 +95,14 @@ class Taker:
 
     async def run(self) -> None:
         """Store what is kept, in order, until cancelled."""
+        stored = 0.0
         while True:
             await self._some.wait()
-            if len(self._kept) < BATCH:
+            if len(self._kept) < BATCH and time.monotonic() - stored < CALM_S:
                 await asyncio.sleep(GATHER_S)
             batch = [self._kept[at] for at in range(min(BATCH, len(self._kept)))]
             await self._store(batch)
+            stored = time.monotonic()
             for kept in batch:
                 self._bytes -= kept.size
                 self._kept.popleft()

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 import threading
 import time
 from pathlib import Path
@@ -18,6 +20,29 @@ from fangduoduo_release.common.worker.supervisor import hang
 from tests.waiting import until
 
 NOW = 1000.0
+ROOT = Path(__file__).resolve().parents[2]
+FIRST_WORK = """
+import sys
+
+import django
+
+django.setup()
+
+from django.urls import reverse
+from fangduoduo_release.common.worker.supervisor import preload
+
+preload()
+known = set(sys.modules)
+from django.conf import settings
+from django.utils.module_loading import import_string
+from django_q.brokers import get_broker
+
+for path in settings.RUN_ENDINGS.values():
+    import_string(path)
+get_broker()
+reverse("build", args=[1])
+print([name for name in set(sys.modules) - known if not name.startswith("django.core.cache.")])
+"""
 
 
 def marks(**values: float) -> Marks:
@@ -145,3 +170,18 @@ def test_a_child_takes_no_signal_mask_and_no_handlers_along() -> None:
 )
 def test_text_that_no_database_takes_is_replaced(value: object, kept: object) -> None:
     assert storable(value) == kept
+
+
+def test_what_a_worker_needs_for_its_first_work_is_imported_before_it_forks(tmp_path: Path) -> None:
+    """A child that imports all pages by itself does so in a transaction: everybody who writes waits for it."""
+    env = {
+        **os.environ,
+        "FDD_ENV": "local",
+        "FDD_VAR": str(tmp_path),
+        "FDD_PROCESS": "worker",
+        "DJANGO_SETTINGS_MODULE": "fangduoduo_release.settings",
+    }
+    command = [sys.executable, "-c", FIRST_WORK]
+    done = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip() == "[]"

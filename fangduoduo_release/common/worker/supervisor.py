@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 
 from django.conf import settings
 from django.db import connections
+from django.urls import get_resolver
 from django.utils.module_loading import import_string
 
 from fangduoduo_release.common.engines import engines
@@ -157,11 +158,18 @@ def companions() -> dict[str, Callable[[], object]]:
 
 
 def preload() -> None:
-    """Import what the children need, then keep the collector off it: untouched memory stays shared."""
+    """Import what the children need, then keep the collector off it: untouched memory stays shared.
+
+    The queue's broker, who spreads the news of an ended run, and for its links all addresses: a child that imports them
+    by itself does so in its first transaction, and holds up everybody who writes.
+    """
     try:
         engines()
+        for path in (*settings.RUN_ENDINGS.values(), settings.Q_CLUSTER["broker_class"]):
+            import_string(str(path))
+        get_resolver().reverse_dict  # noqa: B018 - reading it imports every module of addresses
     except ImportError:
-        logger.exception("an engine of settings.ENGINES cannot be imported")
+        logger.exception("what settings name for the worker cannot be imported")
     connections.close_all()
     if threading.active_count() > 1:
         logger.error("threads run before the first fork: %s", [thread.name for thread in threading.enumerate()])
