@@ -133,7 +133,9 @@ class ChangeIntake(Intake):
     kind = pushes.CHANGE
 
     def refuse_early(self, mine: BuildRules, payload: Mapping[str, Any]) -> None:
-        _unless(rules.judge_change(mine, payload["branch"], float(payload.get("happened_at") or 0)))
+        found = payload.get("via") == pushes.Via.COMPARE  # what was told just now is new, whatever its clock says
+        happened_at = float(payload.get("happened_at") or 0) if found else 0.0
+        _unless(rules.judge_change(mine, payload["branch"], happened_at))
 
     def has_moved_on(self, project: Project, payload: Mapping[str, Any]) -> bool:
         rows = InboxItem.objects.filter(topic=pushes.topic_of(project), kind=self.kind)

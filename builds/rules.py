@@ -19,6 +19,7 @@ from projects.models import Project
 
 MOST_PATTERNS, LONGEST_PATTERN = 50, 200
 LONGEST_DEBOUNCE_S = 600
+SLACK_S = 60.0  # between our clock and a server's
 MARKER = re.compile(r"\[(?:skip ci|ci skip|no ci|skip build|build skip)\]|^skip-checks:\s*true\s*$", re.I | re.M)
 
 Files = Callable[[], Sequence[str] | None]
@@ -81,7 +82,8 @@ def judge_change(rules: BuildRules, branch: str, happened_at: float) -> Sentence
     """Why no text of a change for this branch builds; None: that depends on what it brings."""
     if not rules.changes:
         return S("This project does not build changes under review.")
-    if happened_at and rules.changes_since is not None and happened_at < rules.changes_since.timestamp():
+    since = rules.changes_since.timestamp() - SLACK_S if rules.changes_since is not None else 0.0
+    if happened_at and happened_at < since:
         return S("It was uploaded before changes were built here; upload it again to have it built.")
     return judge_ref(rules, HEADS + branch)
 

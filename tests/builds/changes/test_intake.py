@@ -217,10 +217,21 @@ def test_changes_build_only_where_the_rules_say_so(project: Project, work: Work,
 
 def test_texts_from_before_the_switch_are_left_alone(project: Project, work: Work, take_in: TakeIn) -> None:
     rules(project, changes_since=timezone.now())
-    pushes.notice_change(project, work.text(1, 1, happened_at=time.time() - 3600))
-    pushes.notice_change(project, work.text(2, 1, happened_at=time.time() + 1))
+    found = pushes.Heard.now(pushes.Via.COMPARE)
+    pushes.notice_change(project, work.text(1, 1, happened_at=time.time() - 3600), found)
+    pushes.notice_change(project, work.text(2, 1, happened_at=time.time() + 1), found)
     take_in()
     assert Build.objects.get().change.number == 2
+
+
+def test_a_text_that_was_told_just_now_is_new_whatever_the_servers_clock_says(
+    project: Project, work: Work, take_in: TakeIn
+) -> None:
+    rules(project, changes_since=timezone.now())
+    text = work.text(1, 1, happened_at=time.time() - 3600)
+    pushes.notice_change(project, text, pushes.Heard.now(pushes.Via.STREAM))
+    take_in()
+    assert Build.objects.get().change.number == 1
 
 
 def test_a_change_is_judged_by_its_own_files_and_message(project: Project, work: Work, take_in: TakeIn) -> None:
