@@ -22,6 +22,7 @@ RING_AGAIN_S = 5.0
 PATIENCE_S = 2.0  # unclaimed for so long after a ring: do it here
 MEND_EVERY_S = 10.0
 AT_ONCE = 200
+RUNG_A_WORKER = 12  # so many rows of one engine may be rung for and not yet begun: later rings would only queue behind
 
 
 class Sweeper:
@@ -38,10 +39,12 @@ class Sweeper:
         self._mended_at = 0.0
         self._quiet_until = 0.0
         self.oldest_wait_s = 0.0
+        self.held_back = False  # whether some were not rung for since enough others are
 
     def sweep(self) -> int:
         """One pass; returns the number of due rows. `oldest_wait_s` tells how long the oldest has been seen unclaimed."""
         now = time.monotonic()
+        self.held_back = False
         moved = self._clock.jumped()
         if moved:
             logger.warning("the database's clock moved by %.0f s; leases get time to be renewed", moved)
@@ -70,12 +73,15 @@ class Sweeper:
             return {}
         self._broken.discard(engine.kind)
         found = {}
-        for pk in ids:
+        seen = {pk: self._seen.get((engine.kind, pk), (now, 0.0)) for pk in ids}
+        room = RUNG_A_WORKER * settings.WORKERS - sum(rung > 0 for _, rung in seen.values())
+        for pk, (first, rung) in seen.items():
             key = (engine.kind, pk)
-            first, rung = self._seen.get(key, (now, 0.0))
-            if now - rung > RING_AGAIN_S:
+            if now - rung > RING_AGAIN_S if rung else room > 0:
+                room -= not rung
                 ring(engine.kind, pk)
                 rung = now
+            self.held_back = self.held_back or not rung
             if now - first > PATIENCE_S and key not in self._busy and len(self._busy) < self._hands:
                 self._do(engine, pk)
             found[key] = (first, rung)

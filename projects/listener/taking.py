@@ -25,7 +25,7 @@ from .hands import AWAY, Hands
 from .report import Report
 
 logger = logging.getLogger(__name__)
-GATHER_S = 0.02
+GATHER_S, LONGEST_GATHER_S = 0.02, 0.25
 CALM_S = 0.1  # after so long without storing, what comes is stored at once: it is hardly followed by more
 BATCH = 100
 MOST_KEPT = 10_000
@@ -95,14 +95,17 @@ class Taker:
 
     async def run(self) -> None:
         """Store what is kept, in order, until cancelled."""
-        stored = 0.0
+        stored = took = 0.0
         while True:
             await self._some.wait()
             if len(self._kept) < BATCH and time.monotonic() - stored < CALM_S:
-                await asyncio.sleep(GATHER_S)
+                # Two thirds of the time are for others who write: workers that make builds of what was stored before.
+                await asyncio.sleep(min(LONGEST_GATHER_S, max(GATHER_S, 2 * took)))
             batch = [self._kept[at] for at in range(min(BATCH, len(self._kept)))]
+            began = time.monotonic()
             await self._store(batch)
             stored = time.monotonic()
+            took = stored - began
             for kept in batch:
                 self._bytes -= kept.size
                 self._kept.popleft()

@@ -19,6 +19,7 @@ from .marks import Mark, marks
 
 logger = logging.getLogger(__name__)
 EVERY_S = 1.0
+BUSY_S = 0.4  # while there is more than the queue was told of
 BEAT_S = 5.0
 
 
@@ -27,7 +28,7 @@ def run_sweeper() -> None:
     stop = Stop()
     stop.on_signals(signal.SIGTERM)
     loop = SweepLoop(f"worker:{settings.HOST_ID}:{os.getppid()}")
-    while not stop.wait(EVERY_S):
+    while not stop.wait(BUSY_S if loop.held_back else EVERY_S):
         loop.once()
     loop.close()
 
@@ -42,6 +43,10 @@ class SweepLoop:
         self._beat_at = 0.0
         self._trouble = ""
         self._started = time.time()
+
+    @property
+    def held_back(self) -> bool:
+        return self._sweeper.held_back
 
     def once(self) -> None:
         marks.touch(Mark.SWEPT)
