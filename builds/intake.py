@@ -122,7 +122,8 @@ class PushIntake(Intake):
 
     def queue(self, project: Project, mine: BuildRules, item: InboxItem, commit: Commit) -> Build:
         build = _queued(project, item, commit, Build.Trigger.PUSH)
-        if mine.cancel == BuildRules.Cancel.BRANCHES:
+        # Of pushes that are taken in out of order only the one where the branch is now makes others needless.
+        if mine.cancel == BuildRules.Cancel.BRANCHES and not self.has_moved_on(project, item.payload):
             changes.cancel_older_of_branch(build)
         return build
 

@@ -151,9 +151,10 @@ def rebind_repository(*, actor: Any, project: Project, repository: str) -> Proje
         project.default_branch = default
     with transaction.atomic():
         project.source_error = None
-        project.save(update_fields=["repository", "default_branch", "source_error"])
         if not same:
+            project.tips_taken_at = None  # else, until they are taken, every branch there would count as pushed
             project.tips.all().delete()
+        project.save(update_fields=["repository", "default_branch", "source_error", "tips_taken_at"])
         trail.record(actor, "project.rebind", project, before={"repository": before}, after={"repository": name})
     if not same:
         repositories.remember_tips(project)

@@ -80,7 +80,7 @@ def silent(seconds: float) -> QuerySet[Connection]:
     then = timezone.now() - timedelta(seconds=seconds)
     unseen = Q(listener=None) | Q(listener__seen_at=None) | Q(listener__seen_at__lt=then)
     down = ~Q(listener__state=State.LISTENING) & Q(listener__down_since__lt=then)
-    return _wanted().filter(unseen | down, created_at__lt=then)
+    return _wanted().filter(unseen | down, changed_at__lt=then)  # one that was just changed is given time
 
 
 def unheard() -> Q:
@@ -95,7 +95,7 @@ def alarms(seconds: float = ALARM_S) -> list[Alarm]:
     found = []
     for connection in silent(seconds).select_related("listener").defer("secrets"):
         row = _row(connection)
-        since = (row and (row.down_since or row.seen_at)) or connection.created_at
+        since = (row and (row.down_since or row.seen_at)) or connection.changed_at
         found.append(Alarm(connection, since, trouble_of(connection) or _unwatched(connection)))
     return sorted(found, key=lambda alarm: alarm.since)
 
@@ -105,11 +105,9 @@ def trouble_of(connection: Connection | None) -> Sentence | None:
     if connection is None or connection.kind != KIND or not connection.config.get("ssh_host"):
         return None
     row, now = _row(connection), timezone.now()
-    seen = (row and row.seen_at) or connection.created_at
-    if now - seen > timedelta(seconds=STALE_S):
-        return _unwatched(connection)
-    if row is None:
-        return None
+    stale = now - timedelta(seconds=STALE_S)
+    if row is None or row.seen_at is None or row.seen_at < stale:
+        return _unwatched(connection) if connection.changed_at < stale else None
     if row.trouble:
         return Sentence.from_json(row.trouble)
     if row.state == State.LISTENING and row.skew_s is not None and abs(row.skew_s) > SKEW_S:

@@ -9,6 +9,7 @@ from fangduoduo_release.common.actor import SYSTEM
 from fangduoduo_release.common.errors import AppError
 from fangduoduo_release.common.models import Connection
 from fangduoduo_release.common.sentence import S, Sentence
+from projects import repositories
 from projects.actions import rebind_repository
 from projects.drivers.source.base import News, Repository, RepositoryNews
 from projects.models import Project
@@ -36,10 +37,13 @@ def heed(connection: Connection, news: Iterable[News]) -> None:
 
 
 def _follow(project: Project, new: str) -> bool:
-    """Bind the project to the new name where the server has one of it and none of the old: an event is only a hint."""
+    """Bind the project to the new name where the server has none of the old and the new one goes on from the history we
+    know: an event is only a hint, and nobody looks what the project gets."""
     try:
         source, repository = source_of(project)
         if source.exists(repository) or not source.exists(Repository(name=new)):
+            return False
+        if not repositories.continues(project, new):
             return False
         rebind_repository(actor=SYSTEM, project=project, repository=new)
     except AppError as error:

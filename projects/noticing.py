@@ -71,6 +71,15 @@ def key_of(event: PushEvent) -> str:
     return event.key if len(event.key) < LONGEST_KEY - 40 else hashlib.sha256(event.key.encode()).hexdigest()
 
 
+def known(project: Project, event: PushEvent, *, behind: bool = False) -> bool:
+    """Whether this very move was noticed before. `behind`: its ref is elsewhere by now, so any that led to its commit
+    counts; what a comparison took commit by commit may be told as one push later."""
+    rows = InboxItem.objects.filter(topic=topic_of(project), kind=KIND)
+    if behind:
+        return rows.filter(payload__ref=event.ref, payload__new=event.new).exists()
+    return rows.filter(dedupe_key__endswith=f":{key_of(event)}").exists()
+
+
 class Batch:
     """Notices of any number of projects, in the order in which they came. After `store`: what was new, and what is late.
 
@@ -119,6 +128,8 @@ class Batch:
             elif tip.sha != event.old and self._settled is None:
                 self.late.append((project, event))
                 continue
+            elif self._settled is not None and known(project, event, behind=not self._settled):
+                continue  # asked once more, now that nobody else can store it
             if self._settled is not False:
                 tip.moves += 1
                 tip.sha = event.new

@@ -10,13 +10,14 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable, Mapping, Sequence
 
+from django.db import transaction
 from django.utils import timezone
 
 from fangduoduo_release.common.errors import AppError
 from fangduoduo_release.common.models import Connection, InboxItem
 from projects.drivers.source.base import ZERO, ChangeMoved, Moved, News, PatchSet, PushEvent, Reviewing
 from projects.models import BranchTip, Project
-from projects.noticing import CHANGE, FREE, KIND, MAX_REF, Batch, Heard, Via, followed, key_of, topic_of
+from projects.noticing import CHANGE, FREE, KIND, MAX_REF, Batch, Heard, Via, followed, known, topic_of
 from projects.sources import source_of
 
 __all__ = [
@@ -79,19 +80,13 @@ def _store(pairs: Sequence[tuple[Project, Moved | ChangeMoved]], heard: Heard) -
 def _take_late(project: Project, event: PushEvent, heard: Heard) -> InboxItem | None:
     """A notice out of order: the repository itself says where the ref is; our tip moves there, never back. A move that
     was noticed before is known, however often it is told again."""
+    if event.deleted or known(project, event):
+        return None  # a thousand repetitions ask nobody
     source, repository = source_of(project)
     now_at = source.poll(repository, None).tips.get(event.ref)
-    if event.deleted or known(project, event):
-        return None
     batch = Batch([(project, Moved(project.repository, event))], heard, settled=now_at == event.new)
     batch.store()
     return batch.stored[0] if batch.stored else None
-
-
-def known(project: Project, event: PushEvent) -> bool:
-    """Whether this very move was noticed before."""
-    rows = InboxItem.objects.filter(topic=topic_of(project), kind=KIND)
-    return rows.filter(dedupe_key__endswith=f":{key_of(event)}").exists()
 
 
 def compare(project: Project, heard: Heard | None = None) -> int:
@@ -126,10 +121,12 @@ def compare(project: Project, heard: Heard | None = None) -> int:
 
 
 def remember(project: Project, tips: Mapping[str, str]) -> None:
-    """Take tips as they are, so that only what moves from now on counts as a push."""
-    BranchTip.objects.bulk_create(
-        [BranchTip(project=project, ref=ref, sha=sha) for ref, sha in tips.items() if followed(ref)],
-        ignore_conflicts=True,
-    )
-    project.tips_taken_at = timezone.now()
-    project.save(update_fields=["tips_taken_at"])
+    """Take tips as they are, so that only what moves from now on counts as a push. Whoever comes second takes nothing:
+    what moved since the first is a push."""
+    with transaction.atomic():
+        if Project.objects.filter(pk=project.pk, tips_taken_at=None).update(tips_taken_at=timezone.now()):
+            BranchTip.objects.bulk_create(
+                [BranchTip(project=project, ref=ref, sha=sha) for ref, sha in tips.items() if followed(ref)],
+                ignore_conflicts=True,
+            )
+    project.refresh_from_db(fields=["tips_taken_at"])

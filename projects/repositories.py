@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -73,10 +74,11 @@ def ensure_repository(project: Project) -> None:
         source.create_repository(repository, starter="blank")
 
 
-def continues(project: Project) -> bool:
-    """Whether the repository that the project names now goes on from the tips that we know: some branch is where it was,
-    or was pushed on from there. Unavailable, Rejected."""
+def continues(project: Project, name: str = "") -> bool:
+    """Whether the repository that the project names now (`name`: another of its server) goes on from the tips that we
+    know: some branch is where it was, or was pushed on from there. Unavailable, Rejected."""
     source, repository = source_of(project)
+    repository = replace(repository, name=name) if name else repository
     known = {
         ref: sha for ref, sha in BranchTip.objects.filter(project=project).values_list("ref", "sha") if sha != ZERO
     }

@@ -46,7 +46,8 @@ def facts(row: Any) -> dict[str, Any]:
     """The row's own values, for `before` and `after`: what `record` then keeps is what differs, secrets masked."""
     found: dict[str, Any] = {}
     for field in row._meta.concrete_fields:
-        if not field.primary_key and not getattr(field, "auto_now_add", False):
+        by_itself = getattr(field, "auto_now_add", False) or getattr(field, "auto_now", False)
+        if not field.primary_key and not by_itself:
             value = getattr(row, field.name)
             found[field.name] = str(value) if field.is_relation and value is not None else value
     return found

@@ -167,6 +167,7 @@ class Connection(models.Model):
     secrets = EncryptedJSONField(default=dict, blank=True, editable=False)
     last_test = models.JSONField(null=True, blank=True, editable=False)
     created_at = models.DateTimeField(auto_now_add=True)
+    changed_at = models.DateTimeField(auto_now=True)  # by people; a test changes nothing
 
     class Meta:
         verbose_name = _("connection")

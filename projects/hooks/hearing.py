@@ -130,7 +130,7 @@ def _hear_late(project: Project, told: Sequence[PushEvent], heard: Heard) -> int
     found = 0
     for event in told:
         tip = BranchTip.objects.filter(project=project, ref=event.ref).values_list("sha", flat=True).first()
-        if tip in {None, ZERO, event.old, event.new} or pushes.known(project, event):
+        if tip in {None, ZERO, event.old, event.new} or pushes.known(project, event, behind=True):
             continue
         source, repository = source_of(project)
         if _confirmed(source, repository, event):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -13,8 +14,9 @@ from builds.models import Build
 from fangduoduo_release.common import engines
 from fangduoduo_release.common.models import InboxItem
 from projects import pushes
-from projects.drivers.source.base import ZERO, PushEvent
+from projects.drivers.source.base import ZERO, Moved, PushEvent
 from projects.models import BranchTip, Project
+from projects.noticing import Batch
 from projects.sources import source_of
 from tests import world
 
@@ -109,6 +111,41 @@ def test_notices_out_of_order_build_both_and_never_move_the_tip_back(project: Pr
     assert set(Build.objects.values_list("commit_sha", flat=True)) == {second, third}
     assert BranchTip.objects.get(project=project, ref="refs/heads/main").sha == third
     assert pushes.compare(project) == 0
+
+
+def test_a_push_of_several_commits_that_was_found_commit_by_commit_is_not_built_once_more_when_it_is_told(
+    project: Project, clone: Path
+) -> None:
+    """The comparison was faster than the server's notices of two pushes of two commits each."""
+    shas = [run("git", "rev-parse", "HEAD", cwd=clone), *(commit(clone, str(n)) for n in range(4))]
+    for old, new in pairwise(shas):
+        pushes.notice(project, PushEvent("refs/heads/main", old, new), pushes.Heard.now(pushes.Via.COMPARE))
+    for old, new in ((shas[0], shas[2]), (shas[2], shas[4])):
+        pushes.notice(project, PushEvent("refs/heads/main", old, new), pushes.Heard.now(pushes.Via.STREAM))
+    take_in()
+    assert sorted(Build.objects.values_list("commit_sha", flat=True)) == sorted(shas[1:])
+
+
+def test_a_late_notice_that_two_processes_take_at_once_is_taken_once(project: Project, clone: Path) -> None:
+    """Both asked the repository before either had stored it; a further push came in between."""
+    shas = [run("git", "rev-parse", "HEAD", cwd=clone), *(commit(clone, str(n)) for n in range(3))]
+    heard = pushes.Heard.now(pushes.Via.STREAM)
+    pushes.notice(project, PushEvent("refs/heads/main", shas[1], shas[2]), heard)
+    late = [(project, Moved(project.repository, PushEvent("refs/heads/main", shas[0], shas[1])))]
+    first, second = (Batch(late, heard, settled=False) for _ in range(2))
+    first.store()
+    pushes.notice(project, PushEvent("refs/heads/main", shas[2], shas[3]), heard)
+    second.store()
+    assert (len(first.stored), len(second.stored)) == (1, 0)
+
+
+def test_tips_are_taken_once_and_what_moved_since_is_a_push(project: Project, clone: Path) -> None:
+    """A comparison that began while the project was made still thinks that nobody took them."""
+    stale = Project.objects.get(pk=project.pk)
+    stale.tips_taken_at = None
+    run("git", "push", "-q", "origin", "HEAD:refs/heads/topic", cwd=clone)
+    pushes.compare(stale)
+    assert pushes.compare(Project.objects.get(pk=project.pk)) == 1
 
 
 def test_a_deleted_branch_builds_nothing_and_may_come_back(project: Project, clone: Path) -> None:

@@ -88,6 +88,7 @@ def test_a_revision_builds_on_the_newest_secrets(project: Project, owner: User) 
 @pytest.mark.parametrize("ref", ["refs/heads/\udcff", "refs/heads/" + "x" * 250])
 def test_a_ref_whose_name_no_column_takes_is_not_followed(project: Project, ref: str) -> None:
     assert pushes.notice(project, PushEvent(ref=ref, old=ZERO, new=SHA, actor="ann")) is None
+    Project.objects.filter(pk=project.pk).update(tips_taken_at=None)
     pushes.remember(project, {ref: SHA})
     assert not BranchTip.objects.filter(project=project, sha=SHA).exists()
 

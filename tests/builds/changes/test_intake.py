@@ -7,15 +7,18 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
 from django.utils import timezone
 
 from builds.actions import cancel_build, retry_build
 from builds.agents.specs import change_marks, marks_of
+from builds.intake import PushIntake
 from builds.models import Build, BuildRules, ChangeBuild
 from builds.versions import make_version
 from deployments.models import Deployment, Service
+from fangduoduo_release.common import engines
 from fangduoduo_release.common.actor import SYSTEM
 from fangduoduo_release.common.models import Event, InboxItem
 from projects import pushes
@@ -175,6 +178,18 @@ def test_builds_of_a_branch_that_is_being_deployed_are_left_alone(
     take_in()
     assert Build.objects.filter(trigger="push").count() == 2
     assert not Build.objects.exclude(cancel_requested_at=None).exists()
+
+
+def test_an_older_push_that_is_taken_in_later_does_not_stop_the_build_of_the_newer_one(
+    project: Project, work: Work
+) -> None:
+    """Two workers take in two pushes at once, and the second one is faster."""
+    rules(project, cancel=BuildRules.Cancel.BRANCHES)
+    older, newer = pushed(project, work), pushed(project, work)
+    for item in InboxItem.objects.order_by("-pk"):
+        engines.drive(cast(Any, PushIntake()), item.pk)
+    assert list(Build.objects.order_by("pk").values_list("commit_sha", flat=True)) == [newer.new, older.new]
+    assert not Build.objects.exclude(cancel_requested_at=None).filter(commit_sha=newer.new).exists()
 
 
 def test_a_build_that_somebody_started_is_never_stopped(project: Project, work: Work, take_in: TakeIn) -> None:

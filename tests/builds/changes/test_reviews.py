@@ -202,6 +202,46 @@ def test_one_that_fails_votes_against_it_at_once_and_stays_so(
     assert desk.said[-1].value == 1  # made again, and good
 
 
+def test_a_project_that_does_not_vote_holds_up_nobody_elses_vote(
+    project: Project, work: Work, take_in: TakeIn, desk: Desk, send: Send
+) -> None:
+    first, second = both(work, take_in, project)
+    BuildRules.objects.filter(project=second.project).update(vote=False)
+    end(first)
+    send()
+    assert [said.value for said in desk.said if "succeeded" in said.message] == [1]
+
+
+def test_nobody_votes_for_a_text_that_another_project_has_not_looked_at_yet(
+    project: Project, work: Work, take_in: TakeIn, desk: Desk, send: Send
+) -> None:
+    second = reviewed_project("second", debounce_s=60)
+    Project.objects.filter(pk=second.pk).update(repository=project.repository)
+    text = work.text(7, 1)
+    for one in (project, Project.objects.get(pk=second.pk)):
+        pushes.notice_change(one, text)
+    take_in()
+    end(Build.objects.get())
+    send()
+    assert 1 not in [said.value for said in desk.said]
+    old = timezone.now() - timedelta(seconds=61)
+    InboxItem.objects.filter(state="new").update(received_at=old, next_at=old)
+    take_in()
+    end(Build.objects.get(project=second))
+    send()
+    assert 1 in [said.value for said in desk.said]
+
+
+def test_a_verdict_that_is_sent_late_does_not_overrule_the_one_after_it(build: Build, desk: Desk, send: Send) -> None:
+    """The server was away meanwhile, and messages wait each for itself."""
+    end(build, "failed")
+    end(retry_build(actor=SYSTEM, build=Build.objects.get(pk=build.pk)))
+    newest_first = Review.objects.filter(what="ended").order_by("-pk")
+    for pk in list(newest_first.values_list("pk", flat=True)):
+        engines.drive(ENGINE, pk)
+    assert [said.value for said in desk.said] == [1, None]
+
+
 @override_settings(LANGUAGE_CODE="zh-hans")
 def test_it_speaks_the_portals_language(build: Build, tmp_path: Path) -> None:
     end(build)

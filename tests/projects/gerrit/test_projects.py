@@ -17,7 +17,7 @@ from fangduoduo_release.common.errors import AppError, Conflict, Denied, Invalid
 from fangduoduo_release.common.models import Connection, InboxItem
 from permissions.audit_words import SENTENCES
 from permissions.models import User
-from projects import actions, cloning, pushes, sources
+from projects import actions, cloning, pushes, repositories, sources
 from projects.drivers.source.base import NewRepository
 from projects.drivers.source.gerrit import GerritSource
 from projects.models import BranchTip, Project
@@ -257,6 +257,25 @@ class TestRenaming:
         assert project.default_branch == "trunk"
         assert pushes.compare(project) == 0
         assert {tip.ref for tip in project.tips.all()} == {"refs/heads/trunk", *(f"refs/heads/b{n}" for n in range(5))}
+
+    def test_another_repository_brings_no_flood_either_when_its_tips_could_not_be_taken_at_once(
+        self, rig: Rig, connection: Connection, ann: User, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        project = made(ann, connection)
+        rig.gerrit.create_project("other", branches=("refs/heads/trunk",))
+        rig.gerrit.push("other", "topic")
+
+        def killed(_: Project) -> None:
+            raise KeyboardInterrupt
+
+        monkeypatch.setattr(repositories, "remember_tips", killed)
+        with pytest.raises(KeyboardInterrupt):
+            actions.rebind_repository(actor=ann, project=project, repository="other")
+        project = Project.objects.get(pk=project.pk)
+        assert project.repository == "other"
+        assert pushes.compare(project) == 0
+        rig.gerrit.push("other", "topic")
+        assert pushes.compare(project) == 1
 
     def test_only_maintainers_who_may_read_it(self, rig: Rig, connection: Connection, ann: User) -> None:
         project = made(ann, connection)

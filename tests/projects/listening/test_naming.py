@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fangduoduo_release.audit.models import AuditEntry
 from fangduoduo_release.common.models import Connection
-from projects import naming
+from projects import naming, pushes
 from projects.drivers.source.base import RepositoryNews
 from projects.models import Project
 from tests.simulators.gerrit_rig import Rig
@@ -37,6 +37,21 @@ def test_a_rename_the_server_knows_nothing_of_is_only_told(
         app.refresh_from_db()
         assert app.repository == "team/app"
         assert app.source_error["params"]["new"] == new
+
+
+def test_a_repository_with_another_history_is_never_bound_by_a_hint(
+    gerrit_rig: Rig, connection: Connection, app: Project
+) -> None:
+    """Whoever may make or tell of repositories would choose what the project builds."""
+    gerrit_rig.gerrit.push("team/app")
+    assert pushes.compare(app) == 1
+    gerrit_rig.gerrit.create_project("team/other")
+    gerrit_rig.gerrit.push("team/other", commits=3)
+    gerrit_rig.gerrit.delete_project("team/app")
+    naming.heed(connection, [RepositoryNews("team/app", renamed_to="team/other")])
+    app.refresh_from_db()
+    assert app.repository == "team/app"
+    assert app.source_error["params"]["new"] == "team/other"
 
 
 def test_a_deleted_repository_is_told(gerrit_rig: Rig, connection: Connection, app: Project) -> None:

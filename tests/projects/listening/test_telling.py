@@ -38,7 +38,7 @@ def long_ago(seconds: float) -> Any:
 
 def connection_of(name: str = "gerrit", **config: Any) -> Connection:
     made = Connection.objects.create(name=name, kind="gerrit", config={**CONFIG, **config}, secrets={})
-    Connection.objects.filter(pk=made.pk).update(created_at=long_ago(3600))
+    Connection.objects.filter(pk=made.pk).update(created_at=long_ago(3600), changed_at=long_ago(3600))
     return Connection.objects.get(pk=made.pk)
 
 
@@ -71,6 +71,21 @@ def signed_in(user: User) -> Client:
 # -- what is down -----------------------------------------------------------------------------------------------------
 
 
+def test_a_connection_that_gets_its_ssh_host_later_is_given_time_to_be_listened_to() -> None:
+    """Also one that was listened to long ago: what ailed it then ails it no more."""
+    connection = connection_of(ssh_host="")
+    listener(connection, State.DOWN, seen_at=long_ago(1000))
+    assert said(connection) == ""
+    connection.config = {**connection.config, "ssh_host": "127.0.0.1"}
+    connection.save()
+    assert said(connection) == ""
+    assert listening.alarms() == []
+    assert not listening.silent(listening.ALARM_S).exists()
+    Connection.objects.filter(pk=connection.pk).update(changed_at=long_ago(61))
+    assert "not running" in said(connection)
+    assert len(listening.alarms()) == 1
+
+
 def test_a_listener_that_hears_is_no_alarm() -> None:
     connection = connection_of()
     listener(connection)
@@ -99,8 +114,8 @@ def test_a_listener_that_gives_no_sign_of_life_counts_as_down_whatever_it_last_s
 def test_a_connection_nobody_ever_listened_to_is_an_alarm_after_a_minute() -> None:
     connection = connection_of()
     (alarm,) = listening.alarms()
-    assert alarm.since == connection.created_at
-    Connection.objects.filter(pk=connection.pk).update(created_at=timezone.now())
+    assert alarm.since == connection.changed_at
+    Connection.objects.filter(pk=connection.pk).update(changed_at=timezone.now())
     assert listening.alarms() == []
     assert said(connection) == ""
 
