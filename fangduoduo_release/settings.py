@@ -179,6 +179,7 @@ DUTIES = [  # what `manage.py watch` calls every now and then
     Duty("sources.alarm", "projects.listening.tell_ops", every_s=10, group="sources"),
     Duty("sources.spooled", "projects.git_access.take_spooled", every_s=10, group="sources"),
     Duty("sources.tidy", "projects.watching.tidy_repositories", every_s=3600, group="sources", limit_s=120),
+    Duty("inbox.retention", "fangduoduo_release.common.inbox.forget_old", every_s=600, group="portal"),
     Duty("hooks.retention", "projects.hooks.retention.forget_old", every_s=600, group="sources"),
     Duty("services.look", "deployments.reconcile.look_after_services", every_s=2, group="clusters"),
     Duty("services.orphans", "deployments.reconcile.end_orphans", every_s=60, group="clusters"),
@@ -207,6 +208,7 @@ SOCKET_GUARD = "permissions.policy.fetch"
 SOCKET_BEARER = "permissions.tokens.user_of_bearer"
 HOOK_MAX_BYTES = env_int("FDD_HOOK_MAX_BYTES", 5 << 20)  # of one webhook delivery
 HOOK_KEEP_DAYS = env_int("FDD_HOOK_KEEP_DAYS", 7)  # how long deliveries are kept, and known when they come again
+INBOX_KEEP_DAYS = env_int("FDD_INBOX_KEEP_DAYS", 90)  # how long it is known what came in, and what became of it
 LEASE_S = env_int("FDD_LEASE_S", 15)
 BUILD_LIMITS = {
     "wall_seconds": env_int("FDD_BUILD_WALL_S", 3600),

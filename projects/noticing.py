@@ -28,6 +28,7 @@ logger = logging.getLogger(__name__)
 KIND, CHANGE = "push", "change"
 MAX_REF = 250
 LONGEST_KEY = 255
+LONGEST_ADDRESS = 500
 FREE = 10  # so many notices of one project may wait before more of them have to stand back
 PACE_S = 0.1
 
@@ -78,6 +79,11 @@ def known(project: Project, event: PushEvent, *, behind: bool = False) -> bool:
     if behind:
         return rows.filter(payload__ref=event.ref, payload__new=event.new).exists()
     return rows.filter(dedupe_key__endswith=f":{key_of(event)}").exists()
+
+
+def _address(text: str) -> str:
+    """What pages may lead to; "" for anything else that calls itself an address."""
+    return text if text.startswith(("https://", "http://")) and len(text) <= LONGEST_ADDRESS else ""
 
 
 class Batch:
@@ -183,7 +189,7 @@ class Batch:
             "message": text.message[:4000],
             "author": [text.author.name[:150], text.author.email[:200]] if text.author else None,
             "actor": text.actor[:150],
-            "url": text.url[:500],
+            "url": _address(text.url),
             "how": text.kind[:40],
         }
         return self._item(project, CHANGE, f"{text.key}:{text.sha}", payload, text.happened_at)

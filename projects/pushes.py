@@ -8,8 +8,10 @@ answered, and from then on the intake engines own it.
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Iterable, Mapping, Sequence
 
+from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
 
@@ -110,8 +112,10 @@ def compare(project: Project, heard: Heard | None = None) -> int:
             if not poll.more:
                 break
         if isinstance(source, Reviewing):
-            changes = source.open_changes(repository)
-            found += notice_all(project, [ChangeMoved(repository.name, text) for text in changes], heard)
+            # What is older than the inbox's memory was noticed, and may be forgotten: no news, whoever touches it now.
+            since = time.time() - max(1, settings.INBOX_KEEP_DAYS - 1) * 86_400
+            texts = [text for text in source.open_changes(repository) if not 0 < text.happened_at < since]
+            found += notice_all(project, [ChangeMoved(repository.name, text) for text in texts], heard)
     except AppError as error:
         Project.objects.filter(pk=project.pk).update(source_error=error.sentence.as_json())
         raise

@@ -1,13 +1,17 @@
-"""The inbox: what comes from outside becomes a row once, before anybody is answered."""
+"""The inbox: what comes from outside becomes a row once, before anybody is answered, and is kept for a while."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import timedelta
+from itertools import takewhile
 from typing import Any
 
+from django.conf import settings
 from django.db import IntegrityError, transaction
 from django.db.models.functions import Now
+from django.utils import timezone
 
 from .models import InboxItem
 from .queue import ring
@@ -15,6 +19,7 @@ from .runs import in_seconds
 from .storable import storable
 
 RINGS = 8  # of one batch; the sweeper finds the others within a second
+FORGOTTEN_AT_ONCE, BATCHES = 500, 20  # of one call
 
 
 @dataclass(slots=True)
@@ -74,3 +79,20 @@ def _stored(row: InboxItem) -> bool:
     except IntegrityError:
         return False
     return True
+
+
+def forget_old() -> int:
+    """The duty: delete what ended and came longer than INBOX_KEEP_DAYS ago, a bounded number at a time; returns how many.
+    What is new, or waits for ops, stays."""
+    before = timezone.now() - timedelta(days=settings.INBOX_KEEP_DAYS)
+    ended = InboxItem.objects.exclude(state=InboxItem.State.NEW).filter(needs_ops=False).order_by("pk")
+    gone = 0
+    for _ in range(BATCHES):
+        rows = ended.values_list("pk", "received_at")[
+            :FORGOTTEN_AT_ONCE
+        ]  # by their key, since that is the order they came
+        old = [pk for pk, _ in takewhile(lambda row: row[1] < before, rows)]
+        gone += InboxItem.objects.filter(pk__in=old).delete()[0] if old else 0
+        if len(old) < FORGOTTEN_AT_ONCE:
+            break
+    return gone

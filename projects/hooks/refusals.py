@@ -73,7 +73,8 @@ class Refusals:
         shown = door.name if door else name[:60]
         key = (shown, why.msgid)
         if now - self._said_at.get(key, float("-inf")) < FLUSH_S:
-            self._unsaid[shown] = self._unsaid.get(shown, 0) + 1 if len(self._unsaid) < NAMES else 1
+            if shown in self._unsaid or len(self._unsaid) < NAMES:  # names are a stranger's, and there are many
+                self._unsaid[shown] = self._unsaid.get(shown, 0) + 1
             return
         _remember(self._said_at, key, now)
         more = self._unsaid.pop(shown, 0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
@@ -139,3 +140,30 @@ def test_a_project_without_rules_has_those_it_began_with() -> None:
     assert rules.rules_of(project).branches == ["**"]
     BuildRules.objects.create(project=project, branches=["main"])
     assert rules.rules_of(project).branches == ["main"]
+
+
+@pytest.mark.parametrize(
+    ("typed", "name"),
+    [("*a" * 12 + "b", "a" * 250), ("**/" + "a/**/" * 30 + "b", "a/" * 2000), ("**/" + "*a*a/" * 20 + "b", "aaaa/" * 800)],
+)  # fmt: skip
+def test_no_pattern_makes_judging_slow(typed: str, name: str) -> None:
+    """Whoever may look at a project may try patterns, in a process that answers everybody."""
+    began = time.monotonic()
+    assert not rules.match(rules.check_patterns("paths", [typed]), name)
+    assert time.monotonic() - began < 1
+
+
+@pytest.mark.parametrize(
+    ("typed", "inside", "outside"),
+    [
+        ("a*b*c", "axbxbc", "axbxb"),
+        ("**/a*/**/b", "x/aa/y/a/b", "x/a/y"),
+        ("a/**/b/**", "a/x/b", "a/x"),
+        ("**/a/*/b", "a/x/a/y/b", "a/b"),
+        ("*a*a", "bababa", "bab"),
+        ("a?*c", "abc", "ac"),
+    ],
+)
+def test_stars_find_their_way_wherever_it_is(typed: str, inside: str, outside: str) -> None:
+    assert rules.match([typed], inside)
+    assert not rules.match([typed], outside)

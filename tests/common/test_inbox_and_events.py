@@ -103,3 +103,45 @@ def odd_event() -> list[object]:
 
 def test_an_event_takes_any_text_and_knows_its_time(shop: Shop) -> None:
     assert shop.call(odd_event) == [True, 300, {"text": "\ufffd", "deep": [{"a": "\ufffd"}]}]
+
+
+def grow_old(days: list[int]) -> list[object]:
+    """Items that came so many days ago; what is left of them when old ones are forgotten, and how many went."""
+    from datetime import timedelta
+
+    from django.utils import timezone
+
+    from fangduoduo_release.common.models import InboxItem
+
+    InboxItem.objects.all().delete()
+    for number, age in enumerate(days):
+        row, _ = inbox.accept("letter", f"old-{number}", {})
+        ended = {"state": InboxItem.State.DONE} if number % 2 else {}
+        InboxItem.objects.filter(pk=row.pk).update(received_at=timezone.now() - timedelta(days=age), **ended)
+    InboxItem.objects.filter(dedupe_key="old-3").update(needs_ops=True)
+    gone = inbox.forget_old()
+    return [gone, list(InboxItem.objects.order_by("pk").values_list("dedupe_key", flat=True))]
+
+
+def test_what_ended_long_ago_is_forgotten_and_what_waits_is_not(shop: Shop) -> None:
+    assert shop.call(grow_old, [200, 200, 200, 200, 91, 91, 89, 89]) == [
+        2,
+        ["old-0", "old-2", "old-3", "old-4", "old-6", "old-7"],
+    ]
+
+
+def many_old(count: int) -> list[int]:
+    from datetime import timedelta
+
+    from django.utils import timezone
+
+    from fangduoduo_release.common.models import InboxItem
+
+    InboxItem.objects.all().delete()
+    inbox.accept_all([inbox.Item("letter", f"many-{number}", {}) for number in range(count)])
+    InboxItem.objects.update(state=InboxItem.State.DONE, received_at=timezone.now() - timedelta(days=91))
+    return [inbox.forget_old(), InboxItem.objects.count()]
+
+
+def test_many_are_forgotten_in_one_call(shop: Shop) -> None:
+    assert shop.call(many_old, 1300) == [1300, 0]

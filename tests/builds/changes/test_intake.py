@@ -216,6 +216,15 @@ def test_a_text_of_a_change_is_built_once(project: Project, work: Work, take_in:
     assert (change.number, change.patch_set, change.branch, change.url) == (1234, 2, "main", "https://review/c/1234")
 
 
+@pytest.mark.parametrize(
+    "url", ["javascript:alert(1)//https://", "data:text/html,x", "//elsewhere/x", "https://" + "x" * 500]
+)
+def test_what_is_no_address_of_a_page_is_no_link(project: Project, work: Work, take_in: TakeIn, url: str) -> None:
+    pushes.notice_change(project, work.text(1, 1, url=url))
+    take_in()
+    assert (InboxItem.objects.get().payload["url"], Build.objects.get().change.url) == ("", "")
+
+
 def test_changes_build_only_where_the_rules_say_so(project: Project, work: Work, take_in: TakeIn) -> None:
     rules(project, changes=False)
     pushes.notice_change(project, work.text(1, 1))
@@ -313,6 +322,13 @@ def test_a_text_nobody_told_of_is_found_by_comparing(project: Project, work: Wor
     take_in()
     assert Build.objects.get().change.number == 5
     assert InboxItem.objects.get().payload["via"] == "compare"
+
+
+def test_a_text_that_the_inbox_may_have_forgotten_is_no_news(project: Project, work: Work, desk: Desk) -> None:
+    """Somebody comments on a change of last year: it was built then."""
+    desk.changes += [work.text(5, 1, happened_at=time.time() - 100 * 86_400), work.text(6, 1, happened_at=time.time())]
+    assert pushes.compare(project) == 1
+    assert InboxItem.objects.get().payload["number"] == 6
 
 
 def test_a_build_of_a_change_leaves_no_version(project: Project, work: Work, take_in: TakeIn) -> None:

@@ -19,6 +19,8 @@ from typing import Any
 import pytest
 
 from fangduoduo_release.common.models import Connection
+from fangduoduo_release.common.sentence import S
+from projects.hooks.refusals import NAMES, Refusals
 from projects.hooks.store import AT_ONCE, Gone, Kept, Letter, Store, keep_all, pack, secrets_of, unpack
 from projects.models import HookDelivery
 from tests.waiting import until
@@ -198,3 +200,11 @@ def test_deliveries_are_stored_before_any_work_and_worked_on_when_a_worker_comes
     assert alone.rows("select state, next_at is not null, lease_until from projects_hookdelivery") == [("new", 1, None)]
     rung = "select count(*) from django_q_ormq"
     until(lambda: alone.rows(rung)[0][0] >= 1, timeout=5, what="the bell to be rung")
+
+
+def test_a_stranger_who_guesses_names_costs_no_memory() -> None:
+    refusals = Refusals()
+    for number in range(3 * NAMES):
+        for _ in range(2):
+            refusals.note(f"guess-{number}", "github", None, S("There is no connection of this name."), "203.0.113.7")
+    assert all(len(kept) <= NAMES for kept in vars(refusals).values() if isinstance(kept, dict))

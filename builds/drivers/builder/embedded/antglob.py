@@ -32,25 +32,30 @@ def pattern(text: str, *, case_sensitive: bool = True) -> re.Pattern[str]:
     text = text.replace("\\", "/").removeprefix("./")
     if text.endswith("/"):
         text += "**"
-    out: list[str] = []
     parts = [p for i, p in enumerate(text.split("/")) if p or i == 0]
     parts = [p for i, p in enumerate(parts) if not (p == "**" and i and parts[i - 1] == "**")]
-    for index, part in enumerate(parts):
-        last = index == len(parts) - 1
+    groups: list[list[str]] = [[]]  # names that follow each other directly, “**” between one group and the next
+    for part in parts:
         if part == "**":
-            out.append(".*" if last and index == 0 else "(?:.*/)?" if not last else ".*")
-            continue
-        out.append(re.sub(r"\\\*|\\\?|(?s:.)", _token, re.escape(part)))
-        if not last:
-            # `a/**` also matches `a` itself.
-            out.append("(?:/.*)?" if parts[index + 1 :] == ["**"] else "/")
-            if parts[index + 1 :] == ["**"]:
-                break
-    return re.compile("".join(out), 0 if case_sensitive else re.IGNORECASE)
+            groups.append([])
+        else:
+            groups[-1].append(_name(part))
+    first, middle, last = groups[0], groups[1:-1], groups[-1] if len(groups) > 1 else None
+    found = ["/".join(first)] if first else []
+    # The first place where a group fits is as good as any later one; held fast, it costs no time to be tried again.
+    found += [rf"(?>(?:[^/]*/)*?{'/'.join(group)}(?=/|\Z))" for group in middle]
+    found += [f"(?:.*/)?{'/'.join(last)}"] if last else []
+    rest = "(?:/.*)?" if found else ".*"  # `a/**` also matches `a` itself
+    text = "/".join(found) + (rest if last == [] else "")
+    return re.compile(text, re.DOTALL | (0 if case_sensitive else re.IGNORECASE))
 
 
-def _token(found: re.Match[str]) -> str:
-    return {"\\*": "[^/]*", "\\?": "[^/]"}.get(found.group(), found.group())
+def _name(part: str) -> str:
+    """One name between slashes. Only its last star is ever tried again, so that no name makes it slow."""
+    begin, *pieces = (re.escape(piece).replace(r"\?", "[^/]") for piece in part.split("*"))
+    if not pieces:
+        return begin
+    return begin + "".join(f"(?>[^/]*?{piece})" for piece in pieces[:-1] if piece) + f"[^/]*{pieces[-1]}"
 
 
 def matches(path: str, patterns: str, *, case_sensitive: bool = True) -> bool:
