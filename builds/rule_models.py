@@ -107,6 +107,11 @@ class Review(Claimable):
         return "" if self.value is None else f"{self.value:+d}".replace("-", "−") if self.value else "0"
 
     @property
+    def voteless(self) -> bool:
+        """Sent, but the server took no vote."""
+        return self.state == self.State.SENT and self.said is not None
+
+    @property
     def said(self) -> dict[str, Any] | None:
         """Why it was not sent (yet), as a stored sentence."""
         return told_by(self.error)

@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
+from urllib.parse import urlencode
 
 from django.contrib import admin, messages
 from django.db.models import QuerySet
@@ -26,7 +27,7 @@ from fangduoduo_release.common.errors import AppError, NotFound
 from fangduoduo_release.common.http import say
 from fangduoduo_release.common.models import Beat, Connection
 from fangduoduo_release.common.sentence import S, Sentence
-from fangduoduo_release.connection_forms import PARTS, HostKeyForm, form_for, names, title_of
+from fangduoduo_release.connection_forms import PARTS, form_for, names, title_of
 from permissions.admin_base import PortalAdmin
 from projects import listening, source_actions, source_admin
 from projects.hooks.dialects import of_connection
@@ -157,10 +158,22 @@ class ConnectionAdmin(PortalAdmin):
     def changeform_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         answer = super().changeform_view(request, *args, **kwargs)
         saved = getattr(request, "saved_connection", None)
-        if saved is not None:
-            actions.look_at_saved(saved)
-            self._tell(request, saved)
-        return answer
+        if saved is None:
+            return answer
+        actions.look_at_saved(saved)
+        self._tell(request, saved)
+        return self._to_pin(request, saved) or answer
+
+    def _to_pin(self, request: HttpRequest, saved: Connection) -> HttpResponse | None:
+        """An SSH host was given without its key: off to the page that shows and pins it."""
+        host = str(getattr(request, "host_to_pin", ""))
+        if not host:
+            return None
+        self.message_user(
+            request, gettext("Now its host's key: until it is pinned, the portal does not listen."), messages.WARNING
+        )
+        page = reverse("admin:common_connection_host_key", args=[saved.pk])
+        return HttpResponseRedirect(f"{page}?{urlencode({'host': host})}")
 
     def save_model(self, request: HttpRequest, obj: Connection, form: Any, change: bool) -> None:
         saved = actions.save_connection(
@@ -172,6 +185,7 @@ class ConnectionAdmin(PortalAdmin):
             connection=obj,
         )
         request.saved_connection = saved  # type: ignore[attr-defined]
+        request.host_to_pin = form.to_pin.get("ssh_host", "")  # type: ignore[attr-defined]
 
     def _tell(self, request: HttpRequest, connection: Connection) -> None:
         told = connecting.shown(connection.last_test)
@@ -194,7 +208,7 @@ class ConnectionAdmin(PortalAdmin):
         found = self.get_object(request, object_id)
         if found is None or found.kind != "gerrit" or not self.has_change_permission(request, found):
             raise NotFound(S("There is no such connection."))
-        form = HostKeyForm(request.POST or None, connection=found)
+        form = source_admin.HostKeyForm(request.POST or None, connection=found, host=request.GET.get("host", ""))
         key = None
         if request.method == "POST" and form.is_valid():
             where = {"host": form.cleaned_data["ssh_host"], "port": form.cleaned_data["ssh_port"]}

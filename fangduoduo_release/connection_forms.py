@@ -11,7 +11,6 @@ from copy import copy
 from dataclasses import dataclass
 from functools import cache
 from typing import Any, ClassVar
-from urllib.parse import urlsplit
 
 from django import forms
 from django.core.exceptions import ValidationError
@@ -75,9 +74,7 @@ PARTS: Mapping[str, tuple[Part, ...]] = {
         Part(
             "known_hosts",
             _("Pinned host keys"),
-            _(
-                "Lines of known_hosts. Save without an SSH host first, then “Pin the host's key” asks the server and shows it."
-            ),
+            _("Lines of known_hosts. Empty: when you save, you are asked to compare the key that the server shows."),
             lines=4,
         ),
         Part("parent", _("Parent of new projects"), _("Whose access rights they take; empty: All-Projects.")),
@@ -146,6 +143,14 @@ class _ConnectionForm(forms.ModelForm):  # type: ignore[type-arg]
         if "kind" in self.fields:
             self.fields["kind"].initial = self.fixed_kind
 
+    @property
+    def to_pin(self) -> dict[str, Any]:
+        """The SSH host that was given without its key. It is stored once the key is pinned: until then nobody could
+        tell it from another."""
+        data = self.cleaned_data
+        wanted = "known_hosts" in self.fields and data.get("ssh_host") and not str(data.get("known_hosts", "")).strip()
+        return {"ssh_host": data["ssh_host"]} if wanted else {}
+
     def wanted_config(self) -> dict[str, Any]:
         raise NotImplementedError
 
@@ -157,12 +162,14 @@ class _ConnectionForm(forms.ModelForm):  # type: ignore[type-arg]
         if self.errors:
             return data
         would_be = copy(self.instance)
-        would_be.kind, would_be.config = self.fixed_kind, self.wanted_config()
+        would_be.kind, would_be.config = self.fixed_kind, {**self.wanted_config(), **self.to_pin}
         would_be.secrets = {k: v for k, v in {**self.stored, **self.wanted_secrets()}.items() if v is not None}
         try:
             connecting.check(would_be)
         except Invalid as error:
             for name, sentences in (error.fields or {"": [error.sentence]}).items():
+                if name == "known_hosts" and self.to_pin:
+                    continue  # the next page asks for it
                 for sentence in sentences or [error.sentence]:
                     self.add_error(name if name in self.fields else None, say(sentence))
         return data
@@ -190,7 +197,8 @@ class FieldsForm(_ConnectionForm):
     def wanted_config(self) -> dict[str, Any]:
         known = {part.name: self.cleaned_data[part.name] for part in self.parts if not part.secret}
         kept = {k: v for k, v in (self.instance.config or {}).items() if k not in known}  # set through the API
-        return {**kept, **{name: value for name, value in known.items() if value not in ("", None)}}
+        told = {name: value for name, value in known.items() if value not in ("", None) and name not in self.to_pin}
+        return {**kept, **told}
 
     def wanted_secrets(self) -> dict[str, str | None]:
         found: dict[str, str | None] = {}
@@ -200,18 +208,6 @@ class FieldsForm(_ConnectionForm):
             if self.cleaned_data.get(part.name):
                 found[part.name] = self.cleaned_data[part.name]
         return found
-
-
-class HostKeyForm(forms.Form):
-    """Which server is asked for its SSH key."""
-
-    ssh_host = forms.CharField(label=_("SSH host"), max_length=253)
-    ssh_port = forms.IntegerField(label=_("SSH port"), min_value=1, max_value=65535)
-
-    def __init__(self, data: Any, *, connection: Connection) -> None:
-        config = connection.config
-        host = config.get("ssh_host") or urlsplit(str(config.get("url", ""))).hostname or ""
-        super().__init__(data, initial={"ssh_host": host, "ssh_port": config.get("ssh_port") or 29418})
 
 
 class JsonForm(_ConnectionForm):

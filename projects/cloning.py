@@ -33,7 +33,10 @@ def _for_review(project: Project, server: str) -> list[str]:
     hook = f"{server.rstrip('/')}/tools/hooks/commit-msg"
     return [
         f"cd {shlex.quote(folder)}",
-        f"curl -fLo .git/hooks/commit-msg {shlex.quote(hook)} && chmod +x .git/hooks/commit-msg",
-        f"# {_('commit, then push it for review:')}",
+        f"curl -fLo .git/hooks/commit-msg {shlex.quote(hook)}",
+        "chmod +x .git/hooks/commit-msg",
+        f"# {_('commit, then push it for review; what is submitted builds:')}",
         f"git push origin {shlex.quote(f'HEAD:refs/for/{project.default_branch}')}",
+        f"# {_('or, where you may, straight to the branch, which builds at once:')}",
+        f"git push origin {shlex.quote(f'HEAD:refs/heads/{project.default_branch}')}",
     ]

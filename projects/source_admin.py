@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+from urllib.parse import urlsplit
+
+from django import forms
 from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
@@ -15,6 +19,18 @@ from fangduoduo_release.common.models import Connection
 from permissions.admin_base import ReadOnlyAdmin
 from projects import listening, source_actions
 from projects.models import SourceListener
+
+
+class HostKeyForm(forms.Form):
+    """Which server is asked for its SSH key."""
+
+    ssh_host = forms.CharField(label=_("SSH host"), max_length=253)
+    ssh_port = forms.IntegerField(label=_("SSH port"), min_value=1, max_value=65535)
+
+    def __init__(self, data: Any, *, connection: Connection, host: str = "") -> None:
+        config = connection.config
+        host = host or config.get("ssh_host") or urlsplit(str(config.get("url", ""))).hostname or ""
+        super().__init__(data, initial={"ssh_host": host, "ssh_port": config.get("ssh_port") or 29418})
 
 
 def verdict(connection: Connection, listener: SourceListener) -> SafeString:

@@ -119,7 +119,7 @@ class ProjectForm(forms.Form):
             description=data["description"],
             parent=data["parent"].strip(),
             group=data["group"].strip(),
-            branches=tuple(data["branches"].split()),
+            branches=tuple(data["branches"].replace(",", " ").split()),
         )
         return {**facts, **there, "create": True, "starter": data["starter"], "wishes": wishes}
 

@@ -13,6 +13,7 @@ from django.urls import reverse
 from builds import actions, pipelines, versions
 from builds.api.versions import rows as version_rows
 from builds.api.views import BuildFilter, fetch_build, rows
+from builds.endings import why_cancelled
 from builds.models import Artifact, Build, RemoteBuild, Stage, TestResult
 from builds.remote.watching import watched
 from builds.validation import parameters_of
@@ -196,6 +197,7 @@ class BuildPage(Page):
             "tests_total": (build.tests_passed or 0) + (build.tests_failed or 0) + (build.tests_skipped or 0),
             "artifacts": build.artifacts.all()[:500],
             "reviews": list(build.reviews.order_by("pk")) if getattr(build, "change", None) else [],
+            "cancelled_why": why_cancelled(build) if build.state == "cancelled" else None,
             "may_build": "build_project" in held,
             "may_deploy": "deploy_test_project" in held,
         }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import random
 import time
@@ -47,6 +48,11 @@ class Ear:
         self._report = Report(connection.pk, owner, few)
         self._comparer = Comparer(connection.pk, connection.name, slow, self._report)
         self._taker = Taker(connection, few, self._report, self._comparer.ask)
+        self._mended = asyncio.Event()
+
+    def try_now(self) -> None:
+        """Whatever it waits for is said to be mended."""
+        self._mended.set()
 
     async def run(self) -> None:
         async with asyncio.TaskGroup() as group:
@@ -68,7 +74,9 @@ class Ear:
                 pause = pause_after(error, failures)
                 logger.warning("%s: not listening: %s (again in %.0f s)", self._connection.name, error, pause)
                 self._report.down(error.sentence)
-            await asyncio.sleep(pause)
+            self._mended.clear()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._mended.wait(), pause)
             await self._taker.room()
 
     async def _listen(self) -> None:
@@ -88,7 +96,7 @@ class Ear:
 
 def pause_after(error: AppError, failures: int) -> float:
     """In seconds, with some chance in it, so that many do not come at once. What the server refused is hardly ever
-    mended within seconds; an edited connection is tried at once, by a new ear."""
+    mended within seconds; an edited connection is tried at once, by a new ear, and one whose test was good as well."""
     if isinstance(error, Rejected):
         return min(MOST_HOPELESS_S, HOPELESS_S * 2 ** min(failures - 1, 8)) * random.uniform(1.0, 1.2)  # noqa: S311
     return min(LONGEST_PAUSE_S, 2 ** min(failures - 1, 8)) * random.uniform(0.5, 1.0)  # noqa: S311

@@ -34,8 +34,10 @@ FEW, SLOW = 4, 3
 
 @dataclass(slots=True)
 class _Ear:
+    ear: Ear
     task: asyncio.Task[None]
     facts: Facts
+    works: str  # when a test of the connection was good last
 
 
 class Hub:
@@ -104,9 +106,14 @@ class Hub:
         wanted = {facts.pk: (connection, facts) for connection, facts in mine}
         await self._end([pk for pk, ear in self._ears.items() if pk not in wanted or wanted[pk][1] != ear.facts])
         for pk, (connection, facts) in wanted.items():
-            if pk not in self._ears and time.monotonic() >= self._not_before.get(pk, 0.0):
+            works = str(connection.last_test.get("at") if (connection.last_test or {}).get("ok") else "")
+            held = self._ears.get(pk)
+            if held is None and time.monotonic() >= self._not_before.get(pk, 0.0):
                 ear = Ear(connection, facts, self.owner, self._few, self._slow)
-                self._ears[pk] = _Ear(asyncio.create_task(ear.run(), name=facts.name), facts)
+                self._ears[pk] = _Ear(ear, asyncio.create_task(ear.run(), name=facts.name), facts, works)
+            elif held is not None and works and works != held.works:
+                held.works = works
+                held.ear.try_now()
 
     async def _end(self, gone: list[int]) -> None:
         tasks = [self._ears.pop(pk).task for pk in gone]

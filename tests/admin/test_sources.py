@@ -94,6 +94,23 @@ class TestTheForm:
         assert gerrit_rig.password not in html(answer)
         assert gerrit_rig.user_key.splitlines()[1] not in html(answer)
 
+    def test_a_host_without_its_key_leads_to_the_page_that_pins_it(self, ops: Client, gerrit_rig: Rig) -> None:
+        answer = ops.post(ADD, form(gerrit_rig, known_hosts=""), follow=True)
+        connection = Connection.objects.get()
+        assert answer.redirect_chain[-1][0] == f"{host_key(connection)}?host=127.0.0.1"
+        assert 'value="127.0.0.1"' in html(answer)
+        assert f'value="{gerrit_rig.ssh_port}"' in html(answer)
+        assert "until it is pinned, the portal does not listen" in said(answer)
+        assert "ssh_host" not in connection.config  # nobody listens to a server that cannot be told from another
+        assert connection.secrets["ssh_key"].strip() == gerrit_rig.user_key.strip()
+        where = {"ssh_host": "127.0.0.1", "ssh_port": gerrit_rig.ssh_port, "line": gerrit_rig.known_hosts.strip()}
+        assert "answers over HTTP and SSH" in said(ops.post(host_key(connection), where, follow=True))
+
+    def test_a_host_without_its_key_still_needs_the_rest(self, ops: Client, gerrit_rig: Rig) -> None:
+        answer = ops.post(ADD, form(gerrit_rig, known_hosts=" ", ssh_key=""))
+        assert list(answer.context["adminform"].errors) == ["ssh_key"]
+        assert not Connection.objects.exists()
+
     def test_a_good_webhook_secret_is_offered_another_each_time(self, ops: Client) -> None:
         found = [
             re.search(r"A good one, made just now: <code>([\w-]{40,})</code>", html(ops.get(f"{ADD}?kind={kind}")))

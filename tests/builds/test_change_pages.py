@@ -8,7 +8,7 @@ import pytest
 from django.test import Client
 
 from builds.models import Build, Review
-from fangduoduo_release.common import runs
+from fangduoduo_release.common import events, runs
 from fangduoduo_release.common.sentence import S
 from permissions.models import User
 from projects.models import Project
@@ -80,8 +80,26 @@ def test_what_the_reviewers_were_told_and_what_not(page: Client, shop: Project) 
         assert words in said, words
     review.state, review.value = "sent", 1
     review.save()
-    assert "Sent without the vote:" in html(page.get(f"/builds/{build.pk}/?part=live"))
+    said = html(page.get(f"/builds/{build.pk}/?part=live"))
+    assert "Sent without the vote:" in said
+    assert "+1" not in said  # nobody voted
+    review.error = None
+    review.save()
+    assert "+1" in html(page.get(f"/builds/{build.pk}/?part=live"))
     assert 'id="reviews"' not in html(page.get(f"/builds/{world.build(shop).pk}/"))
+
+
+def test_a_cancelled_build_says_why(page: Client, shop: Project) -> None:
+    build = world.change_build(shop, state="cancelled")
+    assert "data-why" not in html(page.get(f"/builds/{build.pk}/"))
+    events.record(build, "superseded", S("A newer push of the branch came: it is built by #%(number)s.", number=7))
+    events.record(build, "state", S("Cancelled by %(who)s.", who="system"), state="cancelled")
+    said = html(page.get(f"/builds/{build.pk}/"))
+    assert "A newer push of the branch came: it is built by #7." in said
+    assert "Cancelled by system." not in said
+    other = world.build(shop, "cancelled")
+    events.record(other, "state", S("Cancelled by %(who)s.", who="ann"), state="cancelled")
+    assert "Cancelled by ann." in html(page.get(f"/builds/{other.pk}/"))
 
 
 @pytest.mark.parametrize(("value", "shown"), [(1, "+1"), (-1, "−1"), (0, "0"), (2, "+2"), (None, "")])

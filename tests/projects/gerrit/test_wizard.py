@@ -3,6 +3,8 @@ field, and nothing typed is lost."""
 
 from __future__ import annotations
 
+import subprocess
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,6 +16,7 @@ from projects.cloning import ways
 from projects.models import Project
 from tests import world
 from tests.api.door import Door
+from tests.simulators.gerrit.repository import environment
 from tests.simulators.gerrit_rig import Rig
 
 pytestmark = pytest.mark.django_db
@@ -45,6 +48,10 @@ def signed_in(user: User) -> Client:
 
 def form(**more: str) -> dict[str, str]:
     return {"slug": "app", "origin": "gerrit_new", "there": "team/app", "starter": "blank", **more}
+
+
+def head(folder: Path) -> str:
+    return subprocess.run(["git", "-C", folder, "rev-parse", "HEAD"], capture_output=True, text=True).stdout.strip()
 
 
 def html(answer: Any) -> str:
@@ -80,7 +87,11 @@ def test_its_name_there_is_the_short_name_unless_said(page: Client, server: Conn
 
 
 def test_its_pages_say_how_to_come_to_it(page: Client, ann: User, server: Connection, gerrit_rig: Rig) -> None:
-    page.post(NEW, form(branches="main"))
+    page.post(NEW, form(branches="main, release/1"))
+    assert set(gerrit_rig.gerrit.project("team/app").repository.refs("refs/heads/")) == {
+        "refs/heads/main",
+        "refs/heads/release/1",
+    }
     ssh = f"ssh://ann@127.0.0.1:{gerrit_rig.ssh_port}/team/app"
     for where in ("/projects/app/", "/projects/app/builds/", "/projects/app/triggers/"):
         said = html(page.get(where))
@@ -89,11 +100,34 @@ def test_its_pages_say_how_to_come_to_it(page: Client, ann: User, server: Connec
             f"{gerrit_rig.url}a/team/app",
             "tools/hooks/commit-msg",
             "git push origin HEAD:refs/for/main",
+            "git push origin HEAD:refs/heads/main",
         ):
             assert words in said, (where, words)
     source = Door(ann).get("projects/app/").json()["source"]
     assert source["ssh_url"].endswith(f"127.0.0.1:{gerrit_rig.ssh_port}/team/app")
     assert source["clone_url"].endswith("/a/team/app")
+
+
+def test_what_is_shown_works_as_it_stands(
+    page: Client, ann: User, server: Connection, gerrit_rig: Rig, tmp_path: Path
+) -> None:
+    gerrit_rig.gerrit.accounts.add("ann", key=gerrit_rig.public_key)
+    page.post(NEW, form())
+    (tmp_path / "key").write_text(gerrit_rig.user_key)
+    (tmp_path / "key").chmod(0o600)
+    (tmp_path / "hosts").write_text(gerrit_rig.known_hosts)
+    ssh = f"ssh -F /dev/null -i {tmp_path}/key -o UserKnownHostsFile={tmp_path}/hosts -o BatchMode=yes"
+    clone, cd, hook, runs, *pushes = ways(Project.objects.get(), "ann")["clone_command"].splitlines()
+    commit = "echo 1 > NEWS; git add NEWS; git commit -qm 'Say something'"
+    who = {f"GIT_{role}_{key}": "ann@example.com" for role in ("AUTHOR", "COMMITTER") for key in ("NAME", "EMAIL")}
+    script = "\n".join(["set -e", clone, cd, hook, runs, commit, *pushes])
+    done = subprocess.run(
+        ["sh", "-c", script], cwd=tmp_path, env=environment(GIT_SSH_COMMAND=ssh, **who),
+        capture_output=True, text=True, timeout=60,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert gerrit_rig.gerrit.changes.all[0].subject == "Say something"
+    assert gerrit_rig.gerrit.project("team/app").repository.tip("refs/heads/master") == head(tmp_path / "app")
 
 
 def test_a_name_cannot_slip_a_command_in(server: Connection) -> None:

@@ -9,12 +9,13 @@ from typing import Any
 
 from django.utils import timezone
 
+from clusters import connecting
 from fangduoduo_release.common import leases
 from fangduoduo_release.common.errors import Rejected, Unavailable
 from fangduoduo_release.common.models import Connection, Lease
 from fangduoduo_release.common.sentence import S
 from projects import listening
-from projects.listener.ear import pause_after
+from projects.listener.ear import HOPELESS_S, pause_after
 from projects.listener.hands import Hands
 from projects.listener.report import Report
 from projects.listener.taking import MOST_KEPT, Taker
@@ -78,6 +79,20 @@ def test_a_revoked_key_is_told_until_another_is_given(
     connection.secrets = {**connection.secrets, "ssh_key": other.user_key}
     connection.save()
     wait_row(connection, state=State.LISTENING)
+
+
+def test_a_good_test_of_the_connection_ends_the_waiting(
+    gerrit_rig: Rig, connection: Connection, app: Project, hubs: Hubs
+) -> None:
+    hubs.start()
+    wait_listening(connection)
+    gerrit_rig.gerrit.faults.revoke_keys(USER)
+    gerrit_rig.gerrit.daemon.drop()
+    until(lambda: "revoked" in said(connection), 20)
+    assert not connecting.look(connection)["ok"]
+    gerrit_rig.gerrit.faults.authorize(USER, gerrit_rig.public_key)
+    assert connecting.look(connection)["ok"]
+    wait_row(connection, timeout=HOPELESS_S / 2, state=State.LISTENING)
 
 
 def test_a_restart_is_told_and_over_by_itself(

@@ -12,9 +12,18 @@ if TYPE_CHECKING:
     from .server import Gerrit
 
 
+COMMIT_MSG = b"""#!/bin/sh
+grep -q '^Change-Id: ' "$1" && exit 0
+id=$({ git var GIT_COMMITTER_IDENT; git write-tree; cat "$1"; } | git hash-object --stdin)
+git interpret-trailers --in-place --trailer "Change-Id: I$id" "$1"
+"""  # does what Gerrit's own does
+
+
 def answer(gerrit: Gerrit, request: Request) -> Answer:
     """The answer to a request that was let in, or `Refused`."""
     first, *rest = request.parts
+    if request.parts == ["tools", "hooks", "commit-msg"]:
+        return Answer(200, COMMIT_MSG, {"Content-Type": "text/plain;charset=utf-8"})
     if first == "config":
         return _config(gerrit, request, rest)
     if first not in ("accounts", "projects", "changes", "groups"):
