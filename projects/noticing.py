@@ -29,7 +29,7 @@ KIND, CHANGE = "push", "change"
 MAX_REF = 250
 LONGEST_KEY = 255
 FREE = 10  # so many notices of one project may wait before more of them have to stand back
-PACE_S = 0.2  # half of what two workers on a small machine make of pushes is left for others
+PACE_S = 0.1
 
 
 class Via(StrEnum):
