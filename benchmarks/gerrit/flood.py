@@ -13,7 +13,7 @@ from tests.waiting import until
 
 from .calm import settled
 from .ground import Gerrit, connect
-from .rows import Rows
+from .rows import Push, Rows
 
 RATE, SECONDS = 200, 60
 INTAKE_S = 60.0
@@ -64,17 +64,18 @@ def others(gerrit: Gerrit, rows: Rows, projects: Sequence[str]) -> Iterator[Numb
         mine.add(gerrit.do("push", project=other, branch="master")["sha"])
         time.sleep(max(0.0, due - time.monotonic()))
     left = rows.waiting(last)
-    pushes = settled(rows, last, OF_ONE + OTHERS, timeout=600)
-    took = [(push.queued - push.heard) * 1000 for push in pushes if push.sha in mine and push.queued]
-    worst = max((push.queued - push.heard for push in pushes if push.sha not in mine and push.queued), default=0.0)
-    note = f"{len(took)} pushes, p50 {percentile(took, 0.5):.0f}, worst {max(took):.0f} ms; at the last of them {left:,} of the flood waited, its own last one {worst:.0f} s"
-    yield Number(
-        f"a push while another project floods ({OF_ONE:,} events), p95",
-        percentile(took, 0.95),
-        "ms",
-        limit=1000,
-        note=note,
-    )
+
+    def handled() -> list[Push]:
+        found = [push for push in rows.pushes(last) if push.sha in mine and push.queued]
+        return found if len(found) == OTHERS else []
+
+    pushes = until(handled, timeout=60, every=0.5, what="the pushes in the other project")
+    took = [(push.queued - push.heard) * 1000 for push in pushes if push.queued]
+    inbox = percentile([(push.received - push.heard) * 1000 for push in pushes], 0.95)
+    note = f"p50 {percentile(took, 0.5):.0f}, worst {max(took):.0f} ms of {len(took)}; until in the inbox p95 {inbox:.0f} ms; "
+    note += f"at the last of them {left:,} of the flood waited"
+    name = f"a push while another project floods ({OF_ONE:,} events), p95"
+    yield Number(name, percentile(took, 0.95), "ms", limit=1000, note=note)
 
 
 def repeated(gerrit: Gerrit, rows: Rows, projects: Sequence[str]) -> Number:

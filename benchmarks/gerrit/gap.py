@@ -43,6 +43,7 @@ def killed(
         os.kill(supervisor, signal.SIGCONT)
     again = time.time()
     pushes = settled(rows, last, PUSHES)
+    assert len(set(pushed)) == PUSHES
     builds = Counter(push.sha for push in pushes if push.queued is not None)
     missing = [sha for sha in pushed if not builds[sha]]
     twice = sum(builds.values()) - len(builds)

@@ -80,7 +80,9 @@ class Person:
 
     def push(self, branch: str) -> tuple[str, float, float]:
         """A commit to a branch; (the commit, when `git push` was begun, when it was back)."""
-        self._git("commit", "-q", "--allow-empty", "-m", f"to {branch}")
+        self._git(
+            "commit", "-q", "--allow-empty", "-m", f"{self._clone.name} to {branch}"
+        )  # no two projects get the same commit
         began = time.time()
         self._git("push", "-q", "origin", f"+HEAD:refs/heads/{branch}")
         return self._git("rev-parse", "HEAD").strip(), began, time.time()

@@ -22,7 +22,7 @@ RING_AGAIN_S = 5.0
 PATIENCE_S = 2.0  # unclaimed for so long after a ring: do it here
 MEND_EVERY_S = 10.0
 AT_ONCE = 200
-RUNG_A_WORKER = 12  # so many rows of one engine may be rung for and not yet begun: later rings would only queue behind
+RUNG_A_WORKER = 4  # so many rows of one engine may be rung for and not yet begun: later rings would only queue behind
 
 
 class Sweeper:
