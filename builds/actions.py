@@ -21,7 +21,8 @@ from fangduoduo_release.common.queue import ring
 from fangduoduo_release.common.sentence import S
 from fangduoduo_release.common.settling import settle
 from permissions import policy
-from projects.drivers.source.base import HEADS, TAGS, Commit
+from projects.drivers.source.base import HEADS, TAGS, Commit, Reviewing
+from projects.drivers.source.git_names import is_short_sha
 from projects.models import Project
 from projects.sources import source_of
 
@@ -46,6 +47,10 @@ def start_build(
     if project.repository:
         source.refresh(repository)
     full, commit = _named(source, repository, wanted)
+    bare = is_short_sha(wanted) and full == HEADS + wanted
+    if bare and isinstance(source, Reviewing) and not source.held(repository, commit.sha):
+        sentence = S("No branch and no tag holds the commit %(commit)s: it is under review.", commit=commit.short)
+        raise Invalid(sentence, code="under_review", fields={"ref": [sentence]})  # its build would leave a version
     return queue_build(
         actor=actor,
         project=project,

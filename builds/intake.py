@@ -22,14 +22,16 @@ from builds.models import Build, BuildRules
 from fangduoduo_release.common import runs
 from fangduoduo_release.common.actor import SYSTEM
 from fangduoduo_release.common.engines import Again
-from fangduoduo_release.common.errors import AppError, NotFound
+from fangduoduo_release.common.errors import AppError, NotFound, Unavailable
 from fangduoduo_release.common.models import InboxItem
 from fangduoduo_release.common.sentence import S, Sentence
 from permissions.models import User
 from projects import pushes
-from projects.drivers.source.base import HEADS, TAGS, ZERO, Commit
+from projects.drivers.source.base import HEADS, TAGS, ZERO, Commit, Repository, Reviewing, short_name
 from projects.models import BranchTip, Project
 from projects.sources import source_of
+
+PATIENCE = timedelta(hours=24)  # with a repository that cannot be seen
 
 
 class Skipped(Exception):
@@ -67,6 +69,8 @@ class Intake:
             _end(item, {"build": None, "skipped": skipped.sentence.as_json()})
             return None
         except NotFound as error:  # the branch moved on or went away before we looked
+            if error.code == "no_repository" and item.received_at + PATIENCE > timezone.now():
+                raise Unavailable(error.sentence, code=error.code) from error  # renamed or hidden: bound anew it builds
             _end(item, {"build": None}, error)
             return None
         with transaction.atomic():  # the build and the word that it was made: both or neither
@@ -107,6 +111,8 @@ class PushIntake(Intake):
     def judge(self, project: Project, mine: BuildRules, payload: Mapping[str, Any]) -> Commit:
         source, repository = source_of(project)
         commit: Commit = source.resolve(repository, payload["new"])
+        if payload.get("via") == pushes.Via.HOOK and isinstance(source, Reviewing):
+            _unless(_not_there(source, repository, payload["ref"], commit))
         old = payload["old"]
 
         def files() -> Sequence[str] | None:
@@ -166,6 +172,14 @@ class ChangeIntake(Intake):
 def _unless(sentence: Sentence | None) -> None:
     if sentence is not None:
         raise Skipped(sentence)
+
+
+def _not_there(source: Any, repository: Repository, ref: str, commit: Commit) -> Sentence | None:
+    """Why this commit is none of the branch's. Where changes are reviewed anybody may upload commits, and whoever has the
+    secret of a webhook could call one of them a branch's; from a branch's build comes what is deployed."""
+    if source.resolve(repository, ref).sha == commit.sha or not source.log(repository, commit.sha, after=ref, limit=1):
+        return None
+    return S("“%(name)s” does not hold this commit, whatever the webhook says.", name=short_name(ref))
 
 
 def _rest(item: InboxItem, mine: BuildRules) -> float:

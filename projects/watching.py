@@ -8,7 +8,7 @@ import time
 from django.db.models import F, Q
 from django.db.models.functions import Now
 
-from fangduoduo_release.common.errors import AppError
+from fangduoduo_release.common.errors import AppError, Unavailable
 from fangduoduo_release.common.runs import in_seconds
 from projects import listening, pushes
 from projects.drivers.source.git import GitSource
@@ -30,15 +30,22 @@ def compare_tips() -> int:
     turn |= ~Q(repository="") & listening.unheard() & Q(polled_at__lt=in_seconds(-BOUND_EVERY_S))
     turn |= Q(polled_at__lt=in_seconds(-HEARD_EVERY_S))
     found = 0
+    away: set[int] = set()
     for project in Project.objects.filter(turn, archived=False).order_by(F("polled_at").asc(nulls_first=True))[:200]:
         if time.monotonic() > until:
             break
+        if project.source_connection_id in away:
+            continue
         Project.objects.filter(pk=project.pk).update(polled_at=Now())
         try:
             ensure_repository(project)
             found += pushes.compare(project)
         except AppError as error:
             logger.warning("cannot compare the tips of %s: %s", project.slug, error)
+            if isinstance(error, Unavailable) and project.source_connection_id:
+                away.add(project.source_connection_id)  # the others there wait with it, and nobody for them
+                of_server = Project.objects.filter(turn, source_connection=project.source_connection_id)
+                of_server.update(polled_at=Now())
     return found
 
 

@@ -166,7 +166,14 @@ def _hear_server(connection: Connection, told: Sequence[Told], heard: Heard, rep
     if replayed:  # time has passed: what was noticed since, or is not so any more, is left to the comparison
         found = sum(pushes.compare(project, heard) for project in projects)
         return _outcome(found, projects)
-    return _outcome(pushes.take(connection, [news for one in told for news in _news(one)], heard), projects)
+    gaps = {name for one in told if _is_gap(one) for name in one.where}
+    found = sum(pushes.compare(project, heard) for project in projects if project.repository in gaps)  # push by push
+    news = [news for one in told if not _is_gap(one) for news in _news(one)]
+    return _outcome(found + pushes.take(connection, news, heard), projects)
+
+
+def _is_gap(one: Told) -> bool:
+    return isinstance(one.what, PushEvent) and one.what.gap
 
 
 def _news(one: Told) -> list[News]:

@@ -99,8 +99,8 @@ class _Transaction:
 
 
 def event(repository: str, move: tuple[str, str, str], at: float) -> bytes:
-    """A line of the server's own form: a ref moved."""
+    """A line of the server's own form: a ref moved. `missed`: the portal asks the server which pushes it was made of."""
     ref, old, new = move
     update = {"oldRev": old, "newRev": new, "refName": ref, "project": repository}
-    told = {"refUpdate": update, "type": "ref-updated", "eventCreatedOn": int(at)}
+    told = {"refUpdate": update, "type": "ref-updated", "eventCreatedOn": int(at), "missed": True}
     return json.dumps(told, separators=(",", ":"), ensure_ascii=False).encode()

@@ -232,6 +232,9 @@ class Reviewing(Protocol):
     def open_changes(self, repository: Repository, *, limit: int = 100) -> Sequence[PatchSet]:
         """The newest text of each open change, last changed first."""
 
+    def held(self, repository: Repository, sha: str) -> bool:
+        """Whether a branch or a tag leads to this commit; else it is only under review. NotFound."""
+
     def patch_set(self, repository: Repository, number: int) -> PatchSet:
         """The newest text of a change. NotFound."""
 

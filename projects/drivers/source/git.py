@@ -151,6 +151,9 @@ class GitSource:
     def resolve(self, repository: Repository, ref: str) -> Commit:
         return git_read.resolve(self.git, self._here(repository), ref)
 
+    def held(self, repository: Repository, sha: str) -> bool:
+        return git_read.held(self.git, self._here(repository), sha)
+
     def log(
         self, repository: Repository, ref: str, *, after: str = "", path: str = "", limit: int = 100
     ) -> list[Commit]:

@@ -12,7 +12,7 @@ from pathlib import Path
 from fangduoduo_release.common.errors import AppError, Invalid, NotFound
 from fangduoduo_release.common.sentence import S
 
-from .base import HEADS, ZERO, Commit, FileContent, FileEntry, Person, Ref, RepositoryState
+from .base import HEADS, TAGS, ZERO, Commit, FileContent, FileEntry, Person, Ref, RepositoryState
 from .git_command import Git, explain
 from .git_names import check_path, check_ref, check_sha, is_sha, is_short_sha
 
@@ -65,6 +65,12 @@ def sha_of(git: Git, repository: Path, ref: str) -> str:
     if state(git, repository).empty:
         raise NotFound(S("The repository is empty: push a first commit."), code="empty_repository")
     raise NotFound(S("There is no branch, tag or commit “%(ref)s”.", ref=ref), code="unknown_ref")
+
+
+def held(git: Git, repository: Path, sha: str) -> bool:
+    """Whether a branch or a tag leads to this commit."""
+    asked = ("--count=1", "--format=%(refname)", f"--contains={check_sha(sha)}", "--", HEADS, TAGS)
+    return bool(git.run("for-each-ref", *asked, repository=repository).strip())
 
 
 def log(git: Git, repository: Path, ref: str, *, after: str, path: str, limit: int) -> list[Commit]:

@@ -38,6 +38,8 @@ class PushEvent:
     actor: str = ""
     happened_at: float = 0.0
     """When it happened, by the source's own clock (seconds since 1970); 0 where it does not say."""
+    gap: bool = False
+    """Whoever tells of it was not there when it happened: several pushes may stand behind it."""
 
     @property
     def deleted(self) -> bool:

@@ -12,7 +12,7 @@ from typing import Any, cast
 import pytest
 from django.utils import timezone
 
-from builds.actions import cancel_build, retry_build
+from builds.actions import cancel_build, retry_build, start_build
 from builds.agents.specs import change_marks, marks_of
 from builds.intake import PushIntake
 from builds.models import Build, BuildRules, ChangeBuild
@@ -20,10 +20,12 @@ from builds.versions import make_version
 from deployments.models import Deployment, Service
 from fangduoduo_release.common import engines
 from fangduoduo_release.common.actor import SYSTEM
+from fangduoduo_release.common.errors import Invalid
 from fangduoduo_release.common.models import Event, InboxItem
 from projects import pushes
-from projects.drivers.source.base import ZERO, PushEvent
+from projects.drivers.source.base import ZERO, PushEvent, Repository
 from projects.models import BranchTip, Project
+from projects.sources import source_of
 from tests import world
 from tests.builds.changes.conftest import Work, clone_of, end, reviewed_project
 from tests.builds.changes.reviewed import Desk
@@ -201,6 +203,46 @@ def test_a_build_that_somebody_started_is_never_stopped(project: Project, work: 
     assert mine.cancel_requested_at is None
 
 
+def test_a_commit_under_review_never_builds_as_a_branchs(project: Project, work: Work, take_in: TakeIn) -> None:
+    """Told with the right secret, of a commit that is really there: its build would leave a version."""
+    old = work.head()
+    text = work.text(1, 1)
+    pushes.notice(project, PushEvent("refs/heads/main", old, text.sha), pushes.Heard.now(pushes.Via.HOOK))
+    take_in()
+    assert not Build.objects.exists()
+    assert "does not hold this commit" in said()
+
+
+def test_a_push_told_by_webhook_builds_also_when_the_branch_went_on(
+    project: Project, work: Work, take_in: TakeIn
+) -> None:
+    old, first, second = work.head(), work.commit(), work.commit()
+    work.push()
+    for before, after in ((old, first), (first, second)):
+        pushes.notice(project, PushEvent("refs/heads/main", before, after), pushes.Heard.now(pushes.Via.HOOK))
+    take_in()
+    assert set(Build.objects.values_list("commit_sha", flat=True)) == {first, second}
+
+
+def test_a_push_waits_while_its_repository_cannot_be_seen(project: Project, work: Work, take_in: TakeIn) -> None:
+    """It was renamed, or Gerrit's proxy answers for it while it restarts: the tip moved, so nobody would tell again."""
+    event = pushed(project, work)
+    path = Path(source_of(project)[0].path(Repository(project.slug)))  # type: ignore[attr-defined]
+    hidden = path.rename(path.with_name("hidden"))
+    take_in()
+    item = InboxItem.objects.get()
+    assert (item.state, Build.objects.count()) == ("new", 0)
+    hidden.rename(path)
+    InboxItem.objects.update(next_at=timezone.now())
+    take_in()
+    assert Build.objects.get().commit_sha == event.new
+    pushed(project, work)
+    path.rename(hidden)
+    InboxItem.objects.filter(state="new").update(received_at=timezone.now() - timedelta(hours=25))
+    take_in()
+    assert InboxItem.objects.latest("pk").state == "done"
+
+
 # -- changes ------------------------------------------------------------------------------------------------------
 
 
@@ -338,6 +380,19 @@ def test_a_build_of_a_change_leaves_no_version(project: Project, work: Work, tak
     project.refresh_from_db()
     ordinary = world.build(project)
     assert make_version(ordinary, {}, ("a" * 64, 10)) is not None
+
+
+def test_nobody_builds_a_text_under_review_by_its_bare_name_as_if_it_were_a_branchs(
+    project: Project, work: Work
+) -> None:
+    text = work.text(1, 1)
+    for wanted in (text.sha, text.sha[:10]):
+        with pytest.raises(Invalid, match="under review"):
+            start_build(actor=project.created_by, project=project, ref=wanted)
+    assert start_build(actor=project.created_by, project=project, ref=text.ref).is_change
+    work.push()
+    build = start_build(actor=project.created_by, project=project, ref=text.sha[:10])
+    assert (build.commit_sha, build.is_change) == (text.sha, False)
 
 
 def test_making_a_change_again_is_still_of_that_change(project: Project, work: Work, take_in: TakeIn) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import threading
+import time
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -20,8 +22,11 @@ from permissions.models import User
 from projects import actions, cloning, pushes, repositories, sources
 from projects.drivers.source.base import NewRepository
 from projects.drivers.source.gerrit import GerritSource
+from projects.hooks.dialects.gerrit import Gerrit
+from projects.hooks.hearing import hear
 from projects.models import BranchTip, Project
 from projects.repositories import ensure_repository
+from projects.trigger import tips
 from tests import world
 from tests.simulators.gerrit_rig import Rig
 
@@ -246,6 +251,19 @@ class TestRenaming:
         actions.rebind_repository(actor=ann, project=project, repository="team/shop")
         assert pushes.compare(project) == 3
         assert [item.payload["new"] for item in InboxItem.objects.order_by("id")] == shas
+
+    def test_what_a_trigger_missed_is_built_push_by_push(self, rig: Rig, connection: Connection, ann: User) -> None:
+        """It tells of the whole way as one move; the push that it then heard itself follows in the same letter."""
+        project = made(ann, connection)
+        begin = project.tips.get(ref="refs/heads/master").sha
+        shas = [rig.gerrit.push("team/app") for _ in range(4)]
+        missed = tips.event("team/app", ("refs/heads/master", begin, shas[2]), time.time())
+        heard = json.loads(tips.event("team/app", ("refs/heads/master", *shas[2:]), time.time()))
+        del heard["missed"]
+        told = Gerrit().news("stream-events", missed + b"\n" + json.dumps(heard).encode())
+        assert hear(connection, told, pushes.Heard.now(pushes.Via.HOOK)).found == 4
+        assert [item.payload["new"] for item in InboxItem.objects.order_by("id")] == shas
+        assert hear(connection, told, pushes.Heard.now(pushes.Via.HOOK)).found == 0
 
     def test_another_repository_brings_no_flood(self, rig: Rig, connection: Connection, ann: User) -> None:
         project = made(ann, connection)

@@ -96,6 +96,18 @@ class TestChanges:
     def test_it_reviews(self, source: GerritSource) -> None:
         assert isinstance(source, Reviewing)
 
+    def test_it_knows_what_is_only_under_review(self, source: GerritSource, gerrit_rig: Rig, app: Repository) -> None:
+        gerrit = gerrit_rig.gerrit
+        change = gerrit.upload(app.name)
+        sha = change.current.revision
+        assert not source.held(app, sha)
+        assert source.held(app, gerrit.push(app.name, "topic"))
+        gerrit.submit(change.number)
+        source.refresh(app)
+        assert source.held(app, source.resolve(app, "master").sha)
+        with pytest.raises(NotFound):
+            source.held(app, "1" * 40)
+
     def test_open_changes_are_told_with_their_newest_text(
         self, source: GerritSource, gerrit_rig: Rig, app: Repository
     ) -> None:

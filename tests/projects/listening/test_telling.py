@@ -228,6 +228,24 @@ def test_ops_are_told_of_a_server_nobody_ever_listened_to(channel: Channel) -> N
     assert told() == ["source.down"]
 
 
+def test_a_dead_server_costs_one_question_a_round_however_many_projects_live_there(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    dead = connection_of(ssh_host="", known_hosts="")
+    dead.secrets = {"password": "secret"}
+    dead.save()
+    for number in range(3):
+        project_on(dead, f"dead-{number}")
+    here = world.project(slug="here", starter="blank")
+    Project.objects.update(polled_at=long_ago(3600))
+    Project.objects.filter(pk=here.pk).update(polled_at=long_ago(3000))
+    compare_tips()
+    assert [line.getMessage()[:36] for line in caplog.records if "cannot compare" in line.getMessage()] == [
+        "cannot compare the tips of dead-0: G"
+    ]
+    assert not Project.objects.filter(polled_at__lt=long_ago(60)).exists()
+
+
 # -- how soon ---------------------------------------------------------------------------------------------------------
 
 

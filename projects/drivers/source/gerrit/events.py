@@ -55,6 +55,7 @@ def _batch_ref_updated(event: Fields) -> list[News]:
 
 def _moves(event: Fields, updates: list[Any]) -> list[News]:
     actor, at = _account(event, "submitter"), _seconds(event, "eventCreatedOn")
+    gap = event.get("missed") is True  # no word of Gerrit's: our own trigger found it by comparing
     found: list[News] = []
     for update in updates:
         if not isinstance(update, dict):
@@ -62,7 +63,7 @@ def _moves(event: Fields, updates: list[Any]) -> list[News]:
         repository = _name(update, "project") or _name(event, "project", "projectName")
         ref, old, new = _text(update, "refName"), _sha(update, "oldRev"), _sha(update, "newRev")
         if repository and ref.startswith((HEADS, TAGS)) and old and new and old != new:
-            found.append(Moved(repository, PushEvent(ref, old, new, actor=actor, happened_at=at)))
+            found.append(Moved(repository, PushEvent(ref, old, new, actor=actor, happened_at=at, gap=gap)))
     return found
 
 

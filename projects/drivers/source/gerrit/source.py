@@ -147,6 +147,9 @@ class GerritSource:
     def refresh(self, repository: Repository, *, ref: str = "") -> None:
         self._mirrors.refresh(self.config.bound(repository), ref=ref)
 
+    def held(self, repository: Repository, sha: str) -> bool:
+        return self._mirrors.held(self.config.bound(repository), self._fetched_sha(repository, check_sha(sha)))
+
     def log(
         self, repository: Repository, ref: str, *, after: str = "", path: str = "", limit: int = 100
     ) -> list[Commit]:
