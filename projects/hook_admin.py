@@ -27,7 +27,7 @@ MARKS = {HookDelivery.State.DONE: ("good", "✓"), HookDelivery.State.FAILED: ("
 @admin.register(HookDelivery)
 class HookDeliveryAdmin(ReadOnlyAdmin):
     change_form_template = "admin/projects/hookdelivery/change_form.html"
-    list_display = ("id", "received_at", "how", "came_of", "connection", "kind", "event", "size", "replays")
+    list_display = ("id", "received_at", "how", "came_of", "connection", "what")
     list_filter = ("state", "kind", "connection", "received_at")
     list_select_related = ("connection",)
     search_fields = ("=delivery_id", "=event")
@@ -43,6 +43,10 @@ class HookDeliveryAdmin(ReadOnlyAdmin):
     def how(self, row: HookDelivery) -> SafeString:
         style, mark = MARKS.get(HookDelivery.State(row.state), ("quiet", "…"))
         return format_html('<strong class="{}">{} {}</strong>', style, mark, row.get_state_display())
+
+    @admin.display(description=_("kind"), ordering="kind")
+    def what(self, row: HookDelivery) -> str:
+        return f"{row.kind} {row.event}"
 
     @admin.display(description=_("what came of it"))
     def came_of(self, row: HookDelivery) -> str:

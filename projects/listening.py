@@ -115,6 +115,19 @@ def trouble_of(connection: Connection | None) -> Sentence | None:
     return None
 
 
+def silence_of(connection: Connection | None) -> Sentence | None:
+    """Why pushes to this server are not heard of at once, or None; a remark about one that is heard concerns ops only."""
+    found = trouble_of(connection)
+    return None if found is None or connection is None or hears(connection) else found
+
+
+def hears(connection: Connection) -> bool:
+    """Whether somebody listens to this server at this moment."""
+    row = _row(connection)
+    fresh = row is not None and row.seen_at and timezone.now() - row.seen_at <= timedelta(seconds=STALE_S)
+    return bool(row and fresh and row.state == State.LISTENING)
+
+
 def _skewed(connection: Connection, seconds: int) -> Sentence:
     if seconds > 0:
         return S(

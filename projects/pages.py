@@ -75,7 +75,7 @@ def project_context(actor: Any, project: Project, tab: str) -> dict[str, Any]:
     may_deploy = "deploy_test_project" in held
     return {
         "project": project,
-        "unheard": listening.trouble_of(project.source_connection),
+        "unheard": listening.silence_of(project.source_connection),
         "built_by": building.label_of(project.builder_connection),
         **cloning.ways(project, actor.username),
         "deploy_refusal": _("Deploying needs the role developer on this project."),

@@ -35,12 +35,13 @@ class HostKeyForm(forms.Form):
 
 def verdict(connection: Connection, listener: SourceListener) -> SafeString:
     """How the listening goes, as a mark and a word."""
-    good = listener.state == SourceListener.State.LISTENING and listening.trouble_of(connection) is None
+    good = listening.hears(connection)
+    listening_says = listener.state == SourceListener.State.LISTENING  # and nobody has seen it alive since
     return format_html(
         '<strong class="{}">{} {}</strong>',
         "good" if good else "bad",
         "✓" if good else "✗",
-        listener.get_state_display(),
+        SourceListener.State.DOWN.label if listening_says and not good else listener.get_state_display(),
     )
 
 
@@ -68,12 +69,12 @@ class SourceListenerAdmin(ReadOnlyAdmin):
             "trouble_said",
             "down_since",
             "connected_at",
-            "seen_at",
-            "owner",
+            "seen",
+            "ear",
             "last_event_at",
             "took",
         ),
-        *("compared_at", "events", "unreadable", "reconnects", "skew", "told_at"),
+        *("compared_at", "events", "unreadable", "reconnects", "skew", "told"),
     )
     readonly_fields = fields
     actions = ["compare_now"]
@@ -96,6 +97,18 @@ class SourceListenerAdmin(ReadOnlyAdmin):
     @admin.display(description=_("clock ahead by"))
     def skew(self, row: SourceListener) -> str:
         return "–" if row.skew_s is None else f"{row.skew_s:+.1f} s"
+
+    @admin.display(description=_("last sign of life"))
+    def seen(self, row: SourceListener) -> object:
+        return row.seen_at
+
+    @admin.display(description=_("listened to by"))
+    def ear(self, row: SourceListener) -> str:
+        return row.owner
+
+    @admin.display(description=_("people told at"))
+    def told(self, row: SourceListener) -> object:
+        return row.told_at
 
     @admin.display(description=_("trouble"))
     def trouble_said(self, row: SourceListener) -> str:

@@ -80,4 +80,4 @@ class HookDelivery(Claimable):
         indexes = [models.Index(fields=["next_at"], name="hook_due", condition=models.Q(state="new"))]
 
     def __str__(self) -> str:
-        return f"{self.kind} {self.event} {self.delivery_id}".strip()
+        return f"{self.kind} {self.event} #{self.pk}"

@@ -27,6 +27,11 @@ def servers() -> list[Connection]:
     return list(Connection.objects.filter(kind="gerrit").defer("secrets").order_by("name"))
 
 
+def readers() -> list[Connection]:
+    """The Git servers with whose credentials a repository elsewhere may be read; without their secrets."""
+    return list(Connection.objects.filter(kind="git").defer("secrets").order_by("name"))
+
+
 class ProjectForm(forms.Form):
     """A name, then one of: a starter, the address of a repository, a new or an old project on a Gerrit."""
 
@@ -65,9 +70,25 @@ class ProjectForm(forms.Form):
     repository = forms.CharField(
         label=_("Address of the repository"), max_length=500, required=False, help_text=_("https://… or ssh://…")
     )
+    reader = forms.ChoiceField(
+        label=_("Git server"),
+        required=False,
+        help_text=_("Connected by ops: its credentials read the repository, and its webhooks tell of pushes."),
+    )
 
-    def __init__(self, data: Any = None, *, starters: Sequence[Starter], servers: Sequence[Connection]) -> None:
+    def __init__(
+        self,
+        data: Any = None,
+        *,
+        starters: Sequence[Starter],
+        servers: Sequence[Connection],
+        readers: Sequence[Connection] = (),
+    ) -> None:
         super().__init__(data)
+        self.readers = {one.name: one for one in readers}
+        self._choices("reader", [("", _("none; everybody may read it")), *((name, name) for name in self.readers)])
+        if not readers:
+            del self.fields["reader"]
         self.servers = {server.name: server for server in servers}
         self._choices("starter", [(one.name, f"{one.title} — {one.summary}") for one in starters])
         named = [one.name for one in starters]
@@ -92,6 +113,9 @@ class ProjectForm(forms.Form):
         assert isinstance(field, forms.ChoiceField)
         field.choices = choices
 
+    def clean_branches(self) -> str:
+        return " ".join(self.cleaned_data["branches"].replace(",", " ").split())
+
     def clean(self) -> dict[str, Any]:
         data: dict[str, Any] = super().clean() or {}
         if data.get("origin") == BOUND and not data.get("repository", "").strip():
@@ -111,7 +135,9 @@ class ProjectForm(forms.Form):
         if data["origin"] == STARTER:
             return {**facts, "starter": data["starter"]}
         if data["origin"] == BOUND:
-            return {**facts, "repository": data["repository"]}
+            found = self.readers.get(data.get("reader", ""))
+            connection = Connection.objects.get(pk=found.pk) if found else None
+            return {**facts, "repository": data["repository"], "connection": connection}
         there = {"source_kind": "gerrit", "connection": self.server(), "repository": data["there"]}
         if data["origin"] == THERE:
             return {**facts, **there}
@@ -119,7 +145,7 @@ class ProjectForm(forms.Form):
             description=data["description"],
             parent=data["parent"].strip(),
             group=data["group"].strip(),
-            branches=tuple(data["branches"].replace(",", " ").split()),
+            branches=tuple(data["branches"].split()),
         )
         return {**facts, **there, "create": True, "starter": data["starter"], "wishes": wishes}
 
@@ -139,6 +165,8 @@ class ProjectForm(forms.Form):
             return "slug"
         if of_gerrit and (named == "repository" or error.code in OF_REPOSITORY or error.status == 404):
             return self._whose(str(error.sentence.params.get("name", ""))) or "there"
+        if getattr(error, "rule", "") == "connection_server":
+            return "repository"
         if of_gerrit and getattr(error, "rule", "") == "repository_reader":
             return "there"
         if of_gerrit and named == "source":

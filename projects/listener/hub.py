@@ -106,7 +106,8 @@ class Hub:
         wanted = {facts.pk: (connection, facts) for connection, facts in mine}
         await self._end([pk for pk, ear in self._ears.items() if pk not in wanted or wanted[pk][1] != ear.facts])
         for pk, (connection, facts) in wanted.items():
-            works = str(connection.last_test.get("at") if (connection.last_test or {}).get("ok") else "")
+            tested = connection.last_test or {}
+            works = str(tested.get("at", "")) if tested.get("ok") else ""
             held = self._ears.get(pk)
             if held is None and time.monotonic() >= self._not_before.get(pk, 0.0):
                 ear = Ear(connection, facts, self.owner, self._few, self._slow)

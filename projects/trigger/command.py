@@ -68,10 +68,10 @@ def run(given: Mapping[str, Any]) -> int:
     if urlsplit(setup.webhook).scheme not in ("http", "https"):
         sys.stderr.write(f"“{setup.webhook}” is no address of a webhook\n")
         return 2
+    for chatty in ("asyncssh", "httpx"):
+        logging.getLogger(chatty).setLevel(logging.WARNING)
     if given["once"]:
         return asyncio.run(_check(setup))
-    logging.getLogger("asyncssh").setLevel(logging.WARNING)
-    logging.getLogger("httpx").setLevel(logging.WARNING)
     try:
         asyncio.run(_run(setup))
     except (InUse, OSError) as error:

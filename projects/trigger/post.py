@@ -76,7 +76,14 @@ class Post:
         except httpx.HTTPError as error:
             raise Refused(0, f"it cannot be reached: {type(error).__name__}") from error
         if not answer.is_success:
-            raise Refused(answer.status_code, f"it answers {answer.status_code}", _after(answer))
+            raise Refused(answer.status_code, _said(answer.status_code), _after(answer))
+
+
+def _said(status: int) -> str:
+    """What an answer means for whoever set this up."""
+    if status == 401:
+        return "it answers 401: the secret is not that of the connection, or no connection of this name is there"
+    return f"it answers {status}"
 
 
 class Poster:

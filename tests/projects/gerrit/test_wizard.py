@@ -17,7 +17,7 @@ from projects.models import Project
 from tests import world
 from tests.api.door import Door
 from tests.simulators.gerrit.repository import environment
-from tests.simulators.gerrit_rig import Rig
+from tests.simulators.gerrit_rig import USER, Rig
 
 pytestmark = pytest.mark.django_db
 NEW = "/projects/new/"
@@ -79,6 +79,23 @@ def test_a_new_project_is_made_there_as_wished(page: Client, server: Connection,
     heads = gerrit_rig.git("ls-remote", "--heads", gerrit_rig.git_url("team/app")).stdout
     assert "refs/heads/main" in heads
     assert "refs/heads/develop" in heads
+
+
+def test_a_repository_elsewhere_is_read_with_the_credentials_of_its_server(page: Client, gerrit_rig: Rig) -> None:
+    gerrit_rig.gerrit.create_project("team/app")
+    wanted = {"slug": "app", "origin": "bound", "repository": f"{gerrit_rig.url}a/team/app"}
+    assert 'name="reader"' not in html(page.get(NEW))
+    secrets = {"password": gerrit_rig.password}
+    config = {"url": f"{gerrit_rig.url}a/team/app", "username": USER}
+    origin = Connection.objects.create(name="origin", kind="git", config=config, secrets=secrets)
+    assert "Git server" in html(page.get(NEW))
+    assert page.post(NEW, wanted).status_code == 422  # nobody may read it without
+    assert page.post(NEW, {**wanted, "reader": "origin"}).status_code == 302
+    assert Project.objects.get().source_connection == origin
+    elsewhere = {**wanted, "slug": "other", "repository": "https://git.example/team/app", "reader": "origin"}
+    answer = page.post(NEW, elsewhere)
+    assert list(answer.context["form"].errors) == ["repository"]
+    assert "is not on the server of the connection" in html(answer)
 
 
 def test_its_name_there_is_the_short_name_unless_said(page: Client, server: Connection) -> None:

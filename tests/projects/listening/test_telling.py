@@ -159,6 +159,21 @@ def test_a_projects_pages_say_why_its_server_is_not_heard_and_ask_nothing_more_f
     assert project.slug == "shop"
 
 
+def test_a_remark_about_a_server_that_is_heard_is_for_ops_only() -> None:
+    connection = connection_of()
+    project_on(connection)
+    listener(connection, trouble=REASON.as_json())
+    client = signed_in(world.ops())
+    assert "sleeps" not in client.get("/projects/shop/settings/").content.decode()
+    for where in (f"/admin/common/connection/{connection.pk}/change/", "/admin/projects/sourcelistener/"):
+        page = client.get(where).content.decode()
+        assert "sleeps" in page, where
+        assert "✓ listening" in page, where
+    listener(connection, trouble=REASON.as_json(), seen_at=long_ago(40))
+    assert "Nobody listens" in client.get("/projects/shop/settings/").content.decode()
+    assert "✗ not listening" in client.get("/admin/projects/sourcelistener/").content.decode()
+
+
 def test_ops_see_the_alarm_on_their_home_page_and_on_the_start_page_of_the_admin() -> None:
     connection = connection_of()
     client = signed_in(world.ops())
