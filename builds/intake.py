@@ -47,6 +47,7 @@ class Intake:
 
     kind: ClassVar[str]
     model = InboxItem
+    drains = True
 
     def mine(self, rows: QuerySet[InboxItem]) -> QuerySet[InboxItem]:
         return rows.filter(kind=self.kind, state=InboxItem.State.NEW)

@@ -451,6 +451,18 @@ def test_a_flood_of_one_project_does_not_keep_others_waiting(
     assert Build.objects.filter(project=project).count() == 200  # and none is lost
 
 
+def test_one_ring_is_enough_for_all_that_is_due(project: Project, work: Work) -> None:
+    sha = work.head()
+    for n in range(12):
+        pushes.notice(project, PushEvent(f"refs/heads/b{n}", ZERO, sha if n != 3 else "1" * 40))
+    InboxItem.objects.update(next_at=timezone.now())
+    later = pushes.notice(project, PushEvent("refs/heads/later", ZERO, sha))
+    InboxItem.objects.filter(pk=later.pk if later else 0).update(next_at=timezone.now() + timedelta(minutes=1))
+    engines.answer("push", InboxItem.objects.earliest("pk").pk)
+    assert Build.objects.count() == 11  # one of them leads nowhere, and held up nobody
+    assert list(InboxItem.objects.filter(state="new").values_list("payload__ref", flat=True)) == ["refs/heads/later"]
+
+
 def test_a_move_that_is_told_again_much_later_builds_nothing_more(
     project: Project, work: Work, take_in: TakeIn
 ) -> None:
