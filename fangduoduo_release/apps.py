@@ -10,6 +10,7 @@ from django.utils.translation import get_language
 
 
 class PortalConfig(AppConfig):
+    default = True  # of two in one file Django takes none of itself
     name = "fangduoduo_release"
     label = "portal"
     default_auto_field = "django.db.models.BigAutoField"
@@ -37,5 +38,6 @@ _many = lazy(_of_many, str)
 class TriggerConfig(AppConfig):
     """The only app where nothing but the trigger runs: commands, and no table."""
 
+    default = False
     name = "fangduoduo_release"
     label = "portal"

@@ -4,7 +4,6 @@ beside them. Saving tries the connection at once, after the transaction: the oth
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import datetime
 from typing import Any
 from urllib.parse import urlencode
 
@@ -125,7 +124,7 @@ class ConnectionAdmin(PortalAdmin):
             (gettext("last event"), row.last_event_at),
             (gettext("tips compared"), row.compared_at),
         ]
-        told = [f"{name} {_moment(at)}" for name, at in facts if at]
+        told = [f"{name} {source_admin.moment(at)}" for name, at in facts if at]
         return format_html(
             '<div class="test-result">{} <span>{}</span><p class="quiet">{}</p><p>{} {} <a href="{}">{}</a></p></div>',
             source_admin.verdict(connection, row),
@@ -161,8 +160,10 @@ class ConnectionAdmin(PortalAdmin):
         if saved is None:
             return answer
         actions.look_at_saved(saved)
-        self._tell(request, saved)
-        return self._to_pin(request, saved) or answer
+        further = self._to_pin(request, saved)
+        if further is None or not (saved.last_test or {}).get("ok"):
+            self._tell(request, saved)
+        return further or answer
 
     def _to_pin(self, request: HttpRequest, saved: Connection) -> HttpResponse | None:
         """An SSH host was given without its key: off to the page that shows and pins it."""
@@ -280,10 +281,6 @@ def _chosen(request: HttpRequest) -> str:
     """The kind that was chosen for a new connection; "" when it is none."""
     kind = request.POST.get("kind") or request.GET.get("kind") or ""
     return kind if kind in connecting.kinds() else ""
-
-
-def _moment(at: datetime) -> str:
-    return date_format(localtime(at), "Y-m-d H:i:s")
 
 
 def _verdict(ok: bool) -> SafeString:

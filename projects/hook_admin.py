@@ -20,6 +20,7 @@ from permissions.admin_base import ReadOnlyAdmin
 from projects.hooks import actions as hooks
 from projects.hooks.shown import came_of, pretty
 from projects.models import HookDelivery
+from projects.source_admin import moment
 
 MARKS = {HookDelivery.State.DONE: ("good", "✓"), HookDelivery.State.FAILED: ("bad", "✗")}
 
@@ -33,10 +34,10 @@ class HookDeliveryAdmin(ReadOnlyAdmin):
     search_fields = ("=delivery_id", "=event")
     big_columns = ("body",)
     fields = (
-        ("connection", "kind", "event"), "delivery_id", ("received_at", "size"), ("how", "came_of"),
-        ("handled_at", "replays"), "shown_body",
+        ("connection", "kind", "event"), "ident", ("received_at", "size"), ("how", "came_of"),
+        ("handled", "replays"), "shown_body",
     )  # fmt: skip
-    readonly_fields = ("how", "came_of", "shown_body")
+    readonly_fields = ("ident", "handled", "how", "came_of", "shown_body")
     actions = ["replay"]
 
     @admin.display(description=_("state"), ordering="state")
@@ -47,6 +48,14 @@ class HookDeliveryAdmin(ReadOnlyAdmin):
     @admin.display(description=_("kind"), ordering="kind")
     def what(self, row: HookDelivery) -> str:
         return f"{row.kind} {row.event}"
+
+    @admin.display(description=_("id of the delivery"))
+    def ident(self, row: HookDelivery) -> str:
+        return row.delivery_id or "–"
+
+    @admin.display(description=_("done at"))
+    def handled(self, row: HookDelivery) -> str:
+        return moment(row.handled_at)
 
     @admin.display(description=_("what came of it"))
     def came_of(self, row: HookDelivery) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -9,8 +10,10 @@ from django import forms
 from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
+from django.utils.formats import date_format
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
+from django.utils.timezone import localtime
 from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
@@ -43,6 +46,10 @@ def verdict(connection: Connection, listener: SourceListener) -> SafeString:
         "✓" if good else "✗",
         SourceListener.State.DOWN.label if listening_says and not good else listener.get_state_display(),
     )
+
+
+def moment(at: datetime | None) -> str:
+    return date_format(localtime(at), "Y-m-d H:i:s") if at else "–"
 
 
 def latency(connection: Connection) -> str:
@@ -99,16 +106,16 @@ class SourceListenerAdmin(ReadOnlyAdmin):
         return "–" if row.skew_s is None else f"{row.skew_s:+.1f} s"
 
     @admin.display(description=_("last sign of life"))
-    def seen(self, row: SourceListener) -> object:
-        return row.seen_at
+    def seen(self, row: SourceListener) -> str:
+        return moment(row.seen_at)
 
     @admin.display(description=_("listened to by"))
     def ear(self, row: SourceListener) -> str:
         return row.owner
 
     @admin.display(description=_("people told at"))
-    def told(self, row: SourceListener) -> object:
-        return row.told_at
+    def told(self, row: SourceListener) -> str:
+        return moment(row.told_at)
 
     @admin.display(description=_("trouble"))
     def trouble_said(self, row: SourceListener) -> str:

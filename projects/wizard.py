@@ -89,6 +89,7 @@ class ProjectForm(forms.Form):
         self._choices("reader", [("", _("none; everybody may read it")), *((name, name) for name in self.readers)])
         if not readers:
             del self.fields["reader"]
+        self.fields["repository"].names_nothing = True  # type: ignore[attr-defined]  # it is needed where it is shown
         self.servers = {server.name: server for server in servers}
         self._choices("starter", [(one.name, f"{one.title} — {one.summary}") for one in starters])
         named = [one.name for one in starters]
@@ -97,6 +98,7 @@ class ProjectForm(forms.Form):
             for name in ("connection", "there", "parent", "group", "branches"):
                 del self.fields[name]
             return
+        self.fields["connection"].names_nothing = True  # type: ignore[attr-defined]
         self.fields["there"].names_nothing = True  # type: ignore[attr-defined]  # what empty means stands beside it
         self._choices("connection", [(name, name) for name in self.servers])
         if len(servers) == 1:

@@ -10,8 +10,10 @@ from typing import Any
 
 import pytest
 from cryptography.fernet import Fernet
-from django.core.checks import Error, run_checks
+from django.apps import apps
+from django.core.checks import Error, registry, run_checks
 from django.core.exceptions import ImproperlyConfigured
+from django.utils import translation
 
 from fangduoduo_release import checks
 from tests.portal import ROOT
@@ -147,3 +149,20 @@ def test_no_process_starts_in_an_unsafe_production(command: list[str], tmp_path:
     assert "refused: SECRET_KEY can be guessed." in done.stderr
     assert "refused: ALLOWED_HOSTS is not set." in done.stderr
     assert "hunter2" not in done.stderr
+
+
+def test_the_portal_itself_registers_what_it_refuses() -> None:
+    """Not this test's import: of two apps in one file Django would choose none, and nothing would be refused."""
+    assert type(apps.get_app_config("portal")).__name__ == "PortalConfig"
+    assert {"checks"} <= {
+        check.__module__.rpartition(".")[2]
+        for check in registry.registry.get_checks()
+        if "fangduoduo" in check.__module__
+    }
+
+
+def test_many_are_named_as_the_language_does_it() -> None:
+    model = apps.get_model("common", "Connection")
+    for language, words in (("en", "connections"), ("zh-hans", "连接")):
+        with translation.override(language):
+            assert str(model._meta.verbose_name_plural) == words
