@@ -19,9 +19,11 @@ from builds.actions import save_credential
 from builds.models import (
     Artifact,
     BuildLog,
+    BuildRules,
     InputRequest,
     LogChunk,
     LogMark,
+    Review,
     Stage,
     TestResult,
 )
@@ -38,6 +40,7 @@ from fangduoduo_release.notifications.models import Circuit
 from permissions.actions import create_service_account
 from permissions.models import ApiToken, JwtFamily, ServiceAccount, SignedIn
 from projects.actions import save_spec
+from projects.models import HookDelivery, SourceListener
 from projects.requests import ask
 from tests import world
 
@@ -91,6 +94,11 @@ def rows() -> str:
     SignedIn.objects.create(user=owner, key="k" * 32, address="10.1.2.3", seen_at=now)
     JwtFamily.objects.create(user=owner, used_at=now, expires_at=now)
     AccessAttempt.objects.create(username="ann", ip_address="10.1.2.3", failures_since_start=1)
+    listened = save_connection(actor=SYSTEM, name="hooked", kind="git", config={}, secrets={"webhook_secret": SECRET})
+    SourceListener.objects.create(connection=listened)
+    HookDelivery.objects.create(connection=listened, kind="github", dedupe_key="one", body=b"", state="done")
+    BuildRules.objects.create(project=project)
+    Review.objects.create(build=world.change_build(project), what="ended", message="m", state="failed")
     IdempotencyKey.objects.create(owner="1", key="k", fingerprint="f", status=201, body={})
     ask(actor=world.person("ben"), slug="shop", kind="role", role="viewer", reason="to look")
     hook = {"kind": "webhook", "address": f"https://hooks.example.org/{SECRET}", "secret": SECRET}

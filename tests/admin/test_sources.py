@@ -230,6 +230,7 @@ class TestListening:
         SourceListener.objects.update(skew_s=99.5, reconnects=3)
         assert "+99.5 s" in html(ops.get(page))
         SourceListener.objects.update(seen_at=timezone.now() - timedelta(hours=1))
+        Connection.objects.update(changed_at=timezone.now() - timedelta(hours=1))  # no longer about to begin
         assert "the watch is not running" in html(ops.get(page))
         one = html(ops.get(reverse("admin:projects_sourcelistener_change", args=[heard.pk])))
         assert "✗" in one

@@ -79,12 +79,12 @@ def test_a_machine_is_granted_and_revoked_by_the_actions(ops: Client) -> None:
 
 
 def test_a_connection_is_added_changed_and_deleted_by_the_actions(ops: Client) -> None:
-    add(ops, "common_connection", name="origin", kind="git", config="{}")
+    add(ops, "common_connection", name="origin", kind="git")
     connection = Connection.objects.get()
     assert last_audit().verb == "connection.create"
     connection.secrets = {"password": "kept"}
     connection.save()
-    form = {"name": "origin", "kind": "git", "config": '{"username": "x"}'}
+    form = {"name": "origin", "kind": "git", "username": "x"}
     ops.post(reverse("admin:common_connection_change", args=[connection.pk]), form)
     connection.refresh_from_db()
     assert connection.config == {"username": "x"}
