@@ -22,14 +22,14 @@ OF_SLUG = frozenset({"slug_taken", "bad_slug"})
 OF_REPOSITORY = frozenset({"repository_exists", "no_such_repository", "repository_reader", "no_repository_name"})
 
 
-def servers() -> list[Connection]:
-    """The Gerrit servers that projects may live on; without their secrets."""
-    return list(Connection.objects.filter(kind="gerrit").defer("secrets").order_by("name"))
-
-
-def readers() -> list[Connection]:
-    """The Git servers with whose credentials a repository elsewhere may be read; without their secrets."""
-    return list(Connection.objects.filter(kind="git").defer("secrets").order_by("name"))
+def servers() -> dict[str, list[Connection]]:
+    """The Gerrit servers that projects may live on, and the Git servers (`readers`) with whose credentials a repository
+    elsewhere may be read; without their secrets."""
+    rows = list(Connection.objects.filter(kind__in=("gerrit", "git")).defer("secrets").order_by("name"))
+    return {
+        "servers": [one for one in rows if one.kind == "gerrit"],
+        "readers": [one for one in rows if one.kind == "git"],
+    }
 
 
 class ProjectForm(forms.Form):

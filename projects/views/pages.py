@@ -21,7 +21,7 @@ from projects.forms import BuildingForm, MemberForm, RebindForm, SettingsForm, S
 from projects.models import Project
 from projects.pages import fetch_project, project_context
 from projects.sources import source_of_kind
-from projects.wizard import ProjectForm, readers, servers
+from projects.wizard import ProjectForm, servers
 
 
 class Projects(Page):
@@ -42,7 +42,7 @@ class NewProject(Page):
     permission = SIGNED_IN
 
     def form(self, data: Any = None) -> ProjectForm:
-        return ProjectForm(data, starters=source_of_kind("git").starters(), servers=servers(), readers=readers())
+        return ProjectForm(data, starters=source_of_kind("git").starters(), **servers())
 
     def get(self, request: HttpRequest) -> HttpResponse:
         return render(request, "projects/new.html", {"form": self.form()})

@@ -55,7 +55,7 @@ def test_the_ops_screen_refuses_it_too(settings: Any) -> None:
     }
     client = Client()
     client.force_login(world.ops())
-    form = {"name": "origin", "kind": "git", "config": json.dumps(BAD[0])}
+    form = {"name": "origin", "kind": "git", **BAD[0]}
     answer = client.post(reverse("admin:common_connection_add"), form, follow=True)
     assert not Connection.objects.exists()
     assert "holds no password" in answer.content.decode()
