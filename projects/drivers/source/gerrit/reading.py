@@ -122,8 +122,12 @@ def read_file(rest: Rest, name: str, sha: str, path: str, ref: str, max_bytes: i
         raise NotFound(sentence, code="unknown_path") from error
     except failures.TooLarge as error:
         raise _too_large(path, max_bytes) from error
+    except Rejected as error:
+        if error.code != "refused":
+            raise
+        raise _not_a_file(path) from error  # a folder's content is a bad request
     if answer.headers.get("x-fyi-content-type", "").partition(";")[0].strip() in _NOT_FILES:
-        raise Invalid(S("“%(path)s” is not a plain file.", path=path), code="not_a_file")
+        raise _not_a_file(path)
     if answer.headers.get("x-fyi-content-encoding", "").lower() != "base64":
         raise failures.not_gerrit(rest.config, answer.body)
     try:
@@ -134,6 +138,10 @@ def read_file(rest: Rest, name: str, sha: str, path: str, ref: str, max_bytes: i
         raise _too_large(path, max_bytes)
     blob = hashlib.sha1(b"blob %d\0" % len(data) + data, usedforsecurity=False).hexdigest()
     return FileContent(path, blob, data)
+
+
+def _not_a_file(path: str) -> Invalid:
+    return Invalid(S("“%(path)s” is not a plain file.", path=path), code="not_a_file")
 
 
 def commit_of(sha: str, info: Mapping[str, Any]) -> Commit:
