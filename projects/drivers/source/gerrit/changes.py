@@ -8,13 +8,12 @@ from typing import Any
 
 from fangduoduo_release.common.errors import Conflict, NotFound, Rejected
 from fangduoduo_release.common.sentence import S
-from fangduoduo_release.common.storable import storable
 
 from ..base import HEADS, PatchSet
 from ..git_names import check_sha, is_sha
 from .events import CHANGE_REF, change_ref
 from .names import check_name, encoded
-from .reading import commit_of, when
+from .reading import commit_of, fields_in, text_in, when
 from .rest import Params, Rest
 
 RECENT_S = 2 * 86_400.0
@@ -52,7 +51,7 @@ def ref_of(rest: Rest, name: str, sha: str) -> str:
     """Where the text of a change with this very commit is kept; "" when no change has it."""
     query = f'project:"{check_name(name)}" commit:{check_sha(sha)}'
     for info in rest.paged("changes/", (("q", query), ("o", "ALL_REVISIONS")), size=5, most=5):
-        revision = _fields(_fields(info, "revisions"), sha)
+        revision = fields_in(fields_in(info, "revisions"), sha)
         ref = revision.get("ref")
         if isinstance(ref, str) and CHANGE_REF.fullmatch(ref):
             return ref
@@ -88,7 +87,7 @@ def reviewed(rest: Rest, name: str, number: int, sha: str, text: str) -> bool:
     info = rest.find(_place(name, number), (("o", "ALL_REVISIONS"), ("o", "MESSAGES")))
     if not isinstance(info, dict):
         raise _unknown_change(name, number)
-    at = _fields(_fields(info, "revisions"), sha).get("_number")
+    at = fields_in(fields_in(info, "revisions"), sha).get("_number")
     messages = info.get("messages")
     return any(
         text in str(one.get("message") or "") and one.get("_revision_number") in (at, None)
@@ -120,31 +119,31 @@ def _vote_refused(rest: Rest, error: Rejected, value: int | None) -> Rejected | 
 
 def _newest(rest: Rest, info: Mapping[str, Any]) -> PatchSet | None:
     """From Gerrit's ChangeInfo with its current revision; None when that is left out."""
-    number, sha = info.get("_number"), _text(info, "current_revision")
-    revision = _fields(_fields(info, "revisions"), sha)
+    number, sha = info.get("_number"), text_in(info, "current_revision")
+    revision = fields_in(fields_in(info, "revisions"), sha)
     text_number = revision.get("_number")
     if not (isinstance(number, int) and isinstance(text_number, int) and is_sha(sha)):
         return None
     commit, uploader, ref = (
-        commit_of(sha, _fields(revision, "commit")),
-        _fields(revision, "uploader"),
+        commit_of(sha, fields_in(revision, "commit")),
+        fields_in(revision, "uploader"),
         revision.get("ref"),
     )
     made = when(revision.get("created"))
-    status = _text(info, "status")
+    status = text_in(info, "status")
     return PatchSet(
         number=number,
         patch_set=text_number,
         sha=sha,
         ref=ref if isinstance(ref, str) and CHANGE_REF.fullmatch(ref) else change_ref(number, text_number),
-        branch=_text(info, "branch").removeprefix(HEADS),
-        change_id=_text(info, "change_id"),
-        subject=_text(info, "subject"),
+        branch=text_in(info, "branch").removeprefix(HEADS),
+        change_id=text_in(info, "change_id"),
+        subject=text_in(info, "subject"),
         message=commit.message,
         author=commit.author if commit.author.name or commit.author.email else None,
-        actor=_text(uploader, "username") or _text(uploader, "email"),
-        url=f"{rest.config.base}/c/{_text(info, 'project')}/+/{number}",
-        kind=_text(revision, "kind"),
+        actor=text_in(uploader, "username") or text_in(uploader, "email"),
+        url=f"{rest.config.base}/c/{text_in(info, 'project')}/+/{number}",
+        kind=text_in(revision, "kind"),
         status=status if status in ("MERGED", "ABANDONED") else "NEW",
         happened_at=made.timestamp() if made else 0.0,
     )
@@ -157,13 +156,3 @@ def _place(name: str, number: int) -> str:
 def _unknown_change(name: str, number: int) -> NotFound:
     sentence = S("Gerrit has no change %(number)s in “%(name)s”, or not this text of it.", number=number, name=name)
     return NotFound(sentence, code="unknown_change")
-
-
-def _fields(values: Mapping[str, Any], name: str) -> Mapping[str, Any]:
-    value = values.get(name)
-    return value if isinstance(value, dict) else {}
-
-
-def _text(values: Mapping[str, Any], name: str) -> str:
-    value = values.get(name)
-    return str(storable(value)) if isinstance(value, str) else ""

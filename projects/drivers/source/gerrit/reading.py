@@ -34,7 +34,7 @@ def state(rest: Rest, name: str) -> RepositoryState:
         raise failures.no_repository(rest.config, name)
     branch = str(head) if isinstance(head, str) else ""
     some = rest.get(f"{project_url(name)}/branches/", (("n", "3"),))  # HEAD and the configuration come before branches
-    empty = not any(_text(item, "ref").startswith(HEADS) for item in some or () if isinstance(item, dict))
+    empty = not any(text_in(item, "ref").startswith(HEADS) for item in some or () if isinstance(item, dict))
     return RepositoryState(branch.removeprefix(HEADS) if branch.startswith(HEADS) else "", empty)
 
 
@@ -47,7 +47,7 @@ def tips(rest: Rest, name: str) -> dict[str, str]:
     found: dict[str, str] = {}
     for what in ("branches", "tags"):
         for item in _listed(rest, name, what, MOST_REFS + 1):
-            ref, sha = _text(item, "ref"), _text(item, "revision")
+            ref, sha = text_in(item, "ref"), text_in(item, "revision")
             if ref.startswith((HEADS, TAGS)) and is_sha(sha):
                 found[ref] = sha
     if len(found) > MOST_REFS:
@@ -59,7 +59,7 @@ def branches(rest: Rest, name: str, limit: int) -> tuple[Ref, ...]:
     """The default branch first, the others by name: Gerrit tells no times of them."""
     head, found = "", []
     for item in _listed(rest, name, "branches", limit + 2):
-        ref, sha = _text(item, "ref"), _text(item, "revision")
+        ref, sha = text_in(item, "ref"), text_in(item, "revision")
         if ref == "HEAD":
             head = sha
         elif ref.startswith(HEADS) and is_sha(sha):
@@ -72,10 +72,10 @@ def tags(rest: Rest, name: str, limit: int) -> tuple[Ref, ...]:
     """Newest first, where Gerrit tells when they were made."""
     found = []
     for item in _listed(rest, name, "tags", limit):
-        ref, sha = _text(item, "ref"), _text(item, "object") or _text(item, "revision")
+        ref, sha = text_in(item, "ref"), text_in(item, "object") or text_in(item, "revision")
         if ref.startswith(TAGS) and is_sha(sha):
             made = when(item.get("created"))
-            found.append(Ref(ref, sha, made, _text(item, "message").strip().partition("\n")[0][:500]))
+            found.append(Ref(ref, sha, made, text_in(item, "message").strip().partition("\n")[0][:500]))
     never = datetime.fromtimestamp(0, UTC)
     found.sort(key=lambda one: one.committed_at or never, reverse=True)
     return tuple(found[:limit])
@@ -146,16 +146,16 @@ def _not_a_file(path: str) -> Invalid:
 
 def commit_of(sha: str, info: Mapping[str, Any]) -> Commit:
     """From Gerrit's CommitInfo."""
-    parents = tuple(_text(one, "commit") for one in info.get("parents") or () if isinstance(one, dict))
-    author, committer = _fields(info, "author"), _fields(info, "committer")
+    parents = tuple(text_in(one, "commit") for one in info.get("parents") or () if isinstance(one, dict))
+    author, committer = fields_in(info, "author"), fields_in(info, "committer")
     epoch = datetime.fromtimestamp(0, UTC)
     return Commit(
         sha=sha,
         parents=tuple(parent for parent in parents if is_sha(parent)),
-        author=Person(_text(author, "name"), _text(author, "email")),
+        author=Person(text_in(author, "name"), text_in(author, "email")),
         authored_at=when(author.get("date")) or epoch,
         committed_at=when(committer.get("date")) or epoch,
-        message=_text(info, "message")[:_MAX_MESSAGE].rstrip("\n"),
+        message=text_in(info, "message")[:_MAX_MESSAGE].rstrip("\n"),
     )
 
 
@@ -186,7 +186,7 @@ def _tip(rest: Rest, base: str, ref: str) -> str:
     for place in places:
         info = rest.find(place)
         if isinstance(info, dict):
-            sha = _text(info, "object") or _text(info, "revision")
+            sha = text_in(info, "object") or text_in(info, "revision")
             if ref == "HEAD" and not is_sha(sha) and sha:  # some versions answer with the branch's name
                 return _tip(rest, base, f"{HEADS}{sha.removeprefix(HEADS)}")
             if is_sha(sha) and sha.strip("0"):
@@ -196,9 +196,9 @@ def _tip(rest: Rest, base: str, ref: str) -> str:
 
 def _commit_or_none(rest: Rest, path: str) -> Commit | None:
     info = rest.find(path)
-    if not isinstance(info, dict) or not is_sha(_text(info, "commit")):
+    if not isinstance(info, dict) or not is_sha(text_in(info, "commit")):
         return None
-    return commit_of(_text(info, "commit"), info)
+    return commit_of(text_in(info, "commit"), info)
 
 
 def _too_large(path: str, max_bytes: int) -> Invalid:
@@ -206,11 +206,13 @@ def _too_large(path: str, max_bytes: int) -> Invalid:
     return Invalid(sentence, code="file_too_large")
 
 
-def _fields(values: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+def fields_in(values: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    """The object under a name; an empty one for anything else."""
     value = values.get(name)
     return value if isinstance(value, dict) else {}
 
 
-def _text(values: Mapping[str, Any], name: str) -> str:
+def text_in(values: Mapping[str, Any], name: str) -> str:
+    """The text under a name; "" for anything else."""
     value = values.get(name)
     return str(storable(value)) if isinstance(value, str) else ""
