@@ -14,7 +14,7 @@ RATCHET: dict[str, int] = {
     "machines (dev)": 9,
     "freezes (dev)": 5,
     "projects (dev)": 6,
-    "new project (dev)": 2,
+    "new project (dev)": 3,  # which servers there are
     "builds (dev)": 5,
     "builds, a later page (dev)": 5,
     "builds that failed (dev)": 6,
@@ -74,7 +74,7 @@ RATCHET: dict[str, int] = {
     "machines (ops)": 9,
     "freezes (ops)": 5,
     "projects (ops)": 6,
-    "new project (ops)": 2,
+    "new project (ops)": 3,
     "builds (ops)": 5,
     "builds, a later page (ops)": 5,
     "builds that failed (ops)": 6,
