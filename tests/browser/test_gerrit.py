@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.portal import Portal
+from tests.require import need
 from tests.simulators.gerrit_rig import USER, Rig
 
 from .test_main_path import wait_for_build
@@ -74,6 +75,7 @@ def test_a_project_is_made_in_gerrit_cloned_pushed_to_and_builds(
 
 
 def test_it_may_be_cloned_over_ssh_too(rig: Rig, work: Path, tmp_path: Path) -> None:
+    need("ssh")
     key, hosts = tmp_path / "key", tmp_path / "hosts"
     key.write_text(rig.user_key)
     key.chmod(0o600)

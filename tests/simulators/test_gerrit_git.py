@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-import shutil
 from pathlib import Path
 
 import asyncssh
 import pytest
 
+from tests.require import need
 from tests.simulators.gerrit_ground import Asker, commit, connected, event, listening, work_tree
 from tests.simulators.gerrit_rig import USER, Rig
 
@@ -47,8 +47,8 @@ async def test_git_speaks_its_second_protocol_over_ssh(asker: Asker) -> None:
         assert (refused.exit_status, refused.stderr) == (128, "fatal: Project not found: team/none\n")
 
 
-@pytest.mark.skipif(not shutil.which("ssh"), reason="no OpenSSH client here")
 def test_people_push_over_ssh(asker: Asker, tmp_path: Path) -> None:
+    need("ssh")
     key, hosts = tmp_path / "key", tmp_path / "hosts"
     key.write_text(asker.rig.user_key)
     key.chmod(0o600)

@@ -16,6 +16,7 @@ from projects.cloning import ways
 from projects.models import Project
 from tests import world
 from tests.api.door import Door
+from tests.require import need
 from tests.simulators.gerrit.repository import environment
 from tests.simulators.gerrit_rig import USER, Rig
 
@@ -128,6 +129,7 @@ def test_its_pages_say_how_to_come_to_it(page: Client, ann: User, server: Connec
 def test_what_is_shown_works_as_it_stands(
     page: Client, ann: User, server: Connection, gerrit_rig: Rig, tmp_path: Path
 ) -> None:
+    need("ssh", "curl")
     gerrit_rig.gerrit.accounts.add("ann", key=gerrit_rig.public_key)
     page.post(NEW, form())
     (tmp_path / "key").write_text(gerrit_rig.user_key)
