@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import ssl
 
+from .sentence import S, Sentence
+
 
 def trust(ca: str = "") -> ssl.SSLContext:
     """Trust what this machine trusts, and the given certificates (PEM). Raises ValueError when they are none."""
@@ -14,3 +16,14 @@ def trust(ca: str = "") -> ssl.SSLContext:
         except (ssl.SSLError, TypeError) as error:  # TypeError: not ASCII
             raise ValueError(str(error)) from error
     return context
+
+
+def certificate_problem(ca: str) -> Sentence | None:
+    """Why this cannot be trusted; None: it can, or nothing is given."""
+    if not ca:
+        return None
+    try:
+        ssl.create_default_context(cadata=ca)
+    except (ssl.SSLError, ValueError):
+        return S("This is no certificate in PEM form.")
+    return None

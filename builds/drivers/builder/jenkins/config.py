@@ -10,6 +10,7 @@ from functools import cached_property
 from fangduoduo_release.common import reach
 from fangduoduo_release.common.errors import Invalid
 from fangduoduo_release.common.sentence import S, Sentence
+from fangduoduo_release.common.tls import certificate_problem
 
 from .paths import PREFIX, is_segment
 
@@ -45,7 +46,7 @@ class JenkinsConfig:
             ("token", _token_problem(self.token)),
             ("folder", _folder_problem(self.folder)),
             ("credentials_id", _credential_problem(self.credentials_id)),
-            ("ca", _ca_problem(self.ca)),
+            ("ca", certificate_problem(self.ca)),
             ("timeout_s", _timeout_problem(self.timeout_s)),
         ]
 
@@ -107,16 +108,6 @@ def _folder_problem(folder: str) -> Sentence | None:
 def _credential_problem(credential: str) -> Sentence | None:
     if credential and not is_credential(credential):
         return S("The id of a credential in Jenkins holds letters, digits, “.”, “_” and “-” only.")
-    return None
-
-
-def _ca_problem(ca: str) -> Sentence | None:
-    if not ca:
-        return None
-    try:
-        ssl.create_default_context(cadata=ca)
-    except (ssl.SSLError, ValueError):
-        return S("This is no certificate in PEM form.")
     return None
 
 

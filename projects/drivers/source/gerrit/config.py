@@ -16,6 +16,7 @@ import asyncssh
 from fangduoduo_release.common import reach
 from fangduoduo_release.common.errors import Invalid
 from fangduoduo_release.common.sentence import S, Sentence
+from fangduoduo_release.common.tls import certificate_problem
 
 from ..base import Credentials, Repository
 from ..git import GitConfig
@@ -102,7 +103,7 @@ class GerritConfig:
             ("parent", None if not self.parent or is_name(self.parent) else _NO_NAME),
             ("group", _group_problem(self.group)),
             ("label", None if _LABEL.fullmatch(self.label) else _NO_LABEL),
-            ("ca", _ca_problem(self.ca)),
+            ("ca", certificate_problem(self.ca)),
             ("timeout_s", _timeout_problem(self.timeout_s)),
         ]
 
@@ -233,16 +234,6 @@ def _known_hosts_problem(lines: str) -> Sentence | None:
 def _group_problem(group: str) -> Sentence | None:
     if len(group) > 250 or (group and not group.isprintable()):
         return S("This cannot be the name of a group in Gerrit.")
-    return None
-
-
-def _ca_problem(ca: str) -> Sentence | None:
-    if not ca:
-        return None
-    try:
-        ssl.create_default_context(cadata=ca)
-    except (ssl.SSLError, ValueError):
-        return S("This is no certificate in PEM form.")
     return None
 
 
