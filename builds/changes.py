@@ -20,19 +20,12 @@ from fangduoduo_release.common.errors import Conflict
 from fangduoduo_release.common.queue import ring
 from fangduoduo_release.common.sentence import S, Sentence
 
+FACTS = ("number", "patch_set", "change_id", "branch", "url")
+
 
 def note(build: Build, payload: Mapping[str, Any], mine: BuildRules) -> None:
     """Remember of which change and text this build is, and tell its reviewers that it began. Harmless to repeat."""
-    change, made = ChangeBuild.objects.get_or_create(
-        build=build,
-        defaults={
-            "number": payload["number"],
-            "patch_set": payload["patch_set"],
-            "change_id": payload["change_id"],
-            "branch": payload["branch"],
-            "url": payload["url"],
-        },
-    )
+    change, made = ChangeBuild.objects.get_or_create(build=build, defaults={name: payload[name] for name in FACTS})
     if made:
         build.change = change
         tell_started(build, mine)
@@ -42,8 +35,7 @@ def copy(build: Build, of: Build) -> None:
     """A build that was made again is of the same change."""
     change, mine = ChangeBuild.objects.filter(build=of).first(), rules_of(build.project)
     if change is not None:
-        fields = ("number", "patch_set", "change_id", "branch", "url")
-        note(build, {name: getattr(change, name) for name in fields}, mine)
+        note(build, {name: getattr(change, name) for name in FACTS}, mine)
 
 
 def cancel_older_of_change(build: Build) -> None:

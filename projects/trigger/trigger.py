@@ -136,9 +136,7 @@ class Trigger:
                     self._tips.heard(parse(line))
                 except Unreadable:
                     self._damaged("an event could not be read")
-                except (
-                    sqlite3.Error
-                ) as error:  # it is in the journal; found once more by comparison, which does no harm
+                except sqlite3.Error as error:  # it is in the journal; told once more by a comparison does no harm
                     logger.error("%s: where a branch is cannot be kept: %s", self._setup.name, error)
         self._poster.wake()
         return True
