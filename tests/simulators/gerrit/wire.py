@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import gzip
-import socket
 import ssl
-import struct
-import threading
 import traceback
-from contextlib import suppress
 from email.utils import formatdate
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
+
+from tests.simulators.sockets import Handler, Socket
 
 from . import door, git, routes
 from .answers import Answer, Refused, Request, plain, starting, unauthorized
@@ -22,78 +19,21 @@ if TYPE_CHECKING:
     from .server import Gerrit
 
 _SMALL = 256
-_RESET = struct.pack("ii", 1, 0)
 
 
-class _Server(ThreadingHTTPServer):
-    daemon_threads = True
-    request_queue_size = 256
-    block_on_close = False
-
-    def handle_error(self, request: object, client_address: object) -> None:
-        """A client that went away is no news."""
-
-
-class Wire:
+class Wire(Socket):
     """Serves a Gerrit until `stop`."""
 
     def __init__(self, gerrit: Gerrit, port: int, context: ssl.SSLContext | None) -> None:
-        self.ended = threading.Event()
-
-        class Handler(_Handler):
-            pass
-
-        Handler.gerrit, Handler.ended = gerrit, self.ended
-        self._server = _Server(("127.0.0.1", port), Handler)
-        if context is not None:
-            self._server.socket = context.wrap_socket(
-                self._server.socket, server_side=True, do_handshake_on_connect=False
-            )
-        self._thread = threading.Thread(
-            target=self._server.serve_forever, kwargs={"poll_interval": 0.05}, name="gerrit http", daemon=True
-        )
-
-    @property
-    def port(self) -> int:
-        return int(self._server.server_address[1])
-
-    def start(self) -> None:
-        self._thread.start()
-
-    def stop(self) -> None:
-        self.ended.set()
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join()
+        super().__init__(type("Handler", (_Handler,), {"gerrit": gerrit}), port, context, "gerrit")
 
 
-class _Handler(BaseHTTPRequestHandler):
+class _Handler(Handler):
     gerrit: Gerrit
-    ended: threading.Event
-    protocol_version = "HTTP/1.1"
-    disable_nagle_algorithm = True
-    timeout = 120
 
-    def do_GET(self) -> None:
-        with suppress(OSError):
-            self._serve()
+    do_PUT = Handler.do_GET  # noqa: N815 - a name of http.server
 
-    def do_POST(self) -> None:
-        self.do_GET()
-
-    def do_PUT(self) -> None:
-        self.do_GET()
-
-    def do_DELETE(self) -> None:
-        self.do_GET()
-
-    def do_HEAD(self) -> None:
-        self.do_GET()
-
-    def log_message(self, *_: object) -> None:
-        """Silent; `gerrit.requests` remembers."""
-
-    def _serve(self) -> None:
+    def serve(self) -> None:
         body = self._body()
         headers = {name.lower(): value for name, value in self.headers.items()}
         if self.path.startswith("/__sim__/"):
@@ -105,11 +45,11 @@ class _Handler(BaseHTTPRequestHandler):
         if "late" in met:
             self.ended.wait(met["late"].value)
         if "reset" in met:
-            self._reset()
+            self.reset()
             return
         answer = self._answer(Request.read(self.command, self.path, self.gerrit.prefix, headers, body), met)
         if "lost" in met:
-            self._reset()
+            self.reset()
             return
         self._send(answer, met)
 
@@ -161,9 +101,3 @@ class _Handler(BaseHTTPRequestHandler):
         lines = [f"HTTP/1.1 {answer.status} {answer.reason}", *(f"{name}: {value}" for name, value in headers.items())]
         head = "\r\n".join([*lines, "", ""]).encode("latin-1", "replace")
         self.wfile.write(head + (b"" if self.command == "HEAD" else body))
-
-    def _reset(self) -> None:
-        """RST instead of an answer."""
-        self.close_connection = True
-        self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
-        self.connection.close()
