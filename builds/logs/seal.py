@@ -40,8 +40,8 @@ def seal(build_id: int, *, fence: Callable[[], None] | None = None) -> BuildLog:
     if not log.complete:
         try:
             _seal(log, fence)
-        except FileNotFoundError:
-            # Another sealer was done first and removed our half-written object as a stray of a crash.
+        except (FileNotFoundError, LogGap):
+            # Another sealer was done first: it removed the rows we read, and our half-written object as a stray.
             if not BuildLog.objects.filter(pk=log.pk, complete=True).exists():
                 raise
         log.refresh_from_db()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+from collections.abc import Iterator
 
 import pytest
 from django.core.files.base import ContentFile
@@ -133,3 +134,19 @@ def test_missing_rows_are_never_sealed_over(build: Build) -> None:
     with pytest.raises(seal.LogGap):
         seal.seal(build.pk)
     assert not BuildLog.objects.get(pk=build.pk).complete
+
+
+def test_a_sealer_overtaken_by_another_finds_its_log_complete(build: Build, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The other one names its object and removes the rows just when this one begins to read them."""
+    data = b"".join(typical(9000))
+    write(build, data)
+    read_rows = seal._rows
+
+    def overtaken(build_id: int) -> Iterator[LogChunk]:
+        monkeypatch.setattr(seal, "_rows", read_rows)
+        seal.seal(build_id)
+        return read_rows(build_id)
+
+    monkeypatch.setattr(seal, "_rows", overtaken)
+    assert seal.seal(build.pk).complete
+    assert whole(build.pk) == data
