@@ -12,6 +12,12 @@ from clusters.freezes import MIDNIGHT, Window, day_of, year_day_of
 from fangduoduo_release.common.models import Connection
 from permissions.roles import Role
 
+from .observed_models import ClusterFeed, ClusterObject, ConfigRevision, ConfigSeen, ConfigText
+
+__all__ = [
+    "ApproverRole", "Cluster", "ClusterFeed", "ClusterObject", "ConfigRevision", "ConfigSeen", "ConfigText", "Environment",
+    "FreezeWindow", "Machine",
+]  # fmt: skip
 MOST_APPROVALS = 9
 
 

@@ -38,6 +38,9 @@ class Service(models.Model):
     ready = models.PositiveIntegerField(default=0)
     total = models.PositiveIntegerField(default=0)
     observed_digest = models.CharField(max_length=80, blank=True)
+    config = models.JSONField(null=True, blank=True)  # the pin of the configuration that is wanted now
+    drift = models.JSONField(default=list, blank=True)  # sentences: how what is applied differs by somebody else's hand
+    url = models.CharField(max_length=300, blank=True)  # where it is reached, on kinds where the portal gives no port
     observed_at = models.DateTimeField(null=True, blank=True)
     changed_at = models.DateTimeField(null=True, blank=True)
     last_deployment = models.ForeignKey(
@@ -76,6 +79,7 @@ class Instance(models.Model):
     started_at = models.DateTimeField(null=True, blank=True)
     deployment_key = models.CharField(max_length=40, blank=True)
     reason = models.JSONField(null=True, blank=True)
+    containers = models.JSONField(default=list, blank=True)
 
     class Meta:
         ordering = ["name"]
@@ -120,6 +124,7 @@ class Deployment(Run):
     replicas = models.PositiveIntegerField(default=1)
     restart_nonce = models.PositiveIntegerField(default=0)
     reason = models.CharField(max_length=300, blank=True)
+    take_over = models.BooleanField(default=False)  # of fields that somebody else owns in the cluster
     started_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL, related_name="deployments"
     )

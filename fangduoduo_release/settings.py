@@ -233,6 +233,8 @@ ENGINES = [
 ]
 # Who spreads the news when a run ends, in the transaction that ends it; by the run's topic.
 BUILDS_IN_USE = "deployments.using.is_deploying"  # says of a project's branch whether something of it is being deployed
+CLUSTER_NEWS = "deployments.sightings.objects_changed"  # is told the keys of services whose objects were seen to change
+GATEWAY_REACH = "projects.reach.namespaces"  # says in which namespaces somebody may read and change objects
 RUN_ENDINGS = {"builds": "builds.news.build_ended", "deployments": "deployments.news.deployment_ended"}
 
 # --- drivers -------------------------------------------------------------------------------------------------------
@@ -244,7 +246,14 @@ DRIVERS = {
     "builder": {"embedded": "builds.drivers.builder.embedded.Execution"},
     "remote_builder": {"jenkins": "builds.drivers.builder.jenkins.JenkinsBuilder"},
     "registry": {"registry": "builds.drivers.registry.distribution.Distribution"},
-    "runtime": {"local": "clusters.drivers.runtime.local.runtime.LocalRuntime"},
+    "runtime": {
+        "local": "clusters.drivers.runtime.local.runtime.LocalRuntime",
+        "kubernetes": "clusters.drivers.runtime.kubernetes.runtime.KubernetesRuntime",
+    },
+    "config": {
+        "database": "clusters.drivers.config.database.DatabaseConfig",
+        "consul": "clusters.drivers.config.consul.ConsulConfig",
+    },
     "traffic": {"traefik": "clusters.drivers.traffic.traefik.driver.TraefikTraffic"},
     "notification": {
         "email": "fangduoduo_release.notifications.drivers.email.Email",
@@ -258,13 +267,20 @@ CONNECTION_TESTS = {  # kind -> how ops find out whether it works
     "git": "projects.connections.look_at_git",
     "gerrit": "projects.connections.look_at_gerrit",
     "jenkins": "builds.connections.look_at_jenkins",
+    "kubernetes": "clusters.connections.look_at_kubernetes",
+    "consul": "clusters.connections.look_at_consul",
     "registry": "builds.connections.look_at_registry",
 }
 CONNECTION_RULES = {  # kind -> what it asks of config and secrets
     "gerrit": "projects.connections.check_gerrit",
     "jenkins": "builds.connections.check_jenkins",
+    "kubernetes": "clusters.connections.check_kubernetes",
+    "consul": "clusters.connections.check_consul",
     "registry": "builds.connections.check_registry",
 }
+CLUSTER_ALLOW_INSECURE = env_bool(
+    "CLUSTER_ALLOW_INSECURE", LOCAL
+)  # API servers without TLS, or with a certificate unchecked
 REPOSITORIES_ROOT = VAR / "repositories"
 MIRRORS_ROOT = VAR / "mirrors"
 STARTERS_ROOT = BASE_DIR / "examples" / "starters"

@@ -8,6 +8,7 @@ Swarm). The caller says what is wanted, again and again; the driver looks first 
     advance(wanted, wait_s)   work towards the goal for at most `wait_s`, answer what is observed
     observe(service)          what really runs; changes nothing
     remove(service, wait_s)   work towards "absent"; call until `state == "absent"`
+    removal(service)          what remove would delete
     logs, exec, probe         look into the instances
     reconcile(known)          close gaps that a crash of anybody left (orphans, strays)
     stop_all / ensure         everything down for a while, wanted states untouched / the kind's own servants up
@@ -57,11 +58,22 @@ class Artifact:
 
 
 @dataclass(frozen=True, slots=True)
+class PullSecret:
+    """How images are taken from a registry that asks who one is."""
+
+    host: str
+    username: str
+    password: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
 class Wanted:
     """The whole goal for one group of one service. Every field is compared, nothing is remembered from before.
 
     `stable_port`: the port people use, on kinds where the portal gives it out (0: none). `placement`: the machine's
-    own words (namespace, labels). A changed `restart_nonce` replaces every instance.
+    own words (namespace, labels). A changed `restart_nonce` replaces every instance. `version`: its number as text.
+    `base`: YAML manifests to begin with, on kinds that have such; "": everything is rendered from the spec. `take_over`:
+    fields that another manager owns are taken. `paused`: instances stay as they are until it is not.
     """
 
     service: ServiceRef
@@ -74,11 +86,27 @@ class Wanted:
     stable_port: int = 0
     placement: Mapping[str, str] = field(default_factory=dict)
     restart_nonce: str = ""
+    version: str = ""
+    base: str = ""
+    pull: PullSecret | None = None
+    take_over: bool = False
+    paused: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class FieldConflict:
+    """A field that we would set and another manager owns. `what`: kind/name of the object; `field`: its path."""
+
+    what: str
+    field: str
+    owner: str
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """`manifest`: canonical text, secrets masked; `sha256`: hex of it; `diff`: unified, against what is applied now."""
+    """`manifest`: canonical text, secrets masked; `sha256`: hex of it; `diff`: unified, against what is applied now.
+
+    `deletes`: objects (kind/name) that are there and would not be any more."""
 
     manifest: str
     sha256: str
@@ -86,6 +114,8 @@ class Plan:
     changed: bool
     replaces_instances: bool
     warnings: tuple[Sentence, ...] = ()
+    conflicts: tuple[FieldConflict, ...] = ()
+    deletes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,12 +139,13 @@ class Instance:
     exit_code: int | None = None
     exit_signal: int | None = None
     reason: Sentence | None = None
+    containers: tuple[str, ...] = ()  # by name, the main one first; on kinds that have several
 
 
 @dataclass(frozen=True, slots=True)
 class Failure:
     """Why a goal was given up. Codes: crash_loop not_ready missing_command port_taken no_port bad_artifact bad_file
-    start_failed. `evidence`: the last log lines (≤ 50); exactly one of the exit fields is set when a process ended."""
+    start_failed image_pull unschedulable probe_failing quota webhook_denied deadline. `evidence`: the last log lines (≤ 50); exactly one of the exit fields is set when a process ended."""
 
     code: str
     sentence: Sentence
@@ -128,7 +159,8 @@ class Observed:
     """What really is. `state`: absent converging ready degraded stopped failed removing.
 
     `ready`/`total`: current instances that are ready, of those wanted. `settled`: the goal is reached in full, traffic
-    included. `digests`: what the running instances run. `look_again_s`: when looking again may pay.
+    included. `digests`: what the running instances run. `look_again_s`: when looking again may pay. `drift`: how what is
+    applied differs from the goal by somebody else's hand. `url`: where it is reached from outside, as far as is known.
     """
 
     service: ServiceRef
@@ -142,6 +174,8 @@ class Observed:
     failure: Failure | None = None
     doing: Sentence | None = None
     look_again_s: float = 5.0
+    drift: tuple[Sentence, ...] = ()
+    url: str = ""
 
     @property
     def digests(self) -> frozenset[str]:
@@ -161,6 +195,7 @@ class LogLine:
     stream: str
     data: bytes
     partial: bool = False
+    container: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,6 +219,7 @@ class LogQuery:
     previous: bool = False
     after: str = ""
     limit_bytes: int = 1024 * 1024
+    container: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -234,6 +270,8 @@ class Runtime(Protocol):
     def observe(self, service: ServiceRef) -> Observed: ...
 
     def remove(self, service: ServiceRef, wait_s: float = 0.0) -> Observed: ...
+
+    def removal(self, service: ServiceRef) -> tuple[str, ...]: ...
 
     def logs(self, service: ServiceRef, query: LogQuery) -> LogPage: ...
 

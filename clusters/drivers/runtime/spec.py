@@ -17,6 +17,7 @@ from fangduoduo_release.common.sentence import S, Sentence
 
 ENV_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,127}\Z")
 PORT_NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,13}[a-z0-9])?\Z")
+HOST_NAME = re.compile(r"(\*\.)?[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*\Z")
 RESERVED_ENV = frozenset({"PORT", "HOST"})
 MAX_REPLICAS = 100
 MAX_ARGUMENTS = 200
@@ -70,10 +71,29 @@ class ConfigFile:
 
 
 @dataclass(frozen=True, slots=True)
+class Autoscale:
+    """How many instances there are is left to the cluster, between `low` and `high`, by their use of `cpu_percent`."""
+
+    low: int
+    high: int
+    cpu_percent: int = 80
+
+
+@dataclass(frozen=True, slots=True)
+class Ingress:
+    """Under which host (and path) people outside reach it, on kinds that have such. `tls_secret`: of its certificate."""
+
+    host: str
+    path: str = "/"
+    class_name: str = ""
+    tls_secret: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class ServiceSpec:
     """What runs, how many times, and how one knows that it is well.
 
-    `command` is an argv, never a shell line; `${NAME}` in it is replaced by the instance's environment variable of that
+    `command` is an argv, never a shell line, and empty where an image says itself what it starts; `${NAME}` in it is replaced by the instance's environment variable of that
     name (`${PORT}`, `${HOST}`, …), `$${` by a literal `${`, an unknown name stays as written. `port` is the number the
     process is told on kinds that give each instance an address of its own; the local kind picks one per instance. A
     `port_name` of "" means that the service takes no traffic. `start_deadline_s`: how long a new instance may take to
@@ -93,6 +113,8 @@ class ServiceSpec:
     drain_s: float = 10.0
     stop_grace_s: float = 5.0
     start_deadline_s: float = 60.0
+    autoscale: Autoscale | None = None
+    ingress: Ingress | None = None
 
     def as_json(self) -> dict[str, Any]:
         """The spec as plain JSON values, without the secrets' values (their names only)."""
@@ -105,7 +127,7 @@ class ServiceSpec:
         """Read the API's form. Raises Invalid with the sentences of every broken field (`fields`)."""
         reader = _Reader(data)
         known = {"command", "replicas", "port", "port_name", "env", "secrets", "resources", "health_check", "health",
-                 "files", "drain_s", "stop_grace_s", "start_deadline_s", "config"}  # fmt: skip
+                 "files", "drain_s", "stop_grace_s", "start_deadline_s", "config", "autoscale", "ingress"}  # fmt: skip
         for name in sorted(set(data) - known):
             reader.wrong(name, S("There is no field “%(name)s” in a service spec.", name=name))
         given = secrets if secrets is not None else data.get("secrets", {})
@@ -113,7 +135,7 @@ class ServiceSpec:
         if not isinstance(port_name, str) or (port_name and not PORT_NAME.match(port_name)):
             reader.wrong("port_name", S("A port name has at most 15 small letters, digits and hyphens."))
         spec = cls(
-            command=reader.command(data.get("command"), "command"),
+            command=reader.command(data["command"], "command") if "command" in data else (),
             replicas=reader.whole("replicas", 1, 0, MAX_REPLICAS),
             port=reader.whole("port", 8080, 1, 65535),
             port_name=str(port_name),
@@ -125,6 +147,8 @@ class ServiceSpec:
             drain_s=reader.seconds(data, "drain_s", 10.0, 0, 3600),
             stop_grace_s=reader.seconds(data, "stop_grace_s", 5.0, 0, 600),
             start_deadline_s=reader.seconds(data, "start_deadline_s", 60.0, 1, 3600),
+            autoscale=reader.autoscale(data.get("autoscale")),
+            ingress=reader.ingress(data.get("ingress")),
         )
         reader.needs_a_port(spec)
         reader.finish()
@@ -147,6 +171,8 @@ class _Reader:
             raise Invalid(first, code="bad_spec", fields=self.fields)
 
     def needs_a_port(self, spec: ServiceSpec) -> None:
+        if spec.ingress is not None and not spec.port_name:
+            self.wrong("ingress", S("A service without a port cannot be reached from outside."))
         for check in (spec.health.readiness, spec.health.liveness, spec.health.startup):
             if check is not None and check.kind != "exec" and not (check.port or spec.port_name):
                 self.wrong("health_check", S("A service without a port needs a port in its http and tcp checks."))
@@ -247,6 +273,34 @@ class _Reader:
             timeout_s=self.number(value.get("timeout_s", 1), where, 0.1, 60),
             failure_threshold=int(self.number(value.get("failure_threshold", 3), where, 1, 100)),
         )
+
+    def autoscale(self, value: object) -> Autoscale | None:
+        if value is None:
+            return None
+        if not isinstance(value, Mapping):
+            self.wrong("autoscale", S("“%(field)s” must be an object.", field="autoscale"))
+            return None
+        low = int(self.number(value.get("min", 1), "autoscale", 1, MAX_REPLICAS))
+        high = int(self.number(value.get("max"), "autoscale", 1, MAX_REPLICAS))
+        if high < low:
+            self.wrong("autoscale", S("The most instances are fewer than the least."))
+        return Autoscale(low, high, int(self.number(value.get("cpu_percent", 80), "autoscale", 1, 1000)))
+
+    def ingress(self, value: object) -> Ingress | None:
+        if value is None:
+            return None
+        host = value.get("host") if isinstance(value, Mapping) else None
+        if not isinstance(value, Mapping) or not isinstance(host, str) or not HOST_NAME.match(host):
+            self.wrong("ingress", S("An address from outside needs a host such as shop.example."))
+            return None
+        path = self.text(value.get("path", "/"), "ingress", 1000)
+        if not path.startswith("/") or any(ord(c) <= 32 or ord(c) > 126 for c in path):
+            self.wrong("ingress", S("The path of an address begins with “/” and holds no spaces."))
+        names = {name: self.text(value.get(name, ""), "ingress", 253) for name in ("class_name", "tls_secret")}
+        for text in names.values():
+            if text and not HOST_NAME.match(text):
+                self.wrong("ingress", S("“%(name)s” is no name in Kubernetes.", name=text[:100]))
+        return Ingress(host, path, **names)
 
     def files(self, value: object) -> tuple[ConfigFile, ...]:
         if not isinstance(value, Sequence) or isinstance(value, str | bytes):

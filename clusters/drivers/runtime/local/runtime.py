@@ -136,6 +136,10 @@ class LocalRuntime:
             Step(self.ground, group, state).converge(wanted)
             return bool(state["failure"]) or state["settled_generation"] == state["generation"]
 
+    def removal(self, service: ServiceRef) -> tuple[str, ...]:
+        """The instances that would be ended."""
+        return tuple(instance.name for instance in self.observe(service).instances)
+
     def remove(self, service: ServiceRef, wait_s: float = 0.0) -> Observed:
         """Step towards nothing; `absent` when done. Instances drain first. Removing what is not there is done."""
         group = self.layout.group(service)

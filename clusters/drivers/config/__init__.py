@@ -1,0 +1,1 @@
+"""Where configuration lives: YAML manifests and config files by key."""

@@ -1,0 +1,59 @@
+"""What flows: followed logs and terminals, for whoever serves sockets in an event loop. Bounded in both directions.
+
+A kind offers them by a class named beside its runtime; a kind without terminals says so with a `Rejected`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from fangduoduo_release.common.sentence import Sentence
+
+from .base import LogLine, LogQuery, ServiceRef
+
+SHELL: Sequence[str] = ("sh", "-c", "command -v bash >/dev/null && exec bash || exec sh")
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """What a terminal wrote: `error` is true for the stream of errors (never with a TTY)."""
+
+    data: bytes
+    error: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """The program has ended (`exit_code`), or never began or was cut off (`sentence`, exit_code None)."""
+
+    exit_code: int | None = None
+    sentence: Sentence | None = None
+
+
+class Terminal(Protocol):
+    """One running program with a TTY. Whoever is slow holds the other side back; nothing is kept beyond 256 KiB."""
+
+    async def send(self, data: bytes) -> None:
+        """Keys to the program; waits while it takes none."""
+
+    async def resize(self, cols: int, rows: int) -> None: ...
+
+    async def receive(self) -> Output | Ended:
+        """The next output, or the end; after the end, the end again."""
+
+    async def close(self) -> None:
+        """Hang up; may be called twice."""
+
+
+class Streams(Protocol):
+    """What a kind can stream. Raises NotFound (no such instance or container), Unavailable, Rejected."""
+
+    async def terminal(
+        self, service: ServiceRef, instance: str, *, container: str = "", argv: Sequence[str] = SHELL,
+        cols: int = 80, rows: int = 24,
+    ) -> Terminal: ...  # fmt: skip
+
+    def follow(self, service: ServiceRef, query: LogQuery) -> AsyncIterator[LogLine]:
+        """Lines as they are written, of all instances or of one, across restarts and replacements, until closed."""
