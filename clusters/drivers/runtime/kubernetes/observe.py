@@ -11,15 +11,15 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from clusters.drivers.runtime.base import Failure, Instance, Observed, ServiceRef
+from clusters.drivers.runtime.base import Failure, Instance, Observed, ServiceRef, Wanted
+from fangduoduo_release.common.errors import Conflict
 from fangduoduo_release.common.sentence import S, Sentence
 
 from . import names
-from .pods import Object, Trouble, instance_of, is_leaving, is_of, is_ready, path, trouble_of
+from .pods import Object, Trouble, instance_of, is_leaving, is_of, path, trouble_of
 
 REVISION = "deployment.kubernetes.io/revision"
 SOON_S, LATER_S = 2.0, 10.0
-SURE_REASONS = ("FailedCreate",)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +37,12 @@ class Sight:
         """Of the goal that the Deployment was last given by us; 0 when it says none."""
         text = str(path(self.deployment or {}, "metadata", "annotations", names.GENERATION) or "")
         return int(text) if text.isdecimal() and len(text) < 10 else 0
+
+
+def refuse_older(applied: int, wanted: Wanted) -> None:
+    """Raises Conflict ("superseded") when a newer goal than this was applied."""
+    if applied > wanted.generation:
+        raise Conflict(S("A newer goal was applied meanwhile; this one is out of date."), code="superseded")
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,7 +235,3 @@ def _doing(
     if leaving and ready >= wished:
         return S("The old instances are being taken away: %(count)s left.", count=leaving)
     return S("%(ready)s of %(total)s ready.", ready=ready, total=wished)
-
-
-def serving(sight: Sight) -> int:
-    return sum(1 for pod in sight.pods if is_ready(pod))
