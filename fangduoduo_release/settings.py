@@ -269,14 +269,14 @@ CONNECTION_TESTS = {  # kind -> how ops find out whether it works
     "gerrit": "projects.connections.look_at_gerrit",
     "jenkins": "builds.connections.look_at_jenkins",
     "kubernetes": "clusters.connections.look_at_kubernetes",
-    "consul": "clusters.connections.look_at_consul",
+    "consul": "clusters.consul_connections.look_at_consul",
     "registry": "builds.connections.look_at_registry",
 }
 CONNECTION_RULES = {  # kind -> what it asks of config and secrets
     "gerrit": "projects.connections.check_gerrit",
     "jenkins": "builds.connections.check_jenkins",
     "kubernetes": "clusters.connections.check_kubernetes",
-    "consul": "clusters.connections.check_consul",
+    "consul": "clusters.consul_connections.check_consul",
     "registry": "builds.connections.check_registry",
 }
 CLUSTER_ALLOW_INSECURE = env_bool(
