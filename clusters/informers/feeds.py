@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 from django.utils import timezone
 
-from clusters.drivers.runtime.kubernetes.informer import Known
 from clusters.drivers.runtime.kubernetes.names import Resource
 from clusters.drivers.runtime.kubernetes.seen import Key, Seen, newer
+from clusters.drivers.runtime.kubernetes.sink import Known
 from clusters.models import ClusterFeed
 from fangduoduo_release.common.sentence import Sentence
 

@@ -12,11 +12,12 @@ from dataclasses import dataclass
 
 from clusters.drivers.runtime.kubernetes.access import Access
 from clusters.drivers.runtime.kubernetes.async_api import AsyncApi
-from clusters.drivers.runtime.kubernetes.informer import Informer, Known
+from clusters.drivers.runtime.kubernetes.informer import Informer
 from clusters.drivers.runtime.kubernetes.listing import Refused
 from clusters.drivers.runtime.kubernetes.names import FOLLOWED
 from clusters.drivers.runtime.kubernetes.pace import Pace
 from clusters.drivers.runtime.kubernetes.seen import Key, gone
+from clusters.drivers.runtime.kubernetes.sink import Known
 from clusters.kubernetes import access_of
 from clusters.models import Cluster
 from fangduoduo_release.common.errors import AppError, Unavailable

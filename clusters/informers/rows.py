@@ -12,8 +12,8 @@ from django.db import IntegrityError, transaction
 from django.db.models import F
 from django.utils import timezone
 
-from clusters.drivers.runtime.kubernetes.informer import Known
 from clusters.drivers.runtime.kubernetes.seen import Key, Seen
+from clusters.drivers.runtime.kubernetes.sink import Known
 from clusters.models import Cluster, ClusterFeed, ClusterObject
 from fangduoduo_release.common.models import Lease
 

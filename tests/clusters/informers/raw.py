@@ -276,7 +276,8 @@ class RawServer:
         await stream.head()
         if at < self.compacted:
             await stream.event("ERROR", status(410, f"too old resource version: {at}", "Expired"))
-            return await stream.end()
+            await stream.end()
+            return
         until = self._loop.time() + float(request.query.get("timeoutSeconds", 300))
         cut = self._loop.time() + self.watch_s if self.watch_s is not None else None
         while self._loop.time() < until:
@@ -287,7 +288,8 @@ class RawServer:
                 if namespace in {"", item["metadata"].get("namespace", "")}:
                     await stream.event(kind, item)
             if cut is not None and self._loop.time() >= cut:
-                return stream.cut()
+                stream.cut()
+                return
             try:
                 left = min(
                     x for x in (self.bookmark_s, until - self._loop.time(), cut and cut - self._loop.time()) if x

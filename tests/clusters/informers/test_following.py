@@ -35,11 +35,13 @@ def test_what_is_there_what_changes_and_what_goes_become_rows(server: RawServer,
     server.remove("p0")
     until(lambda: set(there(cluster)) == {"p1", "p2", "p3"})
     gone = ClusterObject.objects.get(cluster=cluster, name="p0")
-    assert gone.gone and gone.resource_version == str(server.version)
+    assert (gone.gone, gone.resource_version) == (True, str(server.version))
     row = ClusterObject.objects.get(cluster=cluster, name="p1")
     assert observed.unpack(row.body)["status"] == {"phase": "Running"}
     told = feed(cluster)
-    assert told and told.objects_count == 3 and told.lag_ms < 2000 and told.drift == 0
+    assert told
+    assert (told.objects_count, told.drift) == (3, 0)
+    assert told.lag_ms < 2000
     assert ClusterObject.objects.filter(cluster=cluster).latest("seq").seq == told.seq
 
 
@@ -87,7 +89,8 @@ def test_managed_fields_and_the_images_of_nodes_are_not_kept(server: RawServer, 
     node = until(lambda: ClusterObject.objects.filter(cluster=cluster, resource="nodes").first())
     assert observed.unpack(node.body)["status"] == {"phase": "x"}
     web = observed.unpack(ClusterObject.objects.get(name="web").body)
-    assert "managedFields" not in web["metadata"] and web["kind"] == "Pod" and web["apiVersion"] == "v1"
+    assert "managedFields" not in web["metadata"]
+    assert (web["kind"], web["apiVersion"]) == ("Pod", "v1")
 
 
 def test_events_of_the_last_hour_are_kept_and_no_others(server: RawServer, cluster: Cluster, hubs: Hubs) -> None:
@@ -118,7 +121,9 @@ def test_an_empty_cluster_is_followed_too(server: RawServer, cluster: Cluster, h
     hubs.start()
     wait_live(cluster)
     row = wait_feed(cluster, objects_count=0, state=State.LIVE)
-    assert row.resource_version and row.synced_at and row.trouble is None
+    assert row.resource_version
+    assert row.synced_at
+    assert row.trouble is None
     assert ClusterFeed.objects.filter(cluster=cluster).count() == 6
 
 

@@ -21,6 +21,7 @@ from .access import Access, judge_reach
 from .api import Answer, Query, plain
 from .names import MANAGER
 
+Response = aiohttp.ClientResponse
 CONNECT_S = 3.0
 TIMEOUT_S = 30.0
 CHUNK = 64 * 1024

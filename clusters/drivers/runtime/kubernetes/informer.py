@@ -11,19 +11,20 @@ import contextlib
 import logging
 import random
 import time
-from collections.abc import Awaitable, Callable, Mapping
-from typing import Any, NamedTuple, Protocol
+from collections.abc import Awaitable, Callable
+from typing import Any
 
 import orjson
 
 from fangduoduo_release.common.errors import Unavailable
-from fangduoduo_release.common.sentence import S, Sentence
+from fangduoduo_release.common.sentence import S
 
 from .async_api import AsyncApi
 from .listing import Expired, Refused, refused, whole
 from .names import EVENTS, Resource
 from .pace import Pace, Patience
 from .seen import Key, Seen, Unreadable, gone, newer, read, version_of
+from .sink import Sink, differing
 from .watch_lines import Lines
 
 logger = logging.getLogger(__name__)
@@ -32,47 +33,6 @@ EVENTS_COMPARED_S = 3000.0  # those about to be forgotten may be so on one side 
 STEP = 100  # objects taken apart before others in the loop have their turn
 PASSING = frozenset({401, 403, 429, 503})  # say nothing of what we asked for
 ENOUGH_MISSED = 3  # refusals of a token in a row before they are told
-
-
-class Known(NamedTuple):
-    """What is stored of an object."""
-
-    uid: str
-    version: str
-    gone: bool
-
-
-class Sink(Protocol):
-    """Where an informer's changes go. Everything but `known` and `room` returns at once."""
-
-    async def known(self) -> Mapping[Key, Known]:
-        """What is stored, after everything told so far was stored."""
-
-    async def room(self) -> None:
-        """Return when more of a list may be told."""
-
-    def change(self, seen: Seen) -> None: ...
-
-    def reached(self, version: str) -> None:
-        """Everything up to here was told."""
-
-    def synced(self, version: str, began: float) -> None:
-        """A whole list was told, asked for at this time (monotonic)."""
-
-    def opened(self) -> None:
-        """A watch is open."""
-
-    def alive(self) -> None:
-        """Something came."""
-
-    def closed(self) -> None:
-        """No watch is open any more."""
-
-    def down(self, sentence: Sentence) -> None:
-        """It is not followed, and why."""
-
-    def count(self, what: str, number: int = 1) -> None:
-        """`relists`, `drift`."""
 
 
 class Informer:
@@ -285,22 +245,6 @@ class Informer:
             if not wrong or not newer(version, self._version) or time.monotonic() > until:
                 return wrong
             await asyncio.sleep(min(1.0, self._pace.settle / 10))
-
-
-def differing(listed: Mapping[Key, str], version: str, known: Mapping[Key, Known], strict: bool = True) -> int:
-    """How many objects are stored otherwise than a list of `version` has them; what changed after it is not judged.
-
-    Not `strict`: what is stored and not listed is not counted, because the list was not taken whole.
-    """
-    wrong = 0
-    for key, at in listed.items():
-        stored = known.get(key)
-        if stored is None or stored.gone or stored.version != at:
-            wrong += not (stored is not None and newer(stored.version, version))
-    if strict:
-        here = (one for key, one in known.items() if not one.gone and key not in listed)
-        wrong += sum(not newer(one.version, version) for one in here)
-    return wrong
 
 
 def _error(status: Any) -> Exception:

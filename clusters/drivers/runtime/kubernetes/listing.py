@@ -6,14 +6,13 @@ import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 
-import aiohttp
 import orjson
 
 from fangduoduo_release.common.errors import AppError, Unavailable
 from fangduoduo_release.common.sentence import S, Sentence
 
 from .api import Answer, judge
-from .async_api import AsyncApi
+from .async_api import AsyncApi, Response
 from .names import Resource
 from .seen import version_of
 
@@ -40,7 +39,7 @@ class TooLarge(Exception):
     """A page of too many bytes."""
 
 
-async def refused(response: aiohttp.ClientResponse) -> Refused:
+async def refused(response: Response) -> Refused:
     """What an answer that is no success says."""
     body = b""
     async for chunk in response.content.iter_chunked(16 << 10):
