@@ -182,6 +182,7 @@ DUTIES = [  # what `manage.py watch` calls every now and then
     Duty("inbox.retention", "fangduoduo_release.common.inbox.forget_old", every_s=600, group="portal"),
     Duty("hooks.retention", "projects.hooks.retention.forget_old", every_s=600, group="sources"),
     Duty("services.look", "deployments.reconcile.look_after_services", every_s=2, group="clusters"),
+    Duty("services.again", "deployments.reconcile.look_again", every_s=30, group="clusters", limit_s=120),
     Duty("services.orphans", "deployments.reconcile.end_orphans", every_s=60, group="clusters"),
     Duty("builds.orphans", "builds.retention.end_orphans", every_s=60, group="builders"),
     Duty("answers.retention", "permissions.retention.forget_old_answers", every_s=3600, group="portal"),
@@ -271,14 +272,14 @@ CONNECTION_TESTS = {  # kind -> how ops find out whether it works
     "gerrit": "projects.connections.look_at_gerrit",
     "jenkins": "builds.connections.look_at_jenkins",
     "kubernetes": "clusters.connections.look_at_kubernetes",
-    "consul": "clusters.connections.look_at_consul",
+    "consul": "clusters.consul_connections.look_at_consul",
     "registry": "builds.connections.look_at_registry",
 }
 CONNECTION_RULES = {  # kind -> what it asks of config and secrets
     "gerrit": "projects.connections.check_gerrit",
     "jenkins": "builds.connections.check_jenkins",
     "kubernetes": "clusters.connections.check_kubernetes",
-    "consul": "clusters.connections.check_consul",
+    "consul": "clusters.consul_connections.check_consul",
     "registry": "builds.connections.check_registry",
 }
 CLUSTER_ALLOW_INSECURE = env_bool(

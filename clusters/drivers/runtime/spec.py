@@ -23,6 +23,7 @@ MAX_REPLICAS = 100
 MAX_ARGUMENTS = 200
 MAX_TEXT = 32 * 1024
 MAX_FILE = 1024 * 1024
+FILES_AT = "/app"
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +99,7 @@ class ServiceSpec:
     process is told on kinds that give each instance an address of its own; the local kind picks one per instance. A
     `port_name` of "" means that the service takes no traffic. `start_deadline_s`: how long a new instance may take to
     become ready. `drain_s`: how long an instance that gets no new requests may finish old ones. `stop_grace_s`: from
-    SIGTERM to SIGKILL.
+    SIGTERM to SIGKILL. `files_at`: where config files lie on kinds that start images (their working directory is not known).
     """
 
     command: tuple[str, ...]
@@ -115,6 +116,7 @@ class ServiceSpec:
     start_deadline_s: float = 60.0
     autoscale: Autoscale | None = None
     ingress: Ingress | None = None
+    files_at: str = FILES_AT
 
     def as_json(self) -> dict[str, Any]:
         """The spec as plain JSON values, without the secrets' values (their names only)."""
@@ -127,7 +129,8 @@ class ServiceSpec:
         """Read the API's form. Raises Invalid with the sentences of every broken field (`fields`)."""
         reader = _Reader(data)
         known = {"command", "replicas", "port", "port_name", "env", "secrets", "resources", "health_check", "health",
-                 "files", "drain_s", "stop_grace_s", "start_deadline_s", "config", "autoscale", "ingress"}  # fmt: skip
+                 "files", "drain_s", "stop_grace_s", "start_deadline_s", "config", "autoscale",
+                 "ingress", "files_at"}  # fmt: skip
         for name in sorted(set(data) - known):
             reader.wrong(name, S("There is no field “%(name)s” in a service spec.", name=name))
         given = secrets if secrets is not None else data.get("secrets", {})
@@ -149,6 +152,7 @@ class ServiceSpec:
             start_deadline_s=reader.seconds(data, "start_deadline_s", 60.0, 1, 3600),
             autoscale=reader.autoscale(data.get("autoscale")),
             ingress=reader.ingress(data.get("ingress")),
+            files_at=reader.folder(data.get("files_at", FILES_AT)),
         )
         reader.needs_a_port(spec)
         reader.finish()
@@ -301,6 +305,12 @@ class _Reader:
             if text and not HOST_NAME.match(text):
                 self.wrong("ingress", S("“%(name)s” is no name in Kubernetes.", name=text[:100]))
         return Ingress(host, path, **names)
+
+    def folder(self, value: object) -> str:
+        text = self.text(value, "files_at", 200)
+        if not text.startswith("/") or not (text == "/" or safe_path(text.strip("/"))):
+            self.wrong("files_at", S("Config files lie in a folder such as /app."))
+        return text
 
     def files(self, value: object) -> tuple[ConfigFile, ...]:
         if not isinstance(value, Sequence) or isinstance(value, str | bytes):
