@@ -113,6 +113,11 @@ class Mirrors:
         self._make_room()
         return shown
 
+    def forget(self) -> None:
+        """Begin anew."""
+        with self._lock:
+            self._kept.clear()
+
     @property
     def size(self) -> int:
         with self._lock:

@@ -13,6 +13,7 @@ from clusters.gateway.statuses import absent
 from clusters.kubernetes import KIND
 from clusters.models import Cluster
 from fangduoduo_release.common.errors import AppError
+from permissions.models import ApiToken, User
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,3 +60,16 @@ def place(actor: Any, cluster: Cluster, namespace: str, *, changing: bool = Fals
     if found is None:
         raise absent("namespaces", namespace)
     return found
+
+
+def still_reads(actor: Any, token: ApiToken | None, cluster: Cluster, namespace: str) -> bool:
+    """Whether they may read on, asked anew: the account, the token, the grants."""
+    person = User.objects.filter(pk=actor.pk, is_active=True, epoch=actor.epoch).first()
+    if person is None:
+        return False
+    if token is not None:
+        kept = ApiToken.objects.filter(pk=token.pk).first()
+        if kept is None or kept.state != "ok":
+            return False
+    person.scopes = actor.scopes
+    return namespace in places(person, cluster)

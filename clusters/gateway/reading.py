@@ -48,16 +48,13 @@ def read(cluster: Cluster, places: Mapping[str, Place], target: Target, query: Q
         raise Refused(
             405, S("The gateway does not watch: list again, X-Cache-Age says how old the answer is."), details=target.details
         )  # fmt: skip
-    if target.kind.resource.namespaced and not target.namespace:
-        wanted = sorted(places)
-    else:
-        wanted = [target.namespace]
     if flag(query, "fresh") or not target.kind.cached or target.subresource:
         return _asked(cluster, target, query)
     feed = feed_of(cluster, target)
     if target.name:
         return _one(cluster, feed, target)
-    return _list(cluster, feed, target, wanted, query)
+    everywhere = target.kind.resource.namespaced and not target.namespace
+    return _list(cluster, feed, target, sorted(places) if everywhere else [target.namespace], query)
 
 
 def feed_of(cluster: Cluster, target: Target) -> ClusterFeed:

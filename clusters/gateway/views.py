@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.http import HttpResponse
+from django.http import HttpResponse, StreamingHttpResponse
 from django.http.response import HttpResponseBase
 from drf_spectacular.utils import extend_schema
 from rest_framework.authentication import SessionAuthentication
@@ -12,7 +12,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import set_rollback
 
-from clusters.gateway import limits, paths, reach, reading, statuses
+from clusters.gateway import bodies, limits, logs, paths, reach, reading, statuses, writing
 from clusters.gateway.reading import Found
 from clusters.models import Cluster
 from fangduoduo_release.common.sentence import S
@@ -59,7 +59,57 @@ class Gateway(ApiView):
         target = paths.parse(path)
         if target.kind.ops and not policy.is_ops(self.actor):
             raise statuses.Refused(403, S("Only ops may do this."), details=target.details)
+        if target.subresource == "exec":
+            raise statuses.Refused(400, S("A terminal is a WebSocket: open it below /ws/."), details=target.details)
+        if target.subresource == "log":
+            return self._log(cluster, target)
         return _answer(reading.read(cluster, places, target, self.query))
+
+    @extend_schema(operation_id="gateway_create")
+    def post(self, request: Request, name: str, path: str) -> HttpResponseBase:
+        return self._change(request, name, path)
+
+    @extend_schema(operation_id="gateway_change")
+    def patch(self, request: Request, name: str, path: str) -> HttpResponseBase:
+        return self._change(request, name, path)
+
+    @extend_schema(operation_id="gateway_delete")
+    def delete(self, request: Request, name: str, path: str) -> HttpResponseBase:
+        return self._change(request, name, path)
+
+    def _change(self, request: Request, name: str, path: str) -> HttpResponse:
+        cluster = reach.cluster_named(name)
+        namespace = paths.namespace_in(path)
+        if namespace:
+            place = reach.place(self.actor, cluster, namespace, changing=True)
+        else:
+            reach.places(self.actor, cluster)
+        target = paths.parse(path)
+        if not target.namespace:
+            what = target.kind.resource.key
+            raise statuses.Refused(
+                403, S("“%(what)s” are changed in a namespace; name it in the path.", what=what), details=target.details
+            )
+        asked = request._request
+        raw = bodies.raw_of(asked)
+        change = writing.change_of(
+            self.actor, cluster, place, target, str(asked.method), self.query, bodies.media_type(asked), raw
+        )
+        return _answer(writing.make(change))
+
+    def _log(self, cluster: Cluster, target: paths.Target) -> HttpResponseBase:
+        token = self.request.auth if isinstance(self.request.auth, ApiToken) else None
+        caller, actor = limits.caller_of(self.actor, token), self.actor
+
+        def still() -> bool:
+            return reach.still_reads(actor, token, cluster, target.namespace)
+
+        found = logs.open_log(cluster, target, self.query, caller, still)
+        if isinstance(found, logs.Log):
+            response = StreamingHttpResponse(found, content_type="text/plain; charset=utf-8")
+            response["X-Accel-Buffering"] = "no"
+            return response
+        return _answer(Found(*reading.handed_on(found), reading.kept(found)))
 
     @property
     def query(self) -> dict[str, str]:

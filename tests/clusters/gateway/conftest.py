@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 from django.test import Client
 
-from clusters.gateway import limits, mirror
+from clusters.gateway import mirror
 from clusters.models import Cluster, Machine
+from fangduoduo_release.common import rates
 from fangduoduo_release.common.actor import SYSTEM
 from permissions import jwts
 from permissions.models import User
@@ -22,11 +23,10 @@ PODS_OF_SHOP = f"{K8S}api/v1/namespaces/shop/pods"
 
 
 @pytest.fixture(autouse=True)
-def nothing_remembered() -> Iterator[None]:
+def nothing_remembered() -> None:
     """Counts and mirrors are the process's own."""
-    limits.HERE.__init__()  # type: ignore[misc]
-    mirror.MIRRORS.__init__()  # type: ignore[misc]
-    yield
+    rates.HERE.forget()
+    mirror.MIRRORS.forget()
 
 
 @pytest.fixture
