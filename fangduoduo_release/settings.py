@@ -239,6 +239,10 @@ ENGINES = [
 BUILDS_IN_USE = "deployments.using.is_deploying"  # says of a project's branch whether something of it is being deployed
 CLUSTER_NEWS = "deployments.sightings.objects_changed"  # is told the keys of services whose objects were seen to change
 GATEWAY_REACH = "projects.reach.namespaces"  # says in which namespaces somebody may read and change objects
+GATEWAY_READS_PER_MINUTE = env_int("FDD_GATEWAY_READS_PER_MINUTE", 1200)  # of one person or token; 0: no limit
+GATEWAY_WRITES_PER_MINUTE = env_int("FDD_GATEWAY_WRITES_PER_MINUTE", 120)
+GATEWAY_LOGS_PER_CALLER = env_int("FDD_GATEWAY_LOGS_PER_CALLER", 20)  # open at a time, in each web process
+GATEWAY_MIRROR_BYTES = env_int("FDD_GATEWAY_MIRROR_MIB", 128) << 20  # of objects kept ready in each web process
 RUN_ENDINGS = {"builds": "builds.news.build_ended", "deployments": "deployments.news.deployment_ended"}
 
 # --- drivers -------------------------------------------------------------------------------------------------------
