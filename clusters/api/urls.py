@@ -8,6 +8,7 @@ from clusters.api import freezes, views
 
 urlpatterns = [
     path("clusters/", views.Clusters.as_view()),
+    path("clusters/<str:name>/", views.ClusterOne.as_view()),
     path("freezes/", freezes.Freezes.as_view()),
     path("freezes/<int:pk>/", freezes.FreezeOne.as_view()),
     path("machines/<str:name>/freezes/", freezes.MachineFreezes.as_view()),
