@@ -182,6 +182,7 @@ DUTIES = [  # what `manage.py watch` calls every now and then
     Duty("inbox.retention", "fangduoduo_release.common.inbox.forget_old", every_s=600, group="portal"),
     Duty("hooks.retention", "projects.hooks.retention.forget_old", every_s=600, group="sources"),
     Duty("services.look", "deployments.reconcile.look_after_services", every_s=2, group="clusters"),
+    Duty("configs.follow", "clusters.config_watch.duty.follow", every_s=1, group="clusters"),
     Duty("services.orphans", "deployments.reconcile.end_orphans", every_s=60, group="clusters"),
     Duty("builds.orphans", "builds.retention.end_orphans", every_s=60, group="builders"),
     Duty("answers.retention", "permissions.retention.forget_old_answers", every_s=3600, group="portal"),
@@ -234,6 +235,8 @@ ENGINES = [
 # Who spreads the news when a run ends, in the transaction that ends it; by the run's topic.
 BUILDS_IN_USE = "deployments.using.is_deploying"  # says of a project's branch whether something of it is being deployed
 CLUSTER_NEWS = "deployments.sightings.objects_changed"  # is told the keys of services whose objects were seen to change
+CONFIG_KEYS = "deployments.config_keys.in_use"  # says which keys of which config source somebody is bound to
+CONFIG_NEWS = "deployments.config_keys.changed"  # is told of each key that says something new
 GATEWAY_REACH = "projects.reach.namespaces"  # says in which namespaces somebody may read and change objects
 RUN_ENDINGS = {"builds": "builds.news.build_ended", "deployments": "deployments.news.deployment_ended"}
 
