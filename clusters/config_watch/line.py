@@ -162,7 +162,7 @@ class Line:
 
 def _seen(connection: Connection, key: str, change: Change) -> None:
     with transaction.atomic():
-        if see(connection, key, change.document, str(change.index)):
+        if see(connection, key, change.document, change.index):
             tell(connection.name, key)
 
 
