@@ -15,6 +15,7 @@ from django.db.models import F, OuterRef, Subquery
 from clusters.configs import Pinned, values_of
 from clusters.drivers.config.binding import EMBEDDED, ConfigBinding
 from clusters.models import Machine
+from deployments import configuring
 from deployments.models import Service
 from fangduoduo_release.common import events
 from fangduoduo_release.common.errors import Invalid
@@ -27,9 +28,9 @@ def in_use() -> Mapping[str, frozenset[str]]:
     """The keys of each source but the embedded one, by its name in bindings."""
     found: dict[str, set[str]] = defaultdict(set)
     for pin in Service.objects.exclude(config=None).values_list("config", flat=True):
-        pinned = Pinned.from_json(pin)
+        pinned = configuring.pinned(pin)
         if pinned is not None:
-            found[pinned.source].update(key for key in (pinned.key, *(one.key for one in pinned.files)) if key)
+            found[pinned.source].update(_named(pinned))
     for source, keys in _bound():
         found[source].update(keys)
     return {source: frozenset(keys) for source, keys in found.items() if source != EMBEDDED and keys}
@@ -38,11 +39,15 @@ def in_use() -> Mapping[str, frozenset[str]]:
 def changed(source: str, key: str) -> None:
     """A key says something new: tell the services that run with it, so that their pages look again."""
     for service in Service.objects.exclude(config=None):
-        pinned = Pinned.from_json(service.config)
-        if pinned is not None and pinned.source == source and key in (pinned.key, *(one.key for one in pinned.files)):
+        pinned = configuring.pinned(service.config)
+        if pinned is not None and pinned.source == source and key in _named(pinned):
             sentence = S("The configuration “%(key)s” says something new in “%(source)s”.", key=key, source=source)
             with transaction.atomic():
                 events.record(service, "config_changed", sentence)
+
+
+def _named(pinned: Pinned) -> set[str]:
+    return {key for key in (pinned.key, *(one.key for one in pinned.files)) if key}
 
 
 def _bound() -> Iterator[tuple[str, list[str]]]:
