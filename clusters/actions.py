@@ -10,7 +10,7 @@ from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
 from django.db.models import Model, ProtectedError
 
-from clusters import connecting, freeze_rules, placed
+from clusters import config_use, connecting, freeze_rules, placed
 from clusters.models import Cluster, FreezeWindow, Machine
 from fangduoduo_release.audit import trail
 from fangduoduo_release.common.errors import Conflict, Invalid
@@ -157,6 +157,7 @@ def _refuse_passwords(value: Any) -> None:
 def delete_connection(*, actor: Any, connection: Connection) -> None:
     """Forget a connection nothing uses. Ops only. Raises Denied, Conflict."""
     policy.require_ops(actor)
+    config_use.require_unused(connection)
     try:
         with transaction.atomic():
             gone, before = trail.named(connection), trail.facts(connection)
