@@ -198,8 +198,8 @@ class DeploymentEngine:
                 observed = self._apply_before(runtime, before)
             except Unavailable:
                 raise
-            except AppError as error:
-                return self._stuck(deployment, error)
+            except AppError as stuck:
+                return self._stuck(deployment, stuck)
             back = observed.settled or observed.failure is not None
         self._report(deployment, observed)
         if not back:
