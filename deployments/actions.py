@@ -62,11 +62,13 @@ def preview_deployment(
     action: str,
     version: Version | None = None,
     replicas: int | None = None,
+    take_over: bool = False,
 ) -> plans.Preview:
     """What the change would do; changes nothing. Raises NotFound (may not see), Invalid, Conflict, Rejected."""
     policy.require(actor, "view_project", project)
     service = draft_service(project, machine)
-    return plans.preview(service, plans.choose(service, action, version=version, replicas=replicas))
+    choice = plans.choose(service, action, version=version, replicas=replicas, take_over=take_over)
+    return plans.preview(service, choice)
 
 
 def start_deployment(
@@ -79,9 +81,10 @@ def start_deployment(
     replicas: int | None = None,
     strategy: str = Deployment.Strategy.ROLLING,
     reason: str = "",
+    take_over: bool = False,
 ) -> Deployment:
-    """Queue one change to one service, or let it wait where others must approve. Raises Denied, Invalid, Conflict (one
-    is active; nothing to do)."""
+    """Queue one change to one service, or let it wait where others must approve. `take_over`: of fields that somebody else
+    set in the cluster. Raises Denied, Invalid, Conflict (one is active; nothing to do; such fields are in the way)."""
     require_change(actor, project, machine, action)
     if project.archived and action != Deployment.Action.REMOVE:
         raise Conflict(S("The project is archived; restore it before deploying."), code="archived")
@@ -89,10 +92,12 @@ def start_deployment(
         raise Invalid(S("There is no strategy “%(strategy)s” here.", strategy=strategy), fields={"strategy": []})
     draft = draft_service(project, machine)
     _refuse_second(draft)
-    choice = plans.choose(draft, action, version=version, replicas=replicas)
+    choice = plans.choose(draft, action, version=version, replicas=replicas, take_over=take_over)
     freeze = frozen.overridden(actor, project, machine, choice.action)
     service = draft if draft.pk else ensure_service(project, machine)  # a refused wish takes no stable port
     facts = plans.preview(service, choice)
+    if facts.conflicts and not take_over:
+        raise Conflict(facts.warning_of_conflicts, code="field_conflict")
     try:
         with transaction.atomic():
             _refuse_stale(service)
@@ -124,6 +129,7 @@ def _create(
         replicas=choice.replicas,
         restart_nonce=choice.nonce,
         reason=reason,
+        take_over=choice.take_over and bool(facts.conflicts),
         started_by=user_or_none(actor),
         pins=facts.pins,
         manifest=facts.manifest,
@@ -150,6 +156,11 @@ def _create(
             "replicas": choice.replicas,
             "machine": service.machine.name,
             "reason": reason,
+            **(
+                {"takes_over": [f"{c.what} {c.field} ({c.owner})" for c in facts.conflicts]}
+                if deployment.take_over
+                else {}
+            ),
         },
     )
     ring("deployment", deployment.pk)

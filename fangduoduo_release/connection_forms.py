@@ -50,6 +50,17 @@ WEBHOOKS = Part(
 )
 SSH_KEY_HELP = _("A private key in OpenSSH's or PEM form, without a passphrase.")
 PARTS: Mapping[str, tuple[Part, ...]] = {
+    "consul": (
+        Part("url", _("Address"), _("https://consul.example:8501, without /v1."), required=True),
+        Part(
+            "token", _("ACL token"), _("It needs key:read on the keys, and key:write to change them here."), secret=True
+        ),
+        Part("prefix", _("Prefix"), _("Before every key; empty: none. For example config/shop.")),
+        Part("datacenter", _("Datacenter"), _("Empty: the one of the server that answers.")),
+        Part("namespace", _("Namespace"), _("Consul Enterprise only.")),
+        Part("partition", _("Admin partition"), _("Consul Enterprise only.")),
+        CA,
+    ),
     "gerrit": (
         Part(
             "url",
@@ -115,6 +126,7 @@ PARTS: Mapping[str, tuple[Part, ...]] = {
     ),
 }
 TITLES: Mapping[str, Any] = {
+    "consul": "Consul",
     "gerrit": "Gerrit",
     "jenkins": "Jenkins",
     "registry": _("Image registry"),
