@@ -55,7 +55,7 @@ class Authority:
         return certificate("server", self.signed, host=host)
 
 
-Answer = bytes | Callable[[socket.socket, "Asked"], None]
+Answer = bytes | Callable[[socket.socket, "Asked"], Any]
 
 
 class Asked:
@@ -127,10 +127,10 @@ class RawServer:
             while (asked := read(connection)) is not None:
                 self.asked.append(asked)
                 said = self.say.get(asked.target.partition("?")[0], failure(404, "not here"))
-                if callable(said):
-                    said(connection, asked)
-                    return
-                connection.sendall(said)
+                if not callable(said):
+                    connection.sendall(said)
+                elif said(connection, asked) is not True:
+                    return  # it ends the connection, unless the answer says that it is to go on
         except (OSError, ValueError):
             pass  # whoever asked has gone, or did not trust us
         finally:
