@@ -97,7 +97,10 @@ def in_cluster(environment: Mapping[str, str], account: Path = ACCOUNT) -> Acces
 
 def from_kubeconfig(text: str, context: str = "", *, allow_insecure: bool = False) -> Access:
     """Read a kubeconfig; `context` "" means its current one. Raises Invalid with what is wrong or refused."""
-    data = load_one(text)
+    try:
+        data = load_one(text)
+    except Invalid as error:
+        raise _bad(error.sentence, code=error.code) from error
     if not isinstance(data, Mapping):
         raise _bad(S("This is no kubeconfig: it is not an object."))
     chosen = context or str(data.get("current-context") or "")
