@@ -184,6 +184,9 @@ DUTIES = [  # what `manage.py watch` calls every now and then
     Duty("services.look", "deployments.reconcile.look_after_services", every_s=2, group="clusters"),
     Duty("services.again", "deployments.reconcile.look_again", every_s=30, group="clusters", limit_s=120),
     Duty("services.orphans", "deployments.reconcile.end_orphans", every_s=60, group="clusters"),
+    Duty("clusters.follow", "clusters.following.follow", every_s=1, group="clusters", everywhere=True),
+    Duty("clusters.alarm", "clusters.following.tell_ops", every_s=10, group="clusters"),
+    Duty("clusters.tidy", "clusters.following.tidy", every_s=60, group="clusters"),
     Duty("builds.orphans", "builds.retention.end_orphans", every_s=60, group="builders"),
     Duty("answers.retention", "permissions.retention.forget_old_answers", every_s=3600, group="portal"),
     Duty("people.tidy", "permissions.retention.tidy_people", every_s=3600, group="portal"),
@@ -236,6 +239,10 @@ ENGINES = [
 BUILDS_IN_USE = "deployments.using.is_deploying"  # says of a project's branch whether something of it is being deployed
 CLUSTER_NEWS = "deployments.sightings.objects_changed"  # is told the keys of services whose objects were seen to change
 GATEWAY_REACH = "projects.reach.namespaces"  # says in which namespaces somebody may read and change objects
+GATEWAY_READS_PER_MINUTE = env_int("FDD_GATEWAY_READS_PER_MINUTE", 1200)  # of one person or token; 0: no limit
+GATEWAY_WRITES_PER_MINUTE = env_int("FDD_GATEWAY_WRITES_PER_MINUTE", 120)
+GATEWAY_LOGS_PER_CALLER = env_int("FDD_GATEWAY_LOGS_PER_CALLER", 20)  # open at a time, in each web process
+GATEWAY_MIRROR_BYTES = env_int("FDD_GATEWAY_MIRROR_MIB", 128) << 20  # of objects kept ready in each web process
 RUN_ENDINGS = {"builds": "builds.news.build_ended", "deployments": "deployments.news.deployment_ended"}
 
 # --- drivers -------------------------------------------------------------------------------------------------------
