@@ -338,4 +338,6 @@ PAGES = [
     Ask("GET", f"{P}triggers/", VIEWER),
     Ask("POST", f"{P}triggers/", MAINTAINER, 302, {"branches": "main", "debounce_s": "0", "cancel": "changes"}),
     Ask("POST", f"{P}triggers/try/", VIEWER, 200, {"kind": "branches", "name": "main"}, looks=True),
+    # a service
+    Ask("GET", "services/<int:pk>/", VIEWER),
 ]
