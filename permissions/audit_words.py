@@ -23,6 +23,8 @@ SENTENCES: dict[str, str] = {
     "project.follow": _("%(actor)s followed the repository of %(object)s to its new name %(repository)s"),
     "project.spec": _("%(actor)s changed how %(object)s runs (spec revision %(number)s)"),
     "project.rebind": _("%(actor)s bound %(object)s to the repository %(repository)s"),
+    "config.save": _("%(actor)s saved the configuration %(key)s of %(object)s in %(source)s, revision %(revision)s"),
+    "config.delete": _("%(actor)s removed the configuration %(key)s of %(object)s from %(source)s"),
     "machine.grant": _("%(actor)s let %(project)s use the machine %(machine)s"),
     "machine.revoke": _("%(actor)s took the machine %(machine)s from %(project)s"),
     "member.set": _("%(actor)s made %(holder)s %(role)s on %(object)s"),
