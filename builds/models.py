@@ -262,8 +262,9 @@ class Version(models.Model):
         return self.digest or self._archive_digest
 
     def pin_on(self, cluster_kind: str) -> str:
-        """The same on a cluster of that kind: this host runs archives, whatever image was pushed beside them."""
-        return (self._archive_digest or self.digest) if cluster_kind == "local" else self.pin
+        """The same on a cluster of that kind: this host runs archives, whatever image was pushed beside them; others run
+        images only. "" for an image whose digest nobody knows yet."""
+        return (self._archive_digest or self.digest) if cluster_kind == "local" else self.digest
 
     @property
     def _archive_digest(self) -> str:

@@ -15,6 +15,7 @@ from django.conf import settings
 from builds.drivers.builder.remote import Values
 from builds.drivers.registry.base import Registry
 from builds.models import Build
+from clusters.drivers.runtime.base import PullSecret
 from fangduoduo_release.common import image_names
 from fangduoduo_release.common.drivers import driver_class
 from fangduoduo_release.common.errors import Invalid
@@ -84,7 +85,7 @@ def pin(build: Build, facts: Mapping[str, Any]) -> tuple[str, str]:
     name = image_names.parse(image)
     if name.digest and claimed and name.digest != claimed:
         raise _differs(image, name.digest, claimed)
-    connection = _connected(build, name.host)
+    connection = connected(build.project, name.host)
     if connection is None:
         return (image, claimed or name.digest) if named or claimed else ("", "")
     found = registry_of(connection).digest(name.repository, name.reference)
@@ -108,9 +109,18 @@ def _differs(image: str, found: str, claimed: str) -> Invalid:
     return Invalid(sentence, code="digest_differs")
 
 
-def _connected(build: Build, host: str) -> Connection | None:
+def pull_secret(project: Project, image: str) -> PullSecret | None:
+    """How a cluster takes this image: the credentials of the registry it lies in; None where nobody has to sign in."""
+    connection = connected(project, image_names.parse(image).host)
+    username = str(connection.config.get("username") or "") if connection is not None else ""
+    if connection is None or not username:
+        return None
+    return PullSecret(host_of(connection), username, str((connection.secrets or {}).get("password") or ""))
+
+
+def connected(project: Project, host: str) -> Connection | None:
     """The registry of that host: the project's own, else another one that ops connected."""
-    own = build.project.registry_connection
+    own = project.registry_connection
     others = Connection.objects.filter(kind__in=settings.DRIVERS["registry"]).order_by("name")
     for connection in [*([own] if own is not None else []), *others]:
         scheme = "http" if str(connection.config.get("url") or "").startswith("http:") else "https"

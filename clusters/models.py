@@ -12,11 +12,11 @@ from clusters.freezes import MIDNIGHT, Window, day_of, year_day_of
 from fangduoduo_release.common.models import Connection
 from permissions.roles import Role
 
-from .observed_models import ClusterFeed, ClusterObject, ConfigRevision, ConfigSeen, ConfigText
+from .observed_models import ClusterFeed, ClusterObject, ConfigRevision, ConfigSeen, ConfigSighting, ConfigText
 
 __all__ = [
-    "ApproverRole", "Cluster", "ClusterFeed", "ClusterObject", "ConfigRevision", "ConfigSeen", "ConfigText", "Environment",
-    "FreezeWindow", "Machine",
+    "ApproverRole", "Cluster", "ClusterFeed", "ClusterObject", "ConfigRevision", "ConfigSeen", "ConfigSighting", "ConfigText",
+    "Environment", "FreezeWindow", "Machine",
 ]  # fmt: skip
 MOST_APPROVALS = 9
 

@@ -136,3 +136,28 @@ class ConfigSeen(models.Model):
 
     def __str__(self) -> str:
         return f"{self.connection} {self.key}"
+
+
+class ConfigSighting(models.Model):
+    """One state of a key elsewhere (Consul), as the portal saw it or put it there: the history that Consul does not keep.
+
+    The text itself is a `ConfigText`. `author` "": somebody there, Consul does not say who. `sha256` "": it was gone.
+    """
+
+    connection = models.ForeignKey("common.Connection", on_delete=models.CASCADE, related_name="config_sightings")
+    key = models.CharField(max_length=500)
+    revision = models.CharField(max_length=40)
+    sha256 = models.CharField(max_length=64, blank=True)
+    author = models.CharField(max_length=150, blank=True)
+    note = models.CharField(max_length=300, blank=True)
+    at = models.DateTimeField()
+
+    class Meta:
+        verbose_name = _("state of a configuration elsewhere")
+        ordering = ["-id"]
+        constraints = [
+            models.UniqueConstraint(fields=["connection", "key", "revision"], name="one_sighting_per_revision")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.connection} {self.key} {self.revision}"

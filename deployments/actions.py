@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from datetime import timedelta
 from typing import Any
 
@@ -62,11 +63,13 @@ def preview_deployment(
     action: str,
     version: Version | None = None,
     replicas: int | None = None,
+    take_over: bool = False,
 ) -> plans.Preview:
     """What the change would do; changes nothing. Raises NotFound (may not see), Invalid, Conflict, Rejected."""
     policy.require(actor, "view_project", project)
     service = draft_service(project, machine)
-    return plans.preview(service, plans.choose(service, action, version=version, replicas=replicas))
+    choice = plans.choose(service, action, version=version, replicas=replicas, take_over=take_over)
+    return plans.preview(service, choice)
 
 
 def start_deployment(
@@ -79,9 +82,10 @@ def start_deployment(
     replicas: int | None = None,
     strategy: str = Deployment.Strategy.ROLLING,
     reason: str = "",
+    take_over: bool = False,
 ) -> Deployment:
-    """Queue one change to one service, or let it wait where others must approve. Raises Denied, Invalid, Conflict (one
-    is active; nothing to do)."""
+    """Queue one change to one service, or let it wait where others must approve. `take_over`: of fields that somebody else
+    set in the cluster. Raises Denied, Invalid, Conflict (one is active; nothing to do; such fields are in the way)."""
     require_change(actor, project, machine, action)
     if project.archived and action != Deployment.Action.REMOVE:
         raise Conflict(S("The project is archived; restore it before deploying."), code="archived")
@@ -89,10 +93,12 @@ def start_deployment(
         raise Invalid(S("There is no strategy “%(strategy)s” here.", strategy=strategy), fields={"strategy": []})
     draft = draft_service(project, machine)
     _refuse_second(draft)
-    choice = plans.choose(draft, action, version=version, replicas=replicas)
+    choice = plans.choose(draft, action, version=version, replicas=replicas, take_over=take_over)
     freeze = frozen.overridden(actor, project, machine, choice.action)
     service = draft if draft.pk else ensure_service(project, machine)  # a refused wish takes no stable port
     facts = plans.preview(service, choice)
+    if facts.conflicts and not take_over:
+        raise Conflict(facts.warning_of_conflicts, code="field_conflict")
     try:
         with transaction.atomic():
             _refuse_stale(service)
@@ -110,6 +116,7 @@ def _create(
     last = Deployment.objects.filter(service=service).aggregate(last=Max("number"))["last"] or 0
     asked = approvals.rule_of(service.machine, choice.action)
     rule = approvals.rule_for(actor, service.project, service.machine, choice.action)
+    taken = [asdict(one) for one in facts.conflicts] if choice.take_over else []
     deployment = Deployment.objects.create(
         service=service,
         state="awaiting_approval" if rule.needed else "queued",
@@ -124,8 +131,9 @@ def _create(
         replicas=choice.replicas,
         restart_nonce=choice.nonce,
         reason=reason,
+        take_over=bool(taken),
         started_by=user_or_none(actor),
-        pins=facts.pins,
+        pins={**facts.pins, "taken_over": taken} if taken else facts.pins,
         manifest=facts.manifest,
         diff=facts.diff,
         total=choice.replicas,
@@ -150,6 +158,7 @@ def _create(
             "replicas": choice.replicas,
             "machine": service.machine.name,
             "reason": reason,
+            **({"takes_over": [f"{one['what']} {one['field']} ({one['owner']})" for one in taken]} if taken else {}),
         },
     )
     ring("deployment", deployment.pk)

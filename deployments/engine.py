@@ -24,7 +24,8 @@ from fangduoduo_release.common.errors import AppError, Unavailable
 from fangduoduo_release.common.sentence import S, Sentence
 
 WAIT_S = 0.5  # of one look at a roll-out; short, so that a wish to cancel is heard
-LOOK_S = 0.05
+SOON_S = 0.1
+LONGEST_LOOK_S = 5.0  # kinds whose objects are watched poke a deployment when there is news
 LATE_S = 120.0  # on top of what the spec allows a start and a drain to take
 
 
@@ -51,13 +52,11 @@ class DeploymentEngine:
             return self._turn_back(
                 deployment, S("Cancelled by %(who)s.", who=deployment.cancel_requested_by), "cancelled"
             )
-        if deployment.state == "paused":
-            return Again(None)
-        if self._late(deployment):
-            return self._turn_back(
-                deployment, S("It took longer than it may; the old version keeps serving."), "too_late"
-            )
-        return self._roll(deployment)
+        try:
+            return self._hold(deployment) if deployment.state == "paused" else self._roll(deployment)
+        except Unavailable:
+            self._followed.pop(deployment.pk, None)  # time in which nobody could look does not count
+            raise
 
     def _late(self, deployment: Deployment) -> bool:
         """Past its deadline by the clock, and followed here for nearly as long: a clock that jumped ends nothing early."""
@@ -94,6 +93,14 @@ class DeploymentEngine:
         runs.transition(deployment, "running", S("Applying."), phase="applying", deadline_at=runs.in_seconds(patience))
         return Again(0)
 
+    def _hold(self, deployment: Deployment) -> Again:
+        """Paused: kinds that roll by themselves are told so, once."""
+        if deployment.phase == "rolling" and not deployment.pins.get("held"):
+            _runtime(deployment).apply(wanted.of_deployment(deployment, paused=True))
+            deployment.pins["held"] = True
+            runs.write(deployment, pins=deployment.pins)
+        return Again(None)
+
     def _roll(self, deployment: Deployment) -> Again | None:
         service = deployment.service
         runtime = _runtime(deployment)
@@ -103,10 +110,10 @@ class DeploymentEngine:
                 observed = runtime.remove(wanted.ref_of(service), wait_s=WAIT_S)
             else:
                 goal = wanted.of_deployment(deployment)
-                if deployment.phase == "applying":
+                if deployment.phase == "applying" or deployment.pins.pop("held", False):
                     _use_generation(deployment, goal.generation)
                     runtime.apply(goal)
-                    runs.write(deployment, phase="rolling")
+                    runs.write(deployment, phase="rolling", pins=deployment.pins)
                 observed = runtime.advance(goal, wait_s=WAIT_S)
         except Unavailable:
             raise
@@ -119,27 +126,35 @@ class DeploymentEngine:
         if self._reached(deployment, observed):
             self._succeed(deployment)
             return None
-        return Again(LOOK_S)
+        wrong = _other_content(deployment, observed)
+        if wrong is not None:
+            return self._turn_back(deployment, wrong, "other_digest")
+        if self._late(deployment):
+            late = S("It took longer than it may; the old version keeps serving.")
+            return self._turn_back(deployment, late, "too_late")
+        return Again(_patience(observed))
 
     @staticmethod
     def _reached(deployment: Deployment, observed: Observed) -> bool:
         if deployment.action == Deployment.Action.REMOVE:
             return observed.state == "absent"
-        return observed.green(deployment.pins["digest"])
+        if not deployment.pins["digest"] and observed.settled and len(observed.serving_digests) == 1:
+            # Nobody could say what the tag meant; what it turned out to be is the pin from now on.
+            deployment.pins["digest"] = next(iter(observed.serving_digests))
+        return observed.green(deployment.pins["digest"]) or (observed.settled and not observed.total)
 
     def _report(self, deployment: Deployment, observed: Observed) -> None:
         changed = observing.store(deployment.service, observed)
         doing = observed.doing.as_json() if observed.doing else None
         if not changed and doing == deployment.pins.get("doing"):
             return
+        news = observed.doing if observed.doing and doing != deployment.pins.get("doing") else events.NOTHING
         with transaction.atomic():
             deployment.pins["doing"] = doing
             runs.write(
                 deployment, ready=observed.ready, total=max(observed.total, deployment.replicas), pins=deployment.pins
             )
-            events.record(
-                deployment, "progress", observed.doing or events.NOTHING, ready=observed.ready, total=observed.total
-            )
+            events.record(deployment, "progress", news, ready=observed.ready, total=observed.total)
 
     def _succeed(self, deployment: Deployment) -> None:
         service = deployment.service
@@ -150,6 +165,7 @@ class DeploymentEngine:
                 spec_revision=deployment.spec_revision,
                 replicas=deployment.replicas,
                 restart_nonce=deployment.restart_nonce,
+                config=deployment.pins.get("config"),
                 manifest_sha256=deployment.pins.get("manifest_sha256", ""),
                 last_deployment=deployment,
                 changed_at=Now(),
@@ -177,11 +193,16 @@ class DeploymentEngine:
             observed = runtime.remove(wanted.ref_of(service), wait_s=WAIT_S)
             back = observed.state == "absent"
         else:
-            observed = self._apply_before(runtime, before)
+            try:
+                observed = self._apply_before(runtime, before)
+            except Unavailable:
+                raise
+            except AppError as stuck:
+                return self._stuck(deployment, stuck)
             back = observed.settled or observed.failure is not None
         self._report(deployment, observed)
         if not back:
-            return Again(LOOK_S)
+            return Again(_patience(observed))
         error: dict[str, Any] = deployment.error or {}
         state = "cancelled" if error.get("code") == "cancelled" else "failed"
         deployment.pins.pop("doing", None)
@@ -191,10 +212,36 @@ class DeploymentEngine:
         return None
 
     @staticmethod
+    def _stuck(deployment: Deployment, why: AppError) -> None:
+        """What ran before cannot be brought back: say so and let people act, rather than hold the service for ever."""
+        deployment.pins.pop("doing", None)
+        ended = S("What ran before could not be restored: %(why)s", why=str(why.sentence))
+        runs.transition(deployment, "failed", ended, phase="", pins=deployment.pins)
+        events.record(deployment.service, "changed", deployment=deployment.pk)
+
+    @staticmethod
     def _apply_before(runtime: Any, before: Wanted) -> Observed:
         runtime.apply(before)
         observed: Observed = runtime.advance(before, wait_s=WAIT_S)
         return observed
+
+
+def _other_content(deployment: Deployment, observed: Observed) -> Sentence | None:
+    """Rolled out in full, but something else than was pinned: a tag that points to another image by now."""
+    pinned = deployment.pins["digest"]
+    if deployment.action == Deployment.Action.REMOVE or not observed.settled or not observed.total:
+        return None
+    found = sorted(observed.serving_digests - {pinned})
+    if not found:
+        return None
+    if not pinned:
+        return S("Its instances run different images under one tag: %(found)s.", found=", ".join(found))
+    return S("What runs is %(found)s and not %(pinned)s, as was pinned.", found=found[0], pinned=pinned)
+
+
+def _patience(observed: Observed) -> float:
+    """Until the next look: what settled without being done is about to be."""
+    return SOON_S if observed.settled else min(LONGEST_LOOK_S, observed.look_again_s)
 
 
 def _runtime(deployment: Deployment) -> Any:

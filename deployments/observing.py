@@ -30,23 +30,26 @@ def store(service: Service, observed: Observed) -> bool:
     seen = {
         i.name: (
             i.state, i.ready, i.restarts, i.digest, i.node, f"{i.node}:{i.port}" if i.port else "",
-            i.started_at, i.reason.as_json() if i.reason else None,
+            i.started_at, i.reason.as_json() if i.reason else None, list(i.containers),
         )
         for i in observed.instances
     }  # fmt: skip
     known = {
-        i.name: (i.state, i.ready, i.restarts, i.digest, i.node, i.address, i.started_at, i.reason)
+        i.name: (i.state, i.ready, i.restarts, i.digest, i.node, i.address, i.started_at, i.reason, i.containers)
         for i in service.instances.all()
     }
-    facts = (state, observed.ready, observed.total, digest)
-    changed = seen != known or facts != (service.state, service.ready, service.total, service.observed_digest)
+    drift = [one.as_json() for one in observed.drift]
+    facts = (state, observed.ready, observed.total, digest, drift, observed.url)
+    before = (service.state, service.ready, service.total, service.observed_digest, service.drift, service.url)
+    changed = seen != known or facts != before
     with transaction.atomic():
         if changed:
             _write_instances(service, seen, known)
-            service.state, service.ready, service.total, service.observed_digest = facts
+            service.state, service.ready, service.total, service.observed_digest, service.drift, service.url = facts
             Service.objects.filter(pk=service.pk).update(
-                state=state, ready=observed.ready, total=observed.total, observed_digest=digest, observed_at=Now()
-            )
+                state=state, ready=observed.ready, total=observed.total, observed_digest=digest, drift=drift,
+                url=observed.url, observed_at=Now(),
+            )  # fmt: skip
             events.record(service, "observed", ready=observed.ready, total=observed.total, state=state)
         else:
             Service.objects.filter(pk=service.pk).update(observed_at=Now())
@@ -58,7 +61,7 @@ def _write_instances(service: Service, seen: dict[str, tuple], known: dict[str, 
     for name, facts in seen.items():
         if known.get(name) == facts:
             continue
-        state, ready, restarts, digest, node, address, started_at, reason = facts
+        state, ready, restarts, digest, node, address, started_at, reason, containers = facts
         Instance.objects.update_or_create(
             service=service,
             name=name,
@@ -71,5 +74,6 @@ def _write_instances(service: Service, seen: dict[str, tuple], known: dict[str, 
                 "address": address,
                 "started_at": started_at,
                 "reason": reason,
+                "containers": containers,
             },
         )

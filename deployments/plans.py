@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import statistics
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any
 
@@ -12,10 +12,11 @@ from django.utils import timezone
 
 from builds.models import Version
 from clusters import freezing
+from clusters.drivers.runtime.base import FieldConflict
 from clusters.freezing import Freeze
 from clusters.models import Machine
 from clusters.runtimes import runtime_of
-from deployments import approvals, wanted
+from deployments import approvals, configuring, wanted
 from deployments.models import Deployment, Service
 from fangduoduo_release.common.errors import AppError, Conflict, Invalid, NotFound
 from fangduoduo_release.common.sentence import S, Sentence
@@ -38,6 +39,9 @@ class Choice:
     replicas: int
     nonce: int
     restores: Deployment | None = None
+    config: dict[str, Any] | None = None  # what is pinned of the configuration
+    digest: str = ""  # what an image's tag is known to have meant, where nothing else says it
+    take_over: bool = False
 
 
 @dataclass(slots=True)
@@ -49,14 +53,37 @@ class Preview:
     diff: str = ""
     manifest: str = ""
     warnings: list[Sentence] = field(default_factory=list)
+    conflicts: list[FieldConflict] = field(default_factory=list)
+    deletes: list[str] = field(default_factory=list)
     commits: list[Commit] = field(default_factory=list)
     undone: list[Commit] = field(default_factory=list)
     expected_ms: int | None = None
     freeze: Freeze | None = None  # what refuses it now
 
+    @property
+    def warning_of_conflicts(self) -> Sentence:
+        """Why it cannot begin: fields that somebody else manages in the cluster."""
+        fields = ", ".join(f"{one.what} {one.field} ({one.owner})" for one in self.conflicts[:5])
+        return S(
+            "Somebody else manages what this change would set: %(fields)s. Confirm that it is taken over, or leave it out of the configuration.",
+            fields=fields,
+        )
 
-def choose(service: Service, action: str, *, version: Version | None = None, replicas: int | None = None) -> Choice:
-    """Complete what a person asked for. Raises Invalid, NotFound, Conflict, each with its sentence."""
+
+def choose(
+    service: Service,
+    action: str,
+    *,
+    version: Version | None = None,
+    replicas: int | None = None,
+    take_over: bool = False,
+) -> Choice:
+    """Complete what a person asked for. Raises Invalid, NotFound, Conflict, each with its sentence; Unavailable, Rejected
+    when the configuration cannot be read."""
+    return replace(_chosen(service, action, version, replicas), take_over=take_over)
+
+
+def _chosen(service: Service, action: str, version: Version | None, replicas: int | None) -> Choice:
     if replicas is not None and not 0 <= replicas <= 100:
         raise Invalid(S("Replicas are a number from 0 to 100."), fields={"replicas": []})
     if action == Deployment.Action.DEPLOY:
@@ -73,7 +100,15 @@ def choose(service: Service, action: str, *, version: Version | None = None, rep
         raise Invalid(S("Say how many replicas you want."), fields={"replicas": []})
     nonce = service.restart_nonce + (1 if action == Deployment.Action.RESTART else 0)
     count = service.replicas if replicas is None else replicas
-    return Choice(action, service.version, service.spec_revision, count, nonce)
+    return Choice(
+        action,
+        service.version,
+        service.spec_revision,
+        count,
+        nonce,
+        config=_config_now(service),
+        digest=_digest_now(service),
+    )
 
 
 def _deploy(service: Service, version: Version | None, replicas: int | None) -> Choice:
@@ -86,7 +121,8 @@ def _deploy(service: Service, version: Version | None, replicas: int | None) -> 
     if spec is None:
         raise Invalid(S("This project has no spec yet; fill it in on its Settings page."), code="no_spec")
     count = replicas if replicas is not None else int(spec.spec.get("replicas", 1))
-    return Choice(Deployment.Action.DEPLOY, chosen, spec, count, service.restart_nonce)
+    config = configuring.resolve(service, spec)
+    return Choice(Deployment.Action.DEPLOY, chosen, spec, count, service.restart_nonce, config=config)
 
 
 def _newest(project: Project) -> Version | None:
@@ -142,8 +178,21 @@ def _rollback(service: Service, version: Version | None) -> Choice:
         raise Conflict(S("No other version ran here before."), code="nothing_before")
     target = targets[0]
     return Choice(
-        Deployment.Action.ROLLBACK, target.version, target.spec_revision, target.replicas, service.restart_nonce, target
-    )
+        Deployment.Action.ROLLBACK, target.version, target.spec_revision, target.replicas, service.restart_nonce, target,
+        config=target.pins.get("config"), digest=str(target.pins.get("digest") or ""),
+    )  # fmt: skip
+
+
+def _config_now(service: Service) -> dict[str, Any] | None:
+    """What is pinned of the configuration that is wanted now; services from before there were sources have it only in
+    their last deployment."""
+    last = service.last_deployment
+    return service.config or (last.pins.get("config") if last is not None else None)
+
+
+def _digest_now(service: Service) -> str:
+    last = service.last_deployment
+    return str(last.pins.get("digest") or "") if last is not None else ""
 
 
 def preview(service: Service, choice: Choice) -> Preview:
@@ -153,15 +202,18 @@ def preview(service: Service, choice: Choice) -> Preview:
     _foresee(service.machine, choice.action, found)
     if choice.version is None or choice.spec is None:
         found.warnings.append(S("All instances stop and the address answers no more."))
+        if service.pk:
+            found.deletes = list(runtime_of(service.machine.cluster).removal(wanted.ref_of(service)))
         return found
     goal = wanted.goal(
         service, version=choice.version, spec=choice.spec, replicas=choice.replicas, nonce=choice.nonce,
-        generation=service.generation,
+        generation=service.generation, config=choice.config, take_over=choice.take_over,
     )  # fmt: skip
     plan = runtime_of(service.machine.cluster).plan(goal)
     found.diff, found.manifest = plan.diff, plan.manifest
     found.pins["manifest_sha256"] = plan.sha256
     found.warnings.extend(plan.warnings)
+    found.conflicts, found.deletes = list(plan.conflicts), list(plan.deletes)
     _warn(service, choice, found, changed=plan.changed)
     _compare(service, choice, found)
     return found
@@ -182,11 +234,11 @@ def _foresee(machine: Machine, action: str, found: Preview) -> None:
 
 def pins_of(choice: Choice, cluster_kind: str) -> dict[str, Any]:
     """The five pins as far as they are known before the manifest is rendered."""
-    version, spec = choice.version, choice.spec
+    version = choice.version
     revision = version.build.pipeline.number if version and version.build.pipeline else None
     return {
-        "digest": version.pin_on(cluster_kind) if version else "",
-        "config": {"source": "portal", "key": "spec", "revision": spec.number, "sha256": spec.sha256} if spec else None,
+        "digest": (version.pin_on(cluster_kind) or choice.digest) if version else "",
+        "config": choice.config,
         "manifest_sha256": "",
         "pipeline_revision": revision,
         "traffic": {"stable": 100, "canary": 0},

@@ -9,7 +9,7 @@ from django.db.models import QuerySet
 from clusters.drivers.runtime.base import Observed, Runtime, ServiceRef
 from clusters.models import Cluster
 from clusters.runtimes import local_runtime, runtime_of
-from deployments import observing, wanted
+from deployments import observing, sightings, wanted
 from deployments.models import Deployment, Service
 from fangduoduo_release.common.errors import AppError
 
@@ -17,7 +17,7 @@ logger = logging.getLogger(__name__)
 
 
 def look_after_services() -> int:
-    """One look at every service that nobody is changing; returns how many differed from the last look."""
+    """One look at every service of this host that nobody is changing; returns how many differed from the last look."""
     changed = 0
     for pk in _quiet().values_list("pk", flat=True):
         # Read again, one by one: a round takes a while, and an old goal would bring back what was removed meanwhile.
@@ -35,11 +35,21 @@ def look_after_services() -> int:
     return changed
 
 
-def _quiet() -> QuerySet[Service]:
-    """Services that were deployed once and that no deployment is changing now."""
+def look_again() -> int:
+    """One look at every quiet service of a cluster that tells of changes by itself: what a lost word of it, or a cluster
+    nobody watches, would leave wrong. Returns how many differed."""
+    rows = list(_quiet(local=False))
+    return sum(1 for service in rows if sightings.look_at(service))
+
+
+def _quiet(*, local: bool = True) -> QuerySet[Service]:
+    """Services that were deployed once and that no deployment is changing now; `local`: of this host, or elsewhere."""
     busy = Deployment.objects.filter(state__in=Deployment.STATES.active).values("service")
     rows = Service.objects.exclude(pk__in=busy).exclude(generation=0)
-    return rows.select_related("project", "machine__cluster", "version", "spec_revision", "last_deployment")
+    rows = rows.filter(machine__cluster__kind="local") if local else rows.exclude(machine__cluster__kind="local")
+    return rows.select_related(
+        "project__registry_connection", "machine__cluster__connection", "version", "spec_revision", "last_deployment"
+    )
 
 
 def _nothing(runtime: Runtime, service: Service) -> Observed:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
-from builds import versions
+from builds import registries, versions
 from builds.models import Version
 from clusters.drivers.runtime.base import Artifact, ServiceRef, Wanted
+from deployments import configuring
 from deployments.models import Deployment, Service
 from fangduoduo_release.common.errors import Rejected
 from fangduoduo_release.common.sentence import S
@@ -20,7 +23,7 @@ def ref_of(service: Service) -> ServiceRef:
 
 def artifact_of(version: Version, cluster_kind: str) -> Artifact:
     """The version as a runtime takes it. Raises Rejected when retention has removed its files."""
-    path = versions.archive_path(version)
+    path = versions.archive_path(version) if cluster_kind == "local" else None
     if path is None and not version.image:
         raise Rejected(
             S("The files of version #%(number)s are gone; build its commit again.", number=version.number),
@@ -38,27 +41,39 @@ def goal(
     nonce: int,
     generation: int,
     deployment: str = "",
+    config: Mapping[str, Any] | None = None,
+    take_over: bool = False,
+    paused: bool = False,
 ) -> Wanted:
-    """The whole goal for `service`. Raises Rejected (files gone), Invalid (a spec this runtime cannot render)."""
-    typed = specs.service_spec(spec)
-    values: dict[str, Any] = {name: getattr(typed, name) for name in typed.__dataclass_fields__}
-    values["replicas"] = replicas
+    """The whole goal for `service`; `config`: its pin. Raises Rejected (files gone), Invalid (a spec this runtime cannot
+    render)."""
+    artifact = artifact_of(version, service.machine.cluster.kind)
+    typed = replace(specs.service_spec(spec), replicas=replicas)
+    base, files = configuring.texts(config, service, version, replicas=replicas, digest=artifact.digest)
+    if files:
+        written = {file.path for file in files}
+        typed = replace(typed, files=(*(f for f in typed.files if f.path not in written), *files))
     return Wanted(
         service=ref_of(service),
         generation=generation,
         project=service.project.slug,
         machine=service.machine.name,
         deployment=deployment,
-        spec=type(typed)(**values),
-        artifact=artifact_of(version, service.machine.cluster.kind),
+        spec=typed,
+        artifact=artifact,
         stable_port=service.port or 0,
         placement=service.machine.placement,
         restart_nonce=str(nonce) if nonce else "",
+        version=str(version.number),
+        base=base,
+        pull=registries.pull_secret(service.project, version.image) if artifact.image else None,
+        take_over=take_over,
+        paused=paused,
     )
 
 
-def of_deployment(deployment: Deployment) -> Wanted:
-    """What this deployment wants to reach (not for remove)."""
+def of_deployment(deployment: Deployment, *, paused: bool = False) -> Wanted:
+    """What this deployment wants to reach (not for remove); `paused`: and stay on its way there."""
     if deployment.version is None or deployment.spec_revision is None:
         raise Rejected(S("This deployment has no version to run."), code="no_version")
     return goal(
@@ -69,6 +84,9 @@ def of_deployment(deployment: Deployment) -> Wanted:
         nonce=deployment.restart_nonce,
         generation=generation_of(deployment),
         deployment=str(deployment.key),
+        config=deployment.pins.get("config"),
+        take_over=deployment.take_over,
+        paused=paused,
     )
 
 
@@ -85,6 +103,7 @@ def of_service(service: Service, *, generation: int | None = None) -> Wanted | N
         nonce=service.restart_nonce,
         generation=service.generation if generation is None else generation,
         deployment=str(last.key) if last else "",
+        config=service.config,
     )
 
 

@@ -25,10 +25,10 @@ from builds.api.template_serializers import (
     UpgradeOut,
     UpgradeQuery,
 )
-from builds.differences import unified
 from builds.merging import conflicts_in
 from builds.models import PipelineRevision, Template, TemplateRevision
 from builds.validation import parameters_of
+from fangduoduo_release.common.differences import unified
 from fangduoduo_release.common.errors import Conflict, Invalid
 from fangduoduo_release.common.http import say
 from fangduoduo_release.common.sentence import S

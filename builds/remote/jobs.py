@@ -9,10 +9,10 @@ from typing import Any
 from django.conf import settings
 from django.utils import timezone
 
-from builds.differences import unified
 from builds.drivers.builder.remote import JobFacts, JobSpec, RemoteBuilder
 from builds.models import Build, PipelineRevision, RemoteBuild, RemoteJob
 from builds.remote.values import declared
+from fangduoduo_release.common.differences import unified
 from fangduoduo_release.common.errors import Rejected, Unavailable
 from fangduoduo_release.common.sentence import S
 from projects.models import Project

@@ -9,13 +9,13 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import redirect, render
 
 from builds import actions, pipelines, template_actions, templates
-from builds.differences import unified
 from builds.judges import judge
 from builds.models import PipelineRevision
 from builds.validation import parameters_of
 from builds.views.jobs import edited_job
 from builds.views.pages import nested_nodes
 from builds.views.templates import choices
+from fangduoduo_release.common.differences import unified
 from fangduoduo_release.common.errors import AppError, Invalid, NotFound
 from fangduoduo_release.common.http import tell
 from fangduoduo_release.common.sentence import S

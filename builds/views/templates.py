@@ -8,11 +8,11 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 
 from builds import pipelines, template_actions, template_use, templates
-from builds.differences import unified
 from builds.merging import conflicts_in
 from builds.models import TemplateRevision
 from builds.validation import judged, parameters_of
 from builds.views.pages import nested_nodes
+from fangduoduo_release.common.differences import unified
 from fangduoduo_release.common.errors import AppError, Conflict, Invalid, NotFound
 from fangduoduo_release.common.http import tell
 from fangduoduo_release.common.sentence import S

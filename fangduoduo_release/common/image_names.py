@@ -77,3 +77,10 @@ def same_host(one: str, other: str, scheme: str = "https") -> bool:
 def _plain(host: str, scheme: str) -> str:
     host = host.lower().removesuffix(_PORTS.get(scheme, ""))
     return HUB if host in _HUB_HOSTS else host
+
+
+def without_reference(text: str) -> str:
+    """The name as it is written, without its tag and digest."""
+    name = text.partition("@")[0]
+    head, slash, last = name.rpartition("/")
+    return f"{head}{slash}{last.partition(':')[0]}"

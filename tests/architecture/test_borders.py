@@ -27,7 +27,11 @@ ROOMS = (
 # An SDK is imported by its own file (or folder) alone, so that a kind that is not used costs nothing.
 SDKS = {
     "kubernetes": "clusters/drivers/runtime/kubernetes/api.py",
-    "aiohttp": ("clusters/drivers/runtime/kubernetes/async_api.py", "clusters/drivers/runtime/kubernetes/follow.py"),
+    "aiohttp": (
+        "clusters/drivers/runtime/kubernetes/async_api.py",
+        "clusters/drivers/runtime/kubernetes/follow.py",
+        "clusters/drivers/config/consul_follow.py",
+    ),
     "jenkins": "builds/drivers/builder/jenkins",
     "docker": "clusters/drivers/runtime/swarm",
     "tree_sitter": "builds/jenkinsfile/",

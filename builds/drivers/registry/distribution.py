@@ -1,6 +1,6 @@
 """Registries that speak the Docker Registry HTTP API v2 (Docker's own, Harbor, GitLab, Nexus, …).
 
-Tokens or a password, whichever the registry asks for; a CA of one's own. See `exchange.py` for how a request is made
+Tokens or a password, whichever the registry asks for; a CA of one's own. See `common/exchange.py` for how a request is made
 and `challenge.py` for whom we tell who we are.
 """
 
@@ -17,12 +17,12 @@ from urllib.parse import SplitResult
 
 from fangduoduo_release.common import image_names, reach
 from fangduoduo_release.common.errors import Invalid, Rejected, Unavailable
+from fangduoduo_release.common.exchange import Answer, Deadline, ask
 from fangduoduo_release.common.sentence import S, Sentence
 from fangduoduo_release.common.tls import trust
 
 from .base import RegistryFacts
 from .challenge import Challenge, read, realm, token_in, token_url
-from .exchange import Answer, Deadline, ask
 
 CALL_S = 8.0
 MANIFEST = 4 * 1024 * 1024  # registries themselves take no larger one

@@ -38,6 +38,7 @@ from .spec import ServiceSpec
 
 STABLE = "stable"
 CANARY = "canary"
+LEAVING = frozenset({"draining", "stopping", "dead"})  # states of instances that get no requests any more
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,9 +182,15 @@ class Observed:
     def digests(self) -> frozenset[str]:
         return frozenset(instance.digest for instance in self.instances if instance.digest)
 
+    @property
+    def serving_digests(self) -> frozenset[str]:
+        """Of the instances that are not on their way out."""
+        return frozenset(one.digest for one in self.instances if one.digest and one.state not in LEAVING)
+
     def green(self, digest: str) -> bool:
-        """True when the goal is reached and every instance that runs is ready and runs `digest`."""
-        return self.settled and self.digests <= {digest} and all(instance.ready for instance in self.instances)
+        """True when the goal is reached and every instance that stays is ready and runs `digest`."""
+        staying = [one for one in self.instances if one.state not in LEAVING]
+        return self.settled and all(one.ready and one.digest == digest for one in staying)
 
 
 @dataclass(frozen=True, slots=True)

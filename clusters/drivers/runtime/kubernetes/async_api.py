@@ -106,3 +106,14 @@ async def lines_of(response: aiohttp.ClientResponse) -> AsyncIterator[bytes]:
             yield part
         if len(rest) > LONGEST_LINE:
             raise LineTooLong
+
+
+async def chunks_of(response: aiohttp.ClientResponse) -> AsyncIterator[bytes]:
+    """The body as it comes. Raises Unavailable when it is cut."""
+    try:
+        async for chunk in response.content.iter_any():
+            yield chunk
+    except (aiohttp.ClientError, TimeoutError, OSError) as error:
+        raise Unavailable(
+            S("The API server does not answer."), evidence=f"{type(error).__name__}: {error}"[:500]
+        ) from error

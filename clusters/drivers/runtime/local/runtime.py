@@ -181,7 +181,7 @@ class LocalRuntime:
             instances=tuple(found),
             failure=failure,
             doing=visits.doing(found, ready, total, settled),
-            look_again_s=5.0 if settled or failure else 0.1,
+            look_again_s=5.0 if settled or failure else 0.05,
         )
 
     def logs(self, service: ServiceRef, query: LogQuery) -> LogPage:

@@ -1,4 +1,4 @@
-"""One HTTP request to a registry, or to whoever signs its tokens: where it leads is judged first, and the connection
+"""One HTTP request to a system whose address ops gave: where it leads is judged first, and the connection
 goes to the very address that was judged; bounded in time and size; redirects are not followed; nothing is taken from
 the environment (proxies, netrc, certificates). It must not know what is asked.
 """
@@ -19,9 +19,9 @@ from requests.auth import AuthBase
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
-from fangduoduo_release.common import reach
-from fangduoduo_release.common.errors import Invalid, Rejected, Unavailable
-from fangduoduo_release.common.sentence import S
+from . import reach
+from .errors import Invalid, Rejected, Unavailable
+from .sentence import S
 
 CONNECT_S = 3.0
 AGENT = "fangduoduo-release"
@@ -57,6 +57,7 @@ def ask(
     tls: ssl.SSLContext,
     deadline: Deadline,
     limit: int,
+    body: bytes | None = None,
 ) -> Answer:
     """The answer, whatever its status. Raises Unavailable (unreachable, too slow), Rejected (TLS, a forbidden place)."""
     parts = reach.split(url)
@@ -75,7 +76,8 @@ def ask(
         guard.daemon = True
         guard.start()
         try:
-            return _asked(session, method, url, {"Host": parts.netloc, "User-Agent": AGENT, **headers}, deadline, limit)
+            told = {"Host": parts.netloc, "User-Agent": AGENT, **headers}
+            return _asked(session, method, url, told, deadline, limit, body)
         except requests.exceptions.SSLError as error:
             raise _tls_refusal(host, error) from error
         except (requests.RequestException, OSError) as error:
@@ -87,13 +89,20 @@ def ask(
 
 
 def _asked(
-    session: requests.Session, method: str, url: str, headers: Mapping[str, str], deadline: Deadline, limit: int
+    session: requests.Session,
+    method: str,
+    url: str,
+    headers: Mapping[str, str],
+    deadline: Deadline,
+    limit: int,
+    sent: bytes | None,
 ) -> Answer:
     wait = max(deadline.left, 0.1)
     with session.request(
         method,
         url,
         headers=dict(headers),
+        data=sent,
         timeout=(min(CONNECT_S, wait), wait),
         allow_redirects=False,
         stream=True,

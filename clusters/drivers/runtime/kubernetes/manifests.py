@@ -1,0 +1,109 @@
+"""Manifests as people see and compare them: secrets masked, canonical text, what a change would do. Pure."""
+
+from __future__ import annotations
+
+import copy
+import difflib
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from clusters.drivers.runtime.base import FieldConflict, Wanted
+from fangduoduo_release.common.safe_yaml import dump
+
+from . import names
+from .parts import Manifest
+
+MASK = "********"
+# What the server adds by itself and nobody changed.
+_SERVERS = ("managedFields", "resourceVersion", "uid", "creationTimestamp", "generation", "selfLink", "finalizers")
+# Annotations that say nothing of what is wanted; the last one repeats a whole object, secrets too.
+_NOTES = (
+    names.GENERATION, names.MANIFEST, "deployment.kubernetes.io/revision",
+    "kubectl.kubernetes.io/last-applied-configuration",
+)  # fmt: skip
+
+
+def masked(manifest: Mapping[str, Any]) -> Manifest:
+    """The manifest without the values of secrets; their names tell when they change."""
+    found = copy.deepcopy(dict(manifest))
+    if found.get("kind") == "Secret":
+        for group in ("data", "stringData"):
+            if isinstance(found.get(group), dict):
+                found[group] = dict.fromkeys(sorted(found[group]), MASK)
+    return found
+
+
+def canonical(manifests: Iterable[Mapping[str, Any]]) -> str:
+    """All of them as one YAML text, secrets masked."""
+    return "---\n".join(dump(masked(one)) for one in manifests)
+
+
+def digest_of(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def stamped(manifests: Sequence[Manifest], wanted: Wanted, sha256: str) -> list[Manifest]:
+    """As they are applied: marked with the deployment that brings them, and the Deployment with the goal's generation."""
+    found = []
+    for one in manifests:
+        mine = copy.deepcopy(one)
+        if wanted.deployment:
+            mine["metadata"]["labels"][names.DEPLOYMENT] = wanted.deployment
+        if is_main(mine, manifests):
+            notes = mine["metadata"].setdefault("annotations", {})
+            notes |= {names.GENERATION: str(wanted.generation), names.MANIFEST: sha256}
+            if wanted.paused:
+                mine["spec"]["paused"] = True
+        found.append(mine)
+    return found
+
+
+def is_main(manifest: Mapping[str, Any], manifests: Sequence[Mapping[str, Any]]) -> bool:
+    """Whether this is the Deployment that is the service: the one whose template was given our selector's labels."""
+    if manifest.get("kind") != "Deployment":
+        return False
+    return names.SERVICE in (manifest["spec"]["template"].get("metadata", {}).get("labels") or {})
+
+
+def main_of(manifests: Sequence[Manifest]) -> Manifest:
+    return next(one for one in manifests if is_main(one, manifests))
+
+
+def comparable(item: Mapping[str, Any] | None) -> str:
+    """An object of the server as text to compare: without what only the server or our stamps say."""
+    if item is None:
+        return ""
+    found = masked(item)
+    found.pop("status", None)
+    metadata = found["metadata"] = {k: v for k, v in found.get("metadata", {}).items() if k not in _SERVERS}
+    notes = {k: v for k, v in (metadata.get("annotations") or {}).items() if k not in _NOTES}
+    metadata["annotations"] = notes
+    metadata["labels"] = {k: v for k, v in (metadata.get("labels") or {}).items() if k != names.DEPLOYMENT}
+    for empty in ("annotations", "labels"):
+        if not metadata[empty]:
+            del metadata[empty]
+    return dump(found)
+
+
+def unified(what: str, before: str, after: str) -> str:
+    """A unified diff of one object, headed by its kind and name; "" when nothing differs."""
+    lines = difflib.unified_diff(
+        before.splitlines(keepends=True), after.splitlines(keepends=True), f"applied/{what}", f"wanted/{what}", n=3
+    )
+    return "".join(lines)
+
+
+def title(manifest: Mapping[str, Any]) -> str:
+    return f"{manifest['kind']}/{manifest['metadata']['name']}"
+
+
+def conflicts_of(status: Mapping[str, Any], what: str) -> tuple[FieldConflict, ...]:
+    """Which field is whose, from the answer to an apply that met other managers; () when it was about something else."""
+    found = []
+    for cause in (status.get("details") or {}).get("causes") or []:
+        if cause.get("reason") == "FieldManagerConflict":
+            # conflict with "kubectl-edit" using apps/v1: .spec.replicas
+            owner = str(cause.get("message") or "").partition('"')[2].partition('"')[0]
+            found.append(FieldConflict(what, str(cause.get("field") or "").lstrip("."), owner or "?"))
+    return tuple(found)

@@ -1,0 +1,251 @@
+"""From a service's objects to what a person and an engine need to know: how far it is, what runs, and why not. Pure.
+
+Done is what `kubectl rollout status` calls done (the newest ReplicaSet has every replica, available, and no other has any) and
+more: each pod that serves is of that ReplicaSet and ready. Pods on their way out do not count.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from clusters.drivers.runtime.base import Failure, Instance, Observed, ServiceRef, Wanted
+from fangduoduo_release.common.errors import Conflict
+from fangduoduo_release.common.sentence import S, Sentence
+
+from . import names
+from .pods import Object, Trouble, instance_of, is_leaving, is_of, path, trouble_of
+
+REVISION = "deployment.kubernetes.io/revision"
+SOON_S, LATER_S = 2.0, 10.0
+# What an API server says of pods that it will never take; all else (a webhook that does not answer) may pass.
+FINAL = re.compile(r"exceeded quota|admission webhook .* denied|forbidden|is invalid", re.DOTALL)
+
+
+@dataclass(frozen=True, slots=True)
+class Sight:
+    """The objects of one service: its Deployment (None: there is none), ReplicaSets, pods, events and the rest."""
+
+    deployment: Object | None
+    replicasets: tuple[Object, ...] = ()
+    pods: tuple[Object, ...] = ()
+    events: tuple[Object, ...] = ()
+    services: tuple[Object, ...] = ()
+
+    @property
+    def generation(self) -> int:
+        """Of the goal that the Deployment was last given by us; 0 when it says none."""
+        text = str(path(self.deployment or {}, "metadata", "annotations", names.GENERATION) or "")
+        return int(text) if text.isdecimal() and len(text) < 10 else 0
+
+
+def refuse_older(applied: int, wanted: Wanted) -> None:
+    """Raises Conflict ("superseded") when a newer goal than this was applied."""
+    if applied > wanted.generation:
+        raise Conflict(S("A newer goal was applied meanwhile; this one is out of date."), code="superseded")
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What was observed, and of a failure the pod whose last words tell more."""
+
+    observed: Observed
+    culprit: str = ""
+    trouble: Trouble | None = None
+
+
+def sort_out(objects: Iterable[Object], service: ServiceRef) -> Sight:
+    """Which of the objects are the service's."""
+    by_kind: dict[str, list[Object]] = {}
+    for one in objects:
+        by_kind.setdefault(str(one.get("kind") or "Event"), []).append(one)
+
+    def mine(kind: str) -> tuple[Object, ...]:
+        return tuple(one for one in by_kind.get(kind, ()) if is_of(one, service.key, service.group))
+
+    # Base manifests may bring several; the one whose pods carry our mark is the one that we follow.
+    deployment = next((one for one in mine("Deployment") if _is_main(one, service)), None)
+    uid = path(deployment or {}, "metadata", "uid")
+    sets = tuple(one for one in mine("ReplicaSet") if _owner(one) == uid)
+    owners = {path(one, "metadata", "uid") for one in sets}
+    pods = tuple(one for one in mine("Pod") if _owner(one) in owners)
+    return Sight(deployment, sets, pods, tuple(by_kind.get("Event", ())), mine("Service"))
+
+
+def _is_main(deployment: Object, service: ServiceRef) -> bool:
+    return bool(path(deployment, "spec", "template", "metadata", "labels", names.SERVICE) == service.key)
+
+
+def _owner(item: Object) -> Any:
+    for one in path(item, "metadata", "ownerReferences") or []:
+        if one.get("controller"):
+            return one.get("uid")
+    return None
+
+
+def look(sight: Sight, service: ServiceRef, image: str, now: datetime) -> Finding:
+    """What is, of the goal the Deployment was given last."""
+    if sight.deployment is None:
+        return Finding(Observed(service, "absent", 0, "", 0, 0, settled=False))
+    deployment = sight.deployment
+    newest = _newest_set(sight)
+    troubles = {str(path(p, "metadata", "uid")): trouble_of(p, sight.events, now) for p in sight.pods}
+    instances = _instances(sight, newest, image, troubles)
+    wished = int(path(deployment, "spec", "replicas") or 0)
+    ready = sum(1 for one in instances if one.current and one.ready)
+    seen = _is_seen(deployment)
+    settled = seen and _rolled_out(deployment, wished) and ready == wished and not _others(instances)
+    culprit, trouble = _worst(sight, newest, troubles)
+    failure = _failure(deployment, seen, settled, trouble)
+    observed = Observed(
+        service,
+        _state(deployment, wished, instances, settled, failure),
+        sight.generation,
+        str(path(deployment, "metadata", "annotations", names.MANIFEST) or ""),
+        ready,
+        wished,
+        settled=settled,
+        instances=instances,
+        failure=failure,
+        doing=None if settled else _doing(deployment, ready, wished, instances, trouble),
+        look_again_s=LATER_S if settled else SOON_S,
+    )
+    return Finding(observed, culprit, trouble)
+
+
+def _is_seen(deployment: Object) -> bool:
+    """Whether the controller has looked at the newest spec; before that, its status speaks of an older one."""
+    generation = int(path(deployment, "metadata", "generation") or 0)
+    return int(path(deployment, "status", "observedGeneration") or 0) >= generation
+
+
+def _rolled_out(deployment: Object, wished: int) -> bool:
+    status: Mapping[str, Any] = path(deployment, "status") or {}
+    updated, total = int(status.get("updatedReplicas") or 0), int(status.get("replicas") or 0)
+    return updated == wished and total == wished and int(status.get("availableReplicas") or 0) >= wished
+
+
+def _newest_set(sight: Sight) -> Object | None:
+    """The ReplicaSet of the Deployment's newest template."""
+    wanted = path(sight.deployment or {}, "metadata", "annotations", REVISION)
+    for one in sight.replicasets:
+        if wanted is not None and path(one, "metadata", "annotations", REVISION) == wanted:
+            return one
+    return None
+
+
+def _instances(
+    sight: Sight, newest: Object | None, image: str, troubles: Mapping[str, Trouble | None]
+) -> tuple[Instance, ...]:
+    uid = path(newest or {}, "metadata", "uid")
+    current_spec = sight.deployment is not None and _is_seen(sight.deployment)
+    found = []
+    for pod in sight.pods:
+        current = current_spec and uid is not None and _owner(pod) == uid and not is_leaving(pod)
+        trouble = troubles.get(str(path(pod, "metadata", "uid")))
+        found.append(instance_of(pod, current=current, image=image, trouble=trouble))
+    return tuple(sorted(found, key=lambda one: one.name))
+
+
+def _others(instances: Sequence[Instance]) -> bool:
+    """Pods of an earlier template that still serve."""
+    return any(not one.current and one.state not in {"stopping", "dead"} for one in instances)
+
+
+def _worst(sight: Sight, newest: Object | None, troubles: Mapping[str, Trouble | None]) -> tuple[str, Trouble | None]:
+    """The pod of the newest template that says most about what is wrong; one that is over says least."""
+    uid = path(newest or {}, "metadata", "uid")
+    found = [
+        (is_leaving(pod), not trouble.final, str(path(pod, "metadata", "name")), trouble)
+        for pod in sight.pods
+        if _owner(pod) == uid and (trouble := troubles.get(str(path(pod, "metadata", "uid")))) is not None
+    ]
+    found.sort(key=lambda one: one[:3])
+    return (found[0][2], found[0][3]) if found else ("", None)
+
+
+def _condition(deployment: Object, kind: str) -> Object:
+    for one in path(deployment, "status", "conditions") or []:
+        if one.get("type") == kind:
+            found: Object = one
+            return found
+    return {}
+
+
+def _failure(deployment: Object, seen: bool, settled: bool, trouble: Trouble | None) -> Failure | None:
+    """Why the newest template will not come up; None while it may."""
+    if not seen or settled:
+        return None
+    progress = _condition(deployment, "Progressing")
+    late = progress.get("status") == "False" and progress.get("reason") == "ProgressDeadlineExceeded"
+    refusal = _refusal(deployment)
+    if refusal and (late or FINAL.search(refusal)):
+        return _refused(refusal)
+    if trouble is not None and trouble.final:
+        return _of(trouble)
+    if late:
+        if trouble is not None:
+            return _of(trouble)
+        sentence = S("It made no progress for as long as a start may take.")
+        return Failure("deadline", sentence, evidence=str(progress.get("message") or ""))
+    return None
+
+
+def _refusal(deployment: Object) -> str:
+    """Why the API server lets the controller make no pods; "" when it does."""
+    found = _condition(deployment, "ReplicaFailure")
+    return str(found.get("message") or "") if found.get("status") == "True" else ""
+
+
+def _of(trouble: Trouble) -> Failure:
+    return Failure(trouble.code, trouble.sentence, evidence=trouble.evidence, exit_code=trouble.exit_code)
+
+
+def _refused(message: str) -> Failure:
+    if "exceeded quota" in message:
+        return Failure(
+            "quota", S("The namespace's quota is used up: %(reason)s", reason=message[:300]), evidence=message
+        )
+    if "admission webhook" in message and "denied" in message:
+        sentence = S("An admission webhook refused its pods: %(reason)s", reason=message[:300])
+        return Failure("webhook_denied", sentence, evidence=message)
+    return Failure("start_failed", S("Its pods cannot be made: %(reason)s", reason=message[:300]), evidence=message)
+
+
+def _state(
+    deployment: Object, wished: int, instances: Sequence[Instance], settled: bool, failure: Failure | None
+) -> str:
+    if path(deployment, "metadata", "deletionTimestamp"):
+        return "removing"
+    if failure is not None:
+        return "failed"
+    if settled:
+        return "ready" if wished else "stopped"
+    serving = sum(1 for one in instances if one.ready)
+    rolled = _is_seen(deployment) and not _others(instances) and _finished_once(deployment)
+    if rolled and wished:
+        return "degraded" if serving else "failed"
+    return "converging"
+
+
+def _finished_once(deployment: Object) -> bool:
+    """Whether the newest template was up in full before: what is missing now was lost since."""
+    return _condition(deployment, "Progressing").get("reason") == "NewReplicaSetAvailable"
+
+
+def _doing(
+    deployment: Object, ready: int, wished: int, instances: Sequence[Instance], trouble: Trouble | None
+) -> Sentence:
+    if path(deployment, "spec", "paused"):
+        return S("Paused: %(ready)s of %(total)s are new.", ready=ready, total=wished)
+    if trouble is not None:
+        return trouble.sentence
+    if refusal := _refusal(deployment):
+        return _refused(refusal).sentence
+    leaving = sum(1 for one in instances if not one.current and one.state != "stopping")
+    if leaving and ready >= wished:
+        return S("The old instances are being taken away: %(count)s left.", count=leaving)
+    return S("%(ready)s of %(total)s ready.", ready=ready, total=wished)

@@ -1,0 +1,76 @@
+"""A service's objects: from the informers' rows while those are fresh, else by a look of our own, and seldom."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Sequence
+
+from clusters.drivers.runtime.base import ServiceRef
+
+from . import names, observe
+from .api import Api
+from .pods import Object, is_of, is_ready
+
+FRESH_S = 10.0
+DIRECT_S = 2.0  # between two looks of our own at one service, while nobody watches the cluster
+LOOKED_AT = (names.DEPLOYMENTS, names.REPLICASETS, names.PODS, names.SERVICES)
+# Objects of one service as they were last seen, and how many seconds old that is (None: nobody has looked yet).
+Reader = Callable[[str], tuple[Sequence[Object], float | None]]
+
+
+class Seer:
+    """What is known of one cluster. Safe for several threads."""
+
+    def __init__(self, api: Api, reader: Reader) -> None:
+        self._api, self._reader = api, reader
+        self._direct: dict[tuple[str, str], tuple[float, tuple[Object, ...]]] = {}
+        self._lock = threading.Lock()
+
+    def sight(self, service: ServiceRef, namespace: str = "", generation: int = 0) -> observe.Sight:
+        """The service's objects; `generation`: of the goal that they are expected to show by now. Raises Unavailable."""
+        objects, age_s = self._reader(service.key)
+        sight = observe.sort_out(objects, service)
+        fresh = age_s is not None and age_s <= FRESH_S
+        if fresh and (sight.generation >= generation or sight.deployment is not None):
+            return sight  # what was applied a moment ago is about to be seen
+        return observe.sort_out(self._look(service, namespace), service)
+
+    def pods(self, service: ServiceRef) -> list[Object]:
+        """Its pods."""
+        objects, age_s = self._reader(service.key)
+        found = [one for one in objects if one.get("kind") == "Pod" and is_of(one, service.key, service.group)]
+        if found or (age_s is not None and age_s <= FRESH_S):
+            return found
+        looked = self._look(service, "")
+        return [one for one in looked if one.get("kind") == "Pod" and is_of(one, service.key, service.group)]
+
+    def namespaces(self, service: ServiceRef) -> list[str]:
+        """Where the service was seen; [""] when nowhere."""
+        objects, _ = self._reader(service.key)
+        mine = [one for one in objects if is_of(one, service.key, service.group)]
+        return sorted({str(one["metadata"].get("namespace") or "") for one in mine}) or [""]
+
+    def _look(self, service: ServiceRef, namespace: str) -> tuple[Object, ...]:
+        """The service's objects from the server itself. Raises Unavailable, Rejected."""
+        key, now = (service.key, namespace), time.monotonic()
+        with self._lock:
+            kept = self._direct.get(key)
+            if kept is not None and now - kept[0] < DIRECT_S:
+                return kept[1]
+        found: list[Object] = []
+        for resource in LOOKED_AT:
+            found += self._api.list(resource, namespace, labels=f"{names.SERVICE}={service.key}")
+        if any(one.get("kind") == "Pod" and not is_ready(one) for one in found):
+            found += self._api.list(names.EVENTS, namespace, fields="involvedObject.kind=Pod")
+        with self._lock:
+            if len(self._direct) > 1000:
+                self._direct.clear()
+            self._direct[key] = (now, tuple(found))
+        return tuple(found)
+
+    def forget(self, service: ServiceRef) -> None:
+        """What was looked at is out of date: something was written."""
+        with self._lock:
+            for key in [key for key in self._direct if key[0] == service.key]:
+                del self._direct[key]
