@@ -144,7 +144,7 @@ def test_namespaces_that_were_never_asked_about_are_named(cluster: Cluster, mach
 def test_machines_say_in_which_namespace_of_what_they_are(cluster: Cluster, machine: Machine) -> None:
     world.machine("here")
     html = page(world.person(), "/machines/")
-    assert "Kubernetes · namespace <code>shop-test</code>" in html
+    assert "Kubernetes · namespace <code class=\"nowrap\">shop-test</code>" in html
     assert 'href="/clusters/prod-1/"' in html
     assert 'href="/clusters/local/"' in html
 
