@@ -213,6 +213,7 @@ SOCKET_GUARD = "permissions.policy.fetch"
 SOCKET_BEARER = "permissions.tokens.user_of_bearer"
 HOOK_MAX_BYTES = env_int("FDD_HOOK_MAX_BYTES", 5 << 20)  # of one webhook delivery
 HOOK_KEEP_DAYS = env_int("FDD_HOOK_KEEP_DAYS", 7)  # how long deliveries are kept, and known when they come again
+TERMINAL_IDLE_S = env_int("FDD_TERMINAL_IDLE_S", 1800)  # a terminal in which nobody types is closed
 INBOX_KEEP_DAYS = env_int("FDD_INBOX_KEEP_DAYS", 90)  # how long it is known what came in, and what became of it
 LEASE_S = env_int("FDD_LEASE_S", 15)
 BUILD_LIMITS = {

@@ -62,6 +62,8 @@ SENTENCES: dict[str, str] = {
         "%(actor)s made the change %(object)s without the approvals it needs: an emergency"
     ),
     "deployment.retry": _("%(actor)s let the stuck change %(object)s try again"),
+    "service.terminal": _("%(actor)s opened a terminal in %(instance)s of %(object)s"),
+    "service.terminal_closed": _("The terminal of %(actor)s in %(instance)s of %(object)s was closed"),
     "deployment.give_up": _("%(actor)s gave up the stuck change %(object)s"),
     "cluster.create": _("%(actor)s added the cluster %(object)s"),
     "cluster.update": _("%(actor)s changed the cluster %(object)s"),
