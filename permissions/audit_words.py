@@ -105,10 +105,10 @@ SENTENCES: dict[str, str] = {
     "gateway.delete": _("%(actor)s deletes %(object)s through the gateway"),
     "gateway.scale": _("%(actor)s scales %(object)s through the gateway to %(replicas)s"),
     "gateway.exec": _("%(actor)s opens a terminal in %(object)s through the gateway"),
-    "gateway.done": _("The cluster did what %(actor)s asked of %(object)s (%(verb)s, %(status)s)"),
-    "gateway.failed": _("The cluster refused what %(actor)s asked of %(object)s (%(verb)s, %(status)s)"),
+    "gateway.done": _("The cluster did what %(actor)s asked of %(object)s (%(asked)s, %(status)s)"),
+    "gateway.failed": _("The cluster refused what %(actor)s asked of %(object)s (%(asked)s, %(status)s)"),
     "gateway.unknown": _(
-        "The cluster's answer to %(actor)s about %(object)s was lost (%(verb)s): look whether it was done"
+        "The cluster's answer to %(actor)s about %(object)s was lost (%(asked)s): look whether it was done"
     ),
     "freeze.create": _("%(actor)s made the freeze window %(object)s"),
     "freeze.update": _("%(actor)s changed the freeze window %(object)s"),

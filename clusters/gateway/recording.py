@@ -82,7 +82,7 @@ def intend(
 
 def settle(actor: Any, verb: str, it: trail.Named, answer: Answer | None) -> None:
     """Write down what became of it; None: nobody knows, the answer was lost. What was done stays done when this fails."""
-    after: dict[str, Any] = {"verb": verb}
+    after: dict[str, Any] = {"asked": verb}
     outcome = "unknown"
     if answer is not None:
         outcome = "done" if answer.ok else "failed"

@@ -344,4 +344,6 @@ PAGES = [
     # clusters
     Ask("GET", "clusters/", SIGNED_IN),
     Ask("GET", "clusters/<str:name>/", SIGNED_IN),
+    # a service
+    Ask("GET", "services/<int:pk>/", VIEWER),
 ]
