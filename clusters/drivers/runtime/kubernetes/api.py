@@ -174,9 +174,10 @@ class Api:
         *,
         force: bool = False,
         dry_run: bool = False,
+        manager: str = MANAGER,
     ) -> Answer:
         """Server-side apply of one object under our field manager; unjudged, because conflicts are read by field."""
-        query: dict[str, str] = {"fieldManager": MANAGER, "fieldValidation": "Strict"}
+        query: dict[str, str] = {"fieldManager": manager, "fieldValidation": "Strict"}
         query |= {"force": "true"} if force else {}
         query |= {"dryRun": "All"} if dry_run else {}
         path = resource.path(namespace, str(manifest["metadata"]["name"]))

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 MANAGER = "fangduoduo-release"  # our field manager in server-side apply
+HEIR = f"{MANAGER}-scaled"  # holds the number of replicas for whoever scales it from then on
 PREFIX = "fangduoduo-release"
 SERVICE = f"{PREFIX}/service"  # the service's key; on everything we make, pods too
 PROJECT = f"{PREFIX}/project"
