@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
 from django.db.models import Model, ProtectedError
 
-from clusters import connecting, freeze_rules
+from clusters import config_use, connecting, freeze_rules, placed, placing
 from clusters.models import Cluster, FreezeWindow, Machine
 from fangduoduo_release.audit import trail
 from fangduoduo_release.common.errors import Conflict, Invalid
-from fangduoduo_release.common.http import say
 from fangduoduo_release.common.models import Connection
 from fangduoduo_release.common.sentence import S
 from permissions import policy
@@ -26,12 +24,18 @@ PASSWORD_INSIDE = re.compile(r"//[^/?#\s@]*:[^/?#\s]*@")
 def create_cluster(*, actor: Any, name: str, kind: str, connection: str | None = None, **more: Any) -> Cluster:
     """A cluster of a kind the settings name. Ops only. Raises Denied, Invalid, Conflict."""
     policy.require_ops(actor)
-    if kind not in settings.DRIVERS["runtime"]:
-        raise Invalid(S("There is no runtime of kind “%(kind)s” here.", kind=kind), fields={"kind": []})
-    if kind == "local" and Cluster.objects.filter(kind="local").exists():
-        raise Conflict(S("This host is a cluster already."), code="exists")
     row = Cluster(name=name, kind=kind, connection=find_connection(connection), description=more.get("description", ""))
-    return _save(actor, "cluster.create", row)
+    return _save_placed(actor, row)
+
+
+def update_cluster(*, actor: Any, cluster: Cluster, **changes: Any) -> Cluster:
+    """Change description or connection (a name). Ops only. Raises Denied, Invalid."""
+    policy.require_ops(actor)
+    if "connection" in changes:
+        cluster.connection = find_connection(changes["connection"])
+    if "description" in changes:
+        cluster.description = changes["description"]
+    return _save_placed(actor, cluster)
 
 
 def create_machine(*, actor: Any, name: str, cluster: str, environment: str = "test", **more: Any) -> Machine:
@@ -41,33 +45,40 @@ def create_machine(*, actor: Any, name: str, cluster: str, environment: str = "t
     if home is None:
         sentence = S("There is no cluster called “%(name)s”.", name=cluster)
         raise Invalid(sentence, fields={"cluster": [sentence]})
-    placement = more.get("placement") or {}
-    if not isinstance(placement, dict):
-        raise Invalid(S("A placement is an object."), fields={"placement": []})
     row = Machine(
         name=name,
         cluster=home,
         environment=environment,
-        placement=placement,
+        placement=more.get("placement") or {},
         description=more.get("description", ""),
         **_approval(more.get("approval") or {}),
     )
-    return _save(actor, "machine.create", row)
+    return _save_placed(actor, row)
 
 
 def update_machine(*, actor: Any, machine: Machine, **changes: Any) -> Machine:
     """Change environment, placement, description, or `approval` {needed, role, restoring}. Ops only. Raises Denied,
-    Invalid."""
+    Invalid, Conflict."""
     policy.require_ops(actor)
     approval = _approval(changes.pop("approval", None) or {})
-    if "placement" in changes and not isinstance(changes["placement"], dict):
-        raise Invalid(S("A placement is an object."), fields={"placement": []})
     for name in ("environment", "placement", "description"):
         if name in changes:
             setattr(machine, name, changes[name])
     for name, value in approval.items():
         setattr(machine, name, value)
-    return _save(actor, "machine.update", machine)
+    return _save_placed(actor, machine)
+
+
+def save_row(*, actor: Any, row: Cluster | Machine) -> None:
+    """Store a cluster or machine as the ops screen edited it. Raises Denied, Invalid, Conflict."""
+    policy.require_ops(actor)
+    _save_placed(actor, row)
+
+
+def _save_placed(actor: Any, row: Any) -> Any:
+    """Store a cluster or machine that keeps the rules of its kind."""
+    verb = f"{row._meta.model_name}.{'update' if row.pk else 'create'}"
+    return _save(actor, verb, row, rules=placed.check_cluster if isinstance(row, Cluster) else placed.check_machine)
 
 
 def _approval(given: Mapping[str, Any]) -> dict[str, Any]:
@@ -146,6 +157,7 @@ def _refuse_passwords(value: Any) -> None:
 def delete_connection(*, actor: Any, connection: Connection) -> None:
     """Forget a connection nothing uses. Ops only. Raises Denied, Conflict."""
     policy.require_ops(actor)
+    config_use.require_unused(connection)
     try:
         with transaction.atomic():
             gone, before = trail.named(connection), trail.facts(connection)
@@ -156,12 +168,13 @@ def delete_connection(*, actor: Any, connection: Connection) -> None:
 
 
 def try_connection(*, actor: Any, connection: Connection) -> dict[str, Any]:
-    """Whether the other side answers: {ok, version, missing, sentence}, remembered on the row. Ops only. Raises Invalid."""
+    """Whether the other side answers, in the reader's words: {ok, version, missing, lost, sentence}, remembered on the row.
+    Ops only. Raises Invalid."""
     policy.require_ops(actor)
     found = connecting.look(connection)
     with transaction.atomic():
         trail.record(actor, "connection.test", connection, after={"ok": found["ok"]})
-    return {**found, "sentence": say(found["sentence"])}
+    return connecting.shown(found) or {}
 
 
 def look_at_saved(connection: Connection) -> None:
@@ -169,6 +182,18 @@ def look_at_saved(connection: Connection) -> None:
     nothing. The audit has the saving already."""
     if connecting.can_be_tested(connection):
         connecting.look(connection)
+
+
+def look_at_placed(machine: Machine) -> dict[str, Any] | None:
+    """Try the connection again now that a machine names another place to ask about; what is found, in the reader's words.
+    None: there is nothing to ask."""
+    connection = machine.cluster.connection
+    if connection is None or not connecting.can_be_tested(connection):
+        return None
+    asked = set((connection.last_test or {}).get("namespaces") or ())
+    if placing.namespace_of(machine.placement) not in asked:
+        look_at_saved(connection)
+    return connecting.shown(connection.last_test)
 
 
 def save_freeze(*, actor: Any, window: FreezeWindow, machines: Iterable[Machine] | None = None) -> FreezeWindow:
@@ -209,11 +234,15 @@ def _save(
     facts: dict[str, Any] | None = None,
     before: dict[str, Any] | None = None,
     machines: Iterable[Machine] | None = None,
+    rules: Callable[[Any], None] | None = None,
 ) -> Any:
-    """Validate, store, write the audit line. Raises Invalid with every field, Conflict for a taken name."""
+    """Validate, store, write the audit line; `rules` judge inside the transaction. Raises Invalid with every field,
+    Conflict for a taken name."""
     _check(row)
     try:
         with transaction.atomic():
+            if rules is not None:
+                rules(row)
             before = before if facts else trail.stored_facts(row)
             row.save()
             if machines is not None:
@@ -230,11 +259,3 @@ def _check(row: Model) -> None:
     except ValidationError as error:
         fields = {name: [S(str(text)) for text in texts] for name, texts in error.message_dict.items()}
         raise Invalid(next(iter(fields.values()))[0], fields=fields) from error
-
-
-def save_row(*, actor: Any, row: Cluster | Machine) -> None:
-    """Store a cluster or machine as the ops screen edited it. Raises Denied, Invalid, Conflict."""
-    policy.require_ops(actor)
-    if isinstance(row, Cluster) and row.kind not in settings.DRIVERS["runtime"]:
-        raise Invalid(S("There is no runtime of kind “%(kind)s” here.", kind=row.kind), fields={"kind": []})
-    _save(actor, f"{row._meta.model_name}.{'update' if row.pk else 'create'}", row)

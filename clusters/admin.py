@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.contrib import admin
+from django.contrib import admin, messages
 from django.db.models import QuerySet
 from django.forms import ModelForm
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 from django.utils.formats import date_format
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
@@ -15,8 +15,10 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from clusters import actions, freezing
-from clusters.forms import FreezeForm
+from clusters.forms import ClusterForm, FreezeForm, MachineForm
 from clusters.models import Cluster, FreezeWindow, Machine
+from clusters.placing import namespace_of, warnings
+from fangduoduo_release.common.http import say
 from permissions.admin_base import PortalAdmin
 
 
@@ -34,6 +36,7 @@ class _Placed(PortalAdmin):
 
 @admin.register(Cluster)
 class ClusterAdmin(_Placed):
+    form = ClusterForm
     list_display = ("name", "kind", "connection", "description", "created_at")
     list_filter = ("kind",)
     list_select_related = ("connection",)
@@ -43,12 +46,15 @@ class ClusterAdmin(_Placed):
 
 @admin.register(Machine)
 class MachineAdmin(_Placed):
-    list_display = ("name", "cluster", "environment", "approvals_needed", "approver_role", "description", "order")
+    form = MachineForm
+    list_display = (
+        "name", "cluster", "namespace", "environment", "approvals_needed", "approver_role", "description", "order",
+    )  # fmt: skip
     list_filter = ("environment", "cluster")
     list_select_related = ("cluster",)
     search_fields = ("name", "description")
     fieldsets = (
-        (None, {"fields": ("name", "cluster", "environment", "placement", "description", "order")}),
+        (None, {"fields": ("name", "cluster", "namespace", "environment", "description", "order")}),
         (
             _("Approval of changes"),
             {
@@ -57,6 +63,25 @@ class MachineAdmin(_Placed):
             },
         ),
     )
+
+    @admin.display(description=_("namespace"))
+    def namespace(self, machine: Machine) -> str:
+        return namespace_of(machine.placement) or "–"
+
+    def save_model(self, request: HttpRequest, obj: Machine, form: ModelForm[Any], change: bool) -> None:
+        super().save_model(request, obj, form, change)
+        request.saved_machine = obj  # type: ignore[attr-defined]
+        for sentence in warnings(obj.cluster.kind, obj.placement):
+            self.message_user(request, say(sentence), level=messages.WARNING)
+
+    def changeform_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        """Afterwards, outside the transaction, the cluster is asked whether we may do in that namespace what we must."""
+        answer = super().changeform_view(request, *args, **kwargs)
+        saved = getattr(request, "saved_machine", None)
+        found = actions.look_at_placed(saved) if saved is not None else None
+        if found is not None and not found["ok"]:
+            self.message_user(request, " ".join([found["sentence"], *found["missing"][:1]]), level=messages.WARNING)
+        return answer
 
 
 @admin.register(FreezeWindow)

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import os
 import threading
-from typing import Any
 
 from django.conf import settings
 
 from clusters.drivers.runtime.kubernetes.access import Access, from_kubeconfig, in_cluster
 from clusters.drivers.runtime.kubernetes.api import Api
 from clusters.models import Cluster
+from clusters.placing import KUBERNETES as KIND
+from clusters.placing import namespace_of
 from fangduoduo_release.common.errors import Invalid
 from fangduoduo_release.common.models import Connection
 from fangduoduo_release.common.sentence import S
 
-KIND = "kubernetes"
+__all__ = ["KIND", "access_from", "access_of", "api_of", "namespace_of"]
 _lock = threading.Lock()
 _apis: dict[int, tuple[Access, Api]] = {}
 
@@ -48,8 +49,3 @@ def api_of(cluster: Cluster) -> Api:
             kept = (access, Api(access))
             _apis[cluster.pk] = kept
         return kept[1]
-
-
-def namespace_of(placement: Any) -> str:
-    """The namespace a machine's placement names; "" when it names none."""
-    return str(placement.get("namespace") or "") if isinstance(placement, dict) else ""

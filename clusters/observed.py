@@ -2,18 +2,28 @@
 
 from __future__ import annotations
 
-import zlib
+import time
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
-import orjson
 from django.utils import timezone
 
+from clusters.drivers.runtime.kubernetes.names import FOLLOWED, NODES
+from clusters.drivers.runtime.kubernetes.seen import newer, pack, unpack
+from clusters.kubernetes import KIND
 from clusters.models import Cluster, ClusterFeed, ClusterObject
+from fangduoduo_release.common.sentence import S, Sentence
 
-LEVEL = 1
+__all__ = [
+    "ALARM_S", "FRESH_S", "Alarm", "Sight", "age", "age_of", "ages", "alarms", "has_seen", "of_service", "pack",
+    "trouble_of", "unpack", "wait_for",
+]  # fmt: skip
+ALARM_S = 60.0
+STALE_S = 30.0  # not seen alive for so long, it is not followed, whatever was said last
+NEEDED = tuple(one.key for one in FOLLOWED if one is not NODES)  # many accounts may not see nodes, and need not
+SHORTEST_POLL_S, LONGEST_POLL_S = 0.02, 0.2
 FRESH_S = 10.0  # older than that, whoever must be sure asks the server
 
 
@@ -29,17 +39,13 @@ class Sight:
         return self.age_s is not None and self.age_s <= FRESH_S
 
 
-def pack(item: dict[str, Any]) -> bytes:
-    """An object as rows hold it. Without managedFields, which are half of it and which nobody reads here."""
-    metadata = item.get("metadata")
-    if isinstance(metadata, dict):
-        metadata.pop("managedFields", None)
-    return zlib.compress(orjson.dumps(item), LEVEL)
+@dataclass(frozen=True, slots=True)
+class Alarm:
+    """A cluster that nobody follows, or whose server is not reached."""
 
-
-def unpack(body: bytes | memoryview) -> dict[str, Any]:
-    found: dict[str, Any] = orjson.loads(zlib.decompress(body))
-    return found
+    cluster: Cluster
+    since: datetime
+    sentence: Sentence
 
 
 def age_of(cluster: Cluster | int, resources: Iterable[str]) -> float | None:
@@ -76,3 +82,74 @@ def of_service(cluster: Cluster | int, key: str, resources: Iterable[str]) -> Si
         events = ClusterObject.objects.filter(cluster=pk, resource="events", about_uid__in=uids, gone=False)
         found += [unpack(body) for body in events.values_list("body", flat=True)]
     return Sight(tuple(found), known)
+
+
+def ages(clusters: Iterable[Cluster]) -> dict[int, float | None]:
+    """How old the oldest of what deployments need is, by the clusters' keys; None where something was never seen."""
+    wanted = {cluster.pk for cluster in clusters}
+    seen: dict[int, list[datetime]] = {pk: [] for pk in wanted}
+    feeds = ClusterFeed.objects.filter(cluster__in=wanted, resource__in=NEEDED).exclude(synced_at=None)
+    for pk, at in feeds.values_list("cluster_id", "seen_at"):
+        seen[pk] += [at] if at is not None else []
+    return {pk: age(min(at)) if len(at) == len(NEEDED) else None for pk, at in seen.items()}
+
+
+def wait_for(
+    cluster: Cluster | int, resource: str, namespace: str, name: str, resource_version: str, timeout_s: float = 2.0
+) -> bool:
+    """Whether what was just written at this version is to be read here, waiting for it a while. Not in a transaction."""
+    pk = cluster if isinstance(cluster, int) else cluster.pk
+    until = time.monotonic() + timeout_s
+    pause = SHORTEST_POLL_S
+    while not has_seen(pk, resource, namespace, name, resource_version):
+        if time.monotonic() + pause > until:
+            return False
+        time.sleep(pause)
+        pause = min(LONGEST_POLL_S, pause * 1.5)
+    return True
+
+
+def has_seen(cluster: int, resource: str, namespace: str, name: str, resource_version: str) -> bool:
+    """Whether the object's row, or everything of its kind, is at least as new as this version."""
+    rows = ClusterObject.objects.filter(cluster=cluster, resource=resource, namespace=namespace, name=name)
+    feeds = ClusterFeed.objects.filter(cluster=cluster, resource=resource)
+    found = [*rows.values_list("resource_version", flat=True), *feeds.values_list("resource_version", flat=True)]
+    return any(one == resource_version or newer(one, resource_version) for one in found)
+
+
+def alarms(seconds: float = ALARM_S) -> list[Alarm]:
+    """Clusters that have not been followed for so long, longest first."""
+    found = []
+    then = timezone.now() - timedelta(seconds=seconds)
+    for cluster in Cluster.objects.filter(kind=KIND).select_related("connection").defer("connection__secrets"):
+        told = _trouble(cluster, list(cluster.feeds.all()))
+        if told is not None and told[1] < then:
+            found.append(Alarm(cluster, told[1], told[0]))
+    return sorted(found, key=lambda alarm: alarm.since)
+
+
+def trouble_of(cluster: Cluster) -> Sentence | None:
+    """What ails the following of this cluster, or None."""
+    told = _trouble(cluster, list(cluster.feeds.all())) if cluster.kind == KIND else None
+    return told[0] if told else None
+
+
+def _trouble(cluster: Cluster, feeds: list[ClusterFeed]) -> tuple[Sentence, datetime] | None:
+    """What ails it and since when; a cluster that was just made or changed is given time."""
+    began = max(cluster.created_at, cluster.connection.changed_at) if cluster.connection else cluster.created_at
+    if cluster.connection is None:
+        return S("The cluster “%(name)s” has no connection to a Kubernetes.", name=cluster.name), began
+    needed = [feed for feed in feeds if feed.resource in NEEDED]
+    down = [feed for feed in needed if feed.state != ClusterFeed.State.LIVE]
+    said = [feed for feed in down if feed.trouble]
+    if said:
+        return Sentence.from_json(said[0].trouble or {}), min(feed.down_since or began for feed in said)
+    nobody = S(
+        "The cluster “%(name)s” is not followed: the watch is not running, or has not read it yet.", name=cluster.name
+    )
+    if len(needed) < len(NEEDED):
+        return nobody, began
+    seen = [feed.seen_at or feed.down_since or began for feed in needed]
+    if age(min(seen)) > STALE_S:
+        return nobody, max(min(seen), began)
+    return None

@@ -148,14 +148,13 @@ class DeploymentEngine:
         doing = observed.doing.as_json() if observed.doing else None
         if not changed and doing == deployment.pins.get("doing"):
             return
+        news = observed.doing if observed.doing and doing != deployment.pins.get("doing") else events.NOTHING
         with transaction.atomic():
             deployment.pins["doing"] = doing
             runs.write(
                 deployment, ready=observed.ready, total=max(observed.total, deployment.replicas), pins=deployment.pins
             )
-            events.record(
-                deployment, "progress", observed.doing or events.NOTHING, ready=observed.ready, total=observed.total
-            )
+            events.record(deployment, "progress", news, ready=observed.ready, total=observed.total)
 
     def _succeed(self, deployment: Deployment) -> None:
         service = deployment.service
@@ -198,8 +197,8 @@ class DeploymentEngine:
                 observed = self._apply_before(runtime, before)
             except Unavailable:
                 raise
-            except AppError as error:
-                return self._stuck(deployment, error)
+            except AppError as stuck:
+                return self._stuck(deployment, stuck)
             back = observed.settled or observed.failure is not None
         self._report(deployment, observed)
         if not back:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from django.urls import path
 
-from deployments.views import home, pages, panels, service_page, services
+from deployments.views import clusters, home, pages, panels, service_page, services
 
 urlpatterns = [
     path("", home.Home.as_view(), name="home"),
     path("search/", home.Search.as_view(), name="search"),
     path("machines/", pages.Machines.as_view(), name="machines"),
+    path("clusters/", clusters.Clusters.as_view(), name="clusters"),
+    path("clusters/<str:name>/", clusters.ClusterPage.as_view(), name="cluster"),
     path("deployments/", pages.Deployments.as_view(), name="deployments"),
     path("deployments/<int:pk>/", pages.DeploymentPage.as_view(), name="deployment"),
     path("deployments/<int:pk>/<str:verb>/", panels.DeploymentVerb.as_view(), name="deployment-verb"),

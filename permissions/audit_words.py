@@ -99,6 +99,17 @@ SENTENCES: dict[str, str] = {
     "gateway.sign_in": _("%(actor)s signed in at the gateway"),
     "gateway.sign_out": _("%(actor)s signed out at the gateway"),
     "gateway.reuse": _("A gateway sign-in of %(object)s was ended: its refresh token came twice"),
+    "gateway.apply": _("%(actor)s applies %(object)s through the gateway"),
+    "gateway.patch": _("%(actor)s patches %(object)s through the gateway"),
+    "gateway.create": _("%(actor)s creates %(object)s through the gateway"),
+    "gateway.delete": _("%(actor)s deletes %(object)s through the gateway"),
+    "gateway.scale": _("%(actor)s scales %(object)s through the gateway to %(replicas)s"),
+    "gateway.exec": _("%(actor)s opens a terminal in %(object)s through the gateway"),
+    "gateway.done": _("The cluster did what %(actor)s asked of %(object)s (%(asked)s, %(status)s)"),
+    "gateway.failed": _("The cluster refused what %(actor)s asked of %(object)s (%(asked)s, %(status)s)"),
+    "gateway.unknown": _(
+        "The cluster's answer to %(actor)s about %(object)s was lost (%(asked)s): look whether it was done"
+    ),
     "freeze.create": _("%(actor)s made the freeze window %(object)s"),
     "freeze.update": _("%(actor)s changed the freeze window %(object)s"),
     "freeze.delete": _("%(actor)s removed the freeze window %(object)s"),

@@ -10,20 +10,48 @@ from rest_framework import serializers
 from clusters import connecting
 from clusters.freezing import Freeze
 from clusters.models import MOST_APPROVALS, ApproverRole, Cluster, FreezeWindow
+from clusters.standing import STATES, Following, following
 from fangduoduo_release.common.models import Connection
 
 
 class ClusterOut(serializers.ModelSerializer[Cluster]):
     connection = serializers.CharField(source="connection.name", allow_null=True, default=None)
+    state = serializers.SerializerMethodField()
+    age_s = serializers.SerializerMethodField()
+    machines = serializers.SerializerMethodField()
 
     class Meta:
         model = Cluster
-        fields = ["name", "kind", "connection", "description", "created_at"]
+        fields = ["name", "kind", "connection", "description", "state", "age_s", "machines", "created_at"]
+
+    def _following(self, cluster: Cluster) -> Following:
+        known: dict[int, Following] = self.context.get("following") or following([cluster])
+        return known[cluster.pk]
+
+    @extend_schema_field({"type": "string", "enum": list(STATES)})
+    def get_state(self, cluster: Cluster) -> str:
+        """How what is known of the cluster is kept up to date; `direct`: it is on this host and simply looked at."""
+        return self._following(cluster).state
+
+    @extend_schema_field({"type": "number", "nullable": True})
+    def get_age_s(self, cluster: Cluster) -> float | None:
+        """Seconds since what is known of it was known to be current; null when it never was, or is looked at directly."""
+        age = self._following(cluster).age_s
+        return None if age is None else round(age, 1)
+
+    def get_machines(self, cluster: Cluster) -> int:
+        """How many machines stand in it."""
+        return self._following(cluster).machines
 
 
 class ClusterIn(serializers.Serializer[Any]):
     name = serializers.CharField(max_length=60)
     kind = serializers.CharField(max_length=30)
+    connection = serializers.CharField(required=False, allow_null=True, max_length=60)
+    description = serializers.CharField(required=False, allow_blank=True, max_length=200)
+
+
+class ClusterPatch(serializers.Serializer[Any]):
     connection = serializers.CharField(required=False, allow_null=True, max_length=60)
     description = serializers.CharField(required=False, allow_blank=True, max_length=200)
 
@@ -123,11 +151,13 @@ class ConnectionOut(serializers.ModelSerializer[Connection]):
 
 
 class ConnectionTestOut(serializers.Serializer[Any]):
-    """`missing` names what the configuration lacks; `sentence` says what was found."""
+    """`missing` names what the configuration or the account lacks, `lost` what will not work because of it; `sentence` says
+    what was found."""
 
     ok = serializers.BooleanField()
     version = serializers.CharField()
     missing = serializers.ListField(child=serializers.CharField())
+    lost = serializers.ListField(child=serializers.CharField(), required=False)
     sentence = serializers.CharField()
 
 

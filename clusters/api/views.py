@@ -8,8 +8,16 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from clusters import actions
-from clusters.api.serializers import ClusterIn, ClusterOut, ConnectionIn, ConnectionOut, ConnectionTestOut
+from clusters.api.serializers import (
+    ClusterIn,
+    ClusterOut,
+    ClusterPatch,
+    ConnectionIn,
+    ConnectionOut,
+    ConnectionTestOut,
+)
 from clusters.models import Cluster
+from clusters.standing import following
 from fangduoduo_release.common.errors import Invalid, NotFound
 from fangduoduo_release.common.models import Connection
 from fangduoduo_release.common.sentence import S
@@ -28,8 +36,9 @@ class Clusters(ApiView):
 
     @extend_schema(operation_id="clusters_list", responses=ClusterOut(many=True))
     def get(self, request: Request) -> Response:
-        page = self.paginate_queryset(self.filter_queryset(self.get_queryset()))
-        return self.get_paginated_response(ClusterOut(page, many=True).data)
+        page = self.paginate_queryset(self.filter_queryset(self.get_queryset())) or []
+        context = {"following": following(page)}
+        return self.get_paginated_response(ClusterOut(page, many=True, context=context).data)
 
     @extend_schema(request=ClusterIn, responses={201: ClusterOut})
     def post(self, request: Request) -> Response:
@@ -37,6 +46,33 @@ class Clusters(ApiView):
         given.is_valid(raise_exception=True)
         cluster = actions.create_cluster(actor=self.actor, **given.validated_data)
         return Response(ClusterOut(cluster).data, status=status.HTTP_201_CREATED)
+
+
+class ClusterOne(ApiView):
+    """One cluster; ops change its description and how it is reached."""
+
+    permission = SIGNED_IN
+    ops_writes = True
+    serializer_class = ClusterOut
+    queryset = Cluster.objects.select_related("connection")
+
+    def _fetch(self, name: str) -> Cluster:
+        found = self.get_queryset().filter(name=name).first()
+        if found is None:
+            raise NotFound(S("There is no cluster called “%(name)s”.", name=name))
+        return found
+
+    @extend_schema(operation_id="clusters_get", responses=ClusterOut)
+    def get(self, request: Request, name: str) -> Response:
+        return Response(ClusterOut(self._fetch(name)).data)
+
+    @extend_schema(request=ClusterPatch, responses=ClusterOut)
+    def patch(self, request: Request, name: str) -> Response:
+        cluster = self._fetch(name)
+        given = ClusterPatch(data=request.data)
+        given.is_valid(raise_exception=True)
+        cluster = actions.update_cluster(actor=self.actor, cluster=cluster, **given.validated_data)
+        return Response(ClusterOut(cluster).data)
 
 
 class Connections(ApiView):

@@ -135,7 +135,8 @@ class DeploymentPage(Page):
 def _versions_of(deployment: Deployment) -> dict[str, int]:
     """Which version a digest on an instance stands for: the new one or the one before. Of an image whose tag nobody could
     resolve only what it turned out to be says so."""
-    kind, found = deployment.service.machine.cluster.kind, {}
+    kind = deployment.service.machine.cluster.kind
+    found: dict[str, int] = {}
     if (before := deployment.previous_version) is not None:
         ran = deployment.previous.pins.get("digest") if not before.pin_on(kind) and deployment.previous else ""
         found |= dict.fromkeys((before.pin, before.pin_on(kind), ran or ""), before.number)

@@ -38,6 +38,8 @@ EVENTS: dict[str, EventKind] = {
         _kind("deployment.finished", _("A deployment ended"), {PERSON, PROJECT, OPS}, {PERSON, PROJECT}),
         _kind("source.down", _("Nobody listens to a server with repositories"), {OPS}),
         _kind("source.back", _("The portal listens to a server again"), {OPS}),
+        _kind("cluster.down", _("A cluster is not followed"), {OPS}),
+        _kind("cluster.back", _("A cluster is followed again"), {OPS}),
         _kind("security", _("Something about an account's security"), {PERSON, OPS}),
     )
 }

@@ -7,8 +7,10 @@ from typing import Any, ClassVar
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
+from clusters import placing
 from clusters.api.serializers import ApprovalIn
 from clusters.models import Environment, Machine
+from fangduoduo_release.common.http import say
 from projects import specs
 from projects.cloning import ways
 from projects.models import Project
@@ -152,10 +154,11 @@ class MachineOut(serializers.ModelSerializer[Machine]):
     cluster = serializers.CharField(source="cluster.name")
     granted = serializers.SerializerMethodField()
     approval = serializers.SerializerMethodField()
+    warnings = serializers.SerializerMethodField()
 
     class Meta:
         model = Machine
-        fields = ["name", "cluster", "environment", "placement", "description", "approval", "granted"]
+        fields = ["name", "cluster", "environment", "placement", "description", "approval", "granted", "warnings"]
 
     @extend_schema_field(
         {
@@ -178,6 +181,11 @@ class MachineOut(serializers.ModelSerializer[Machine]):
     def get_granted(self, machine: Machine) -> list[str]:
         granted: dict[int, list[str]] = self.context.get("granted", {})
         return granted.get(machine.pk, [])
+
+    @extend_schema_field({"type": "array", "items": {"type": "string"}})
+    def get_warnings(self, machine: Machine) -> list[str]:
+        """What is allowed about its placement and still better done otherwise."""
+        return [say(one) for one in placing.warnings(machine.cluster.kind, machine.placement)]
 
 
 class MachineIn(serializers.ModelSerializer[Machine]):

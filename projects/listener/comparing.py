@@ -9,10 +9,10 @@ from contextlib import suppress
 from django.db.models.functions import Now
 
 from fangduoduo_release.common.errors import AppError
+from fangduoduo_release.common.hands import AWAY, Hands
 from projects import pushes
 from projects.models import Project
 
-from .hands import AWAY, Hands
 from .report import Report
 
 logger = logging.getLogger(__name__)

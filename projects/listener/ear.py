@@ -12,12 +12,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from fangduoduo_release.common.errors import AppError, Rejected
+from fangduoduo_release.common.hands import Hands
 from fangduoduo_release.common.models import Connection
 from fangduoduo_release.common.sentence import Sentence
 from projects.drivers.source.gerrit.stream import StreamAddress, connected
 
 from .comparing import Comparer
-from .hands import Hands
 from .report import Report
 from .taking import Taker
 

@@ -17,11 +17,11 @@ from django.conf import settings
 
 from fangduoduo_release.common import leases
 from fangduoduo_release.common.errors import AppError
+from fangduoduo_release.common.hands import AWAY, Hands
 from fangduoduo_release.common.models import Connection
 from projects.listening import listened
 
 from .ear import Ear, Facts
-from .hands import AWAY, Hands
 
 logger = logging.getLogger(__name__)
 LEASE_S = 10.0

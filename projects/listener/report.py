@@ -16,10 +16,9 @@ from django.db import IntegrityError, transaction
 from django.db.models import F
 from django.utils import timezone
 
+from fangduoduo_release.common.hands import AWAY, Hands
 from fangduoduo_release.common.sentence import Sentence
 from projects.models import SourceListener
-
-from .hands import AWAY, Hands
 
 BEAT_S = 5.0
 SHORTEST_S = 0.2  # between two writes, however much happens

@@ -14,6 +14,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from fangduoduo_release.common.errors import Unavailable
+from fangduoduo_release.common.hands import AWAY, Hands
 from fangduoduo_release.common.models import Connection
 from fangduoduo_release.common.sentence import S, Sentence
 from projects import naming, pushes
@@ -21,7 +22,6 @@ from projects.drivers.source.base import ChangeMoved, Moved, News
 from projects.drivers.source.gerrit.events import Unreadable, parse
 from projects.drivers.source.gerrit.lines import Half, Heard, Oversize
 
-from .hands import AWAY, Hands
 from .report import Report
 
 logger = logging.getLogger(__name__)

@@ -59,10 +59,12 @@ def test_a_cluster_and_a_machine_are_added_by_their_actions(ops: Client) -> None
     assert (last_audit().before, last_audit().after) == ({"environment": "test"}, {"environment": "production"})
 
 
-def test_what_an_action_refuses_is_a_message_and_changes_nothing(ops: Client) -> None:
+def test_what_the_rules_refuse_is_said_beside_its_field_and_changes_nothing(ops: Client) -> None:
     answer = add(ops, "clusters_cluster", name="moon", kind="spaceship")
+    assert "kind" in answer.context["adminform"].form.errors
+    answer = add(ops, "clusters_cluster", name="moon", kind="kubernetes")
     assert answer.status_code == 200
-    assert "no runtime of kind" in said(answer)
+    assert "needs a connection of that kind" in str(answer.context["adminform"].form.errors["connection"])
     assert not Cluster.objects.exists()
     assert not AuditEntry.objects.exists()
 

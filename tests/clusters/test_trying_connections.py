@@ -74,6 +74,7 @@ def test_what_was_found_is_remembered_as_a_sentence(tested: Any) -> None:
         "ok": True,
         "version": "1",
         "missing": ["a"],
+        "lost": [],
         "sentence": "The server answers; the repository is empty.",
     }
     row.refresh_from_db()

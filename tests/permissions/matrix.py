@@ -235,6 +235,9 @@ API = [
     Ask("GET", f"api/{P}triggers/", VIEWER),
     Ask("PUT", f"api/{P}triggers/", MAINTAINER, 200, {"branches": ["main"]}),
     Ask("GET", f"api/{P}pushes/", VIEWER),
+    # clusters
+    Ask("GET", "api/clusters/<str:name>/", SIGNED_IN),
+    Ask("PATCH", "api/clusters/<str:name>/", OPS, 200, {"description": "Here"}),
 ]
 
 PAGES = [
@@ -338,6 +341,9 @@ PAGES = [
     Ask("GET", f"{P}triggers/", VIEWER),
     Ask("POST", f"{P}triggers/", MAINTAINER, 302, {"branches": "main", "debounce_s": "0", "cancel": "changes"}),
     Ask("POST", f"{P}triggers/try/", VIEWER, 200, {"kind": "branches", "name": "main"}, looks=True),
+    # clusters
+    Ask("GET", "clusters/", SIGNED_IN),
+    Ask("GET", "clusters/<str:name>/", SIGNED_IN),
     # a service
     Ask("GET", "services/<int:pk>/", VIEWER),
 ]

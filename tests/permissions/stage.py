@@ -87,6 +87,7 @@ class Stage:
             "tokens": 999_999,
             "connections": "origin",
             "machines": "test-a",
+            "clusters": "local",
             "freezes": freeze.pk,
             "waiting": waiting.pk,
             "projects": "test-a",

@@ -67,6 +67,13 @@ LOOKS: dict[str, Look] = {
     "sent": Look("green", "check", _("Sent")),
     "ok": Look("green", "check", _("Works")),
     "unreachable": Look("red", "plug", _("Unreachable")),
+    # how a cluster is followed
+    "direct": Look("green", "check", _("Looked at directly")),
+    "live": Look("green", "check", _("Followed")),
+    "syncing": Look("blue", "loader-2", _("Being read"), spins=True),
+    "waiting": Look("grey", "clock", _("Not followed yet")),
+    "old": Look("amber", "alert-triangle", _("Out of date")),
+    "down": Look("red", "plug", _("Not reached")),
 }
 
 ENVIRONMENTS = {"test": _("Test"), "staging": _("Staging"), "production": _("Production")}

@@ -11,11 +11,11 @@ from django.utils import timezone
 from clusters import connecting
 from fangduoduo_release.common import leases
 from fangduoduo_release.common.errors import Rejected, Unavailable
+from fangduoduo_release.common.hands import Hands
 from fangduoduo_release.common.models import Connection, Lease
 from fangduoduo_release.common.sentence import S
 from projects import listening
 from projects.listener.ear import HOPELESS_S, pause_after
-from projects.listener.hands import Hands
 from projects.listener.report import Report
 from projects.listener.taking import MOST_KEPT, Taker
 from projects.models import Project

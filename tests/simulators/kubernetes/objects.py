@@ -108,6 +108,9 @@ class Objects:
         return self._change(kind, live, self._decoded(kind, new, how), how), False
 
     def parse(self, body: bytes) -> Any:
+        if body.startswith(b"k8s\0"):
+            said = "the simulator reads JSON and YAML, not protocol buffers"
+            raise status.Refused(415, "UnsupportedMediaType", said)
         try:
             return orjson.loads(body)
         except orjson.JSONDecodeError:

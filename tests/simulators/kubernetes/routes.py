@@ -80,7 +80,7 @@ class Routes:
         if path == "/openapi/v2":
             if "protobuf" in request.headers.get("Accept", ""):
                 response = web.Response(body=discovery.OPENAPI_PROTOBUF)
-                response.content_type = "application/com.github.proto-openapi.spec.v2@v1.0+protobuf"
+                response.content_type = "application/com.github.proto-openapi.spec.v2.v1.0+protobuf"
                 return response
             return front.json(discovery.OPENAPI.encode())
         if text := discovery.plain(path):

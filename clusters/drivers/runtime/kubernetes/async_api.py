@@ -6,6 +6,7 @@ One session a loop and a server. Must not be used from two loops.
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -20,9 +21,11 @@ from .access import Access, judge_reach
 from .api import Answer, Query, plain
 from .names import MANAGER
 
+Response = aiohttp.ClientResponse
 CONNECT_S = 3.0
 TIMEOUT_S = 30.0
 CHUNK = 64 * 1024
+KEEPALIVE = {"TCP_KEEPIDLE": 6, "TCP_KEEPINTVL": 3, "TCP_KEEPCNT": 3}  # a host that is gone is known after 15 s
 LONGEST_LINE = 4 * 1024 * 1024  # an object of etcd has 1.5 MiB at most
 
 
@@ -40,7 +43,9 @@ class AsyncApi:
     async def __aenter__(self) -> AsyncApi:
         await asyncio.to_thread(judge_reach, self.access.server)
         context = self.access.tls()
-        connector = aiohttp.TCPConnector(ssl=context if context is not None else True, limit=0, limit_per_host=0)
+        connector = aiohttp.TCPConnector(
+            ssl=context if context is not None else True, limit=0, limit_per_host=0, socket_factory=_socket
+        )
         self._session = aiohttp.ClientSession(connector=connector, trust_env=False, auto_decompress=True)
         return self
 
@@ -79,6 +84,17 @@ class AsyncApi:
             return Answer(response.status, {k.lower(): v for k, v in response.headers.items()}, body)
 
 
+def _socket(address: aiohttp.AddrInfoType) -> socket.socket:
+    """One whose other end is asked for signs of life: a watch may say nothing for a minute, and its host be gone."""
+    family, kind, protocol, _name, _where = address
+    made = socket.socket(family, kind, protocol)
+    made.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for option, value in KEEPALIVE.items():
+        if hasattr(socket, option):  # macOS has not all of them
+            made.setsockopt(socket.IPPROTO_TCP, getattr(socket, option), value)
+    return made
+
+
 async def lines_of(response: aiohttp.ClientResponse) -> AsyncIterator[bytes]:
     """Whole lines without their end; what is left of a cut one is not a line. Raises LineTooLong, aiohttp's errors."""
     rest = b""
@@ -90,3 +106,14 @@ async def lines_of(response: aiohttp.ClientResponse) -> AsyncIterator[bytes]:
             yield part
         if len(rest) > LONGEST_LINE:
             raise LineTooLong
+
+
+async def chunks_of(response: aiohttp.ClientResponse) -> AsyncIterator[bytes]:
+    """The body as it comes. Raises Unavailable when it is cut."""
+    try:
+        async for chunk in response.content.iter_any():
+            yield chunk
+    except (aiohttp.ClientError, TimeoutError, OSError) as error:
+        raise Unavailable(
+            S("The API server does not answer."), evidence=f"{type(error).__name__}: {error}"[:500]
+        ) from error

@@ -12,13 +12,16 @@ from clusters.drivers.runtime.base import FieldConflict, Wanted
 from fangduoduo_release.common.safe_yaml import dump
 
 from . import names
-from .render import Manifest
+from .parts import Manifest
 
 MASK = "********"
 # What the server adds by itself and nobody changed.
 _SERVERS = ("managedFields", "resourceVersion", "uid", "creationTimestamp", "generation", "selfLink", "finalizers")
-_STAMPS = (names.GENERATION, names.MANIFEST)
-_ROLLED = ("deployment.kubernetes.io/revision",)
+# Annotations that say nothing of what is wanted; the last one repeats a whole object, secrets too.
+_NOTES = (
+    names.GENERATION, names.MANIFEST, "deployment.kubernetes.io/revision",
+    "kubectl.kubernetes.io/last-applied-configuration",
+)  # fmt: skip
 
 
 def masked(manifest: Mapping[str, Any]) -> Manifest:
@@ -74,7 +77,7 @@ def comparable(item: Mapping[str, Any] | None) -> str:
     found = masked(item)
     found.pop("status", None)
     metadata = found["metadata"] = {k: v for k, v in found.get("metadata", {}).items() if k not in _SERVERS}
-    notes = {k: v for k, v in (metadata.get("annotations") or {}).items() if k not in (*_STAMPS, *_ROLLED)}
+    notes = {k: v for k, v in (metadata.get("annotations") or {}).items() if k not in _NOTES}
     metadata["annotations"] = notes
     metadata["labels"] = {k: v for k, v in (metadata.get("labels") or {}).items() if k != names.DEPLOYMENT}
     for empty in ("annotations", "labels"):

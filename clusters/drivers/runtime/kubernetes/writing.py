@@ -16,8 +16,8 @@ from fangduoduo_release.common.sentence import S, Sentence
 from . import manifests, names, overlay
 from .api import Answer, Api, judge, status_of
 from .observe import Sight, refuse_older
+from .parts import Manifest
 from .pods import Object, path
-from .render import Manifest
 
 
 class Writer:

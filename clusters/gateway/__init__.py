@@ -1,0 +1,1 @@
+"""The door for other systems into clusters: Kubernetes' own paths, read from rows, written within what is granted."""

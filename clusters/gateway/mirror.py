@@ -1,0 +1,135 @@
+"""Objects of clusters as this process last read them: their JSON as it is answered, one mirror for each namespace and kind.
+
+Rows hold objects compressed. Inflating thousands of them for each list would cost more than asking the API server, so what
+was inflated is kept, and brought up to date by what has changed since (`seq`). A list then joins bytes. All mirrors
+together stay within a budget of memory; the one that nobody asked for the longest goes first.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+import zlib
+from collections import OrderedDict
+from dataclasses import dataclass, field
+from typing import Any
+
+import orjson
+from django.conf import settings
+
+from clusters.models import Cluster, ClusterFeed, ClusterObject
+
+OVERHEAD = 400  # of an object beside its JSON: the entry, its name, its place in the dictionary
+FORGET_S = 120.0  # unread for so long, a mirror may have missed rows that are deleted for good: it is read anew
+Key = tuple[int, float, str, str]
+
+
+@dataclass(slots=True)
+class Entry:
+    """One object. `facts`: what selectors look at, once one has."""
+
+    name: str
+    raw: bytes
+    facts: dict[str, Any] | None = field(default=None)
+
+    def parsed(self) -> dict[str, Any]:
+        """Its labels, and what field selectors may ask for."""
+        if self.facts is None:
+            item = orjson.loads(self.raw)
+            self.facts = {
+                name: value
+                for name, value in item.items()
+                if name in {"involvedObject", "reason", "type", "reportingComponent"}
+            }
+            metadata, spec, status = (item.get(name) or {} for name in ("metadata", "spec", "status"))
+            self.facts["metadata"] = {n: metadata[n] for n in ("name", "namespace", "labels") if n in metadata}
+            self.facts["spec"] = {n: v for n, v in spec.items() if not isinstance(v, dict | list)}
+            self.facts["status"] = {n: v for n, v in status.items() if not isinstance(v, dict | list)}
+        return self.facts
+
+
+class Mirror:
+    """The objects of one kind in one namespace ("": of a kind without namespaces)."""
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.feed = self.seq = -1
+        self.size = 0
+        self.read_at = 0.0
+        self.shown: tuple[Entry, ...] = ()  # by name; replaced, never changed
+        self._entries: dict[str, Entry] = {}
+
+    def follow(self, feed: ClusterFeed, namespace: str) -> tuple[Entry, ...]:
+        """Bring it up to what the rows say, and show it. `feed` was read before: the rows are at least so new."""
+        with self.lock:
+            now = time.monotonic()
+            if self.feed != feed.pk or now - self.read_at > FORGET_S:
+                self._entries, self.seq, self.size, self.shown = {}, -1, 0, ()
+            self.feed, self.read_at = feed.pk, now
+            if feed.seq > self.seq:
+                self._read(feed, namespace)
+            return self.shown
+
+    def _read(self, feed: ClusterFeed, namespace: str) -> None:
+        rows = ClusterObject.objects.filter(
+            cluster=feed.cluster_id, resource=feed.resource, namespace=namespace, seq__gt=self.seq
+        )
+        if self.seq < 0:
+            rows = rows.filter(gone=False)
+        changed = False
+        for name, seq, gone, body in rows.values_list("name", "seq", "gone", "body").iterator():
+            changed = True
+            self.seq = max(self.seq, seq)
+            old = self._entries.pop(name, None)
+            if old is not None:
+                self.size -= len(old.raw) + OVERHEAD
+            if not gone:
+                raw = zlib.decompress(body)
+                self._entries[name] = Entry(name, raw)
+                self.size += len(raw) + OVERHEAD
+        self.seq = max(self.seq, feed.seq)
+        if changed:
+            self.shown = tuple(self._entries[name] for name in sorted(self._entries))
+
+
+class Mirrors:
+    """All of a process. Safe for its threads."""
+
+    def __init__(self, limit: int | None = None) -> None:
+        self._limit = limit
+        self._lock = threading.Lock()
+        self._kept: OrderedDict[Key, Mirror] = OrderedDict()
+
+    def entries(self, cluster: Cluster, feed: ClusterFeed, namespace: str) -> tuple[Entry, ...]:
+        """The objects of the feed's kind in a namespace, by name."""
+        # A cluster that was made anew may get an old one's number.
+        key = (cluster.pk, cluster.created_at.timestamp(), feed.resource, namespace)
+        with self._lock:
+            mirror = self._kept.get(key)
+            if mirror is None:
+                mirror = self._kept[key] = Mirror()
+            self._kept.move_to_end(key)
+        shown = mirror.follow(feed, namespace)
+        self._make_room()
+        return shown
+
+    def forget(self) -> None:
+        """Begin anew."""
+        with self._lock:
+            self._kept.clear()
+
+    @property
+    def size(self) -> int:
+        with self._lock:
+            return sum(mirror.size for mirror in self._kept.values())
+
+    def _make_room(self) -> None:
+        limit = settings.GATEWAY_MIRROR_BYTES if self._limit is None else self._limit
+        with self._lock:
+            total = sum(mirror.size for mirror in self._kept.values())
+            while total > limit and self._kept:
+                _key, mirror = self._kept.popitem(last=False)
+                total -= mirror.size
+
+
+MIRRORS = Mirrors()

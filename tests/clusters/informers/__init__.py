@@ -1,0 +1,1 @@
+"""What the following of clusters promises."""
