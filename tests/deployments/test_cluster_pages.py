@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from clusters.following import nodes_of
+from clusters.standing import nodes_of
 from django.test import Client
 from django.utils import timezone
 
