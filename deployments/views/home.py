@@ -79,7 +79,15 @@ def counted(actor: Any) -> dict[str, Any]:
         part.order_by().annotate(what=Value(what, CharField())).values("what").annotate(n=Count("pk"), first=Min("pk"))
         for what, part in parts
     ]
-    found: dict[str, Any] = {"decide": 0, "review": 0, "ending": 0, "stuck": 0, "silent": 0, "unfollowed": 0, "only": {}}
+    found: dict[str, Any] = {
+        "decide": 0,
+        "review": 0,
+        "ending": 0,
+        "stuck": 0,
+        "silent": 0,
+        "unfollowed": 0,
+        "only": {},
+    }
     for what, n, first in (
         rows[0]
         .values_list("what", "n", "first")

@@ -36,7 +36,13 @@ OF_WEB = "api/v1/namespaces/shop/pods/web-1/exec"
 def test_a_terminal_takes_the_right_to_deploy(
     role: str, path: str, expected: int, cluster: Cluster, shop: Project
 ) -> None:
-    put(cluster, pod("web-1"), pod("web-1", "shop-live"), pod("web-1", "other"), pod("rival-1", labels={PROJECT: "rival"}))
+    put(
+        cluster,
+        pod("web-1"),
+        pod("web-1", "shop-live"),
+        pod("web-1", "other"),
+        pod("rival-1", labels={PROJECT: "rival"}),
+    )
     user = world.ops() if role == "ops" else world.member(shop, role)
     try:
         terminals.seat(user, "east", path)
