@@ -30,7 +30,8 @@ from .listing import Lister
 from .logs import Logs
 from .objects import How, Objects
 from .pace import Pace
-from .processes import Programs, Proxies
+from .processes import Programs
+from .proxies import Proxies
 from .replicasets import ReplicaSets
 from .requests import Requests
 from .routes import Routes
@@ -244,6 +245,11 @@ class Kubernetes:
     def say(self, namespace: str, pod: str, lines: list[str], container: str = "") -> None:
         """A container writes these lines to its log."""
         self.call(self.logs.write, namespace, pod, lines, container)
+
+    def service_url(self, namespace: str, name: str) -> str:
+        """Where a service's proxy listens; only with `processes`. Empty until the service is known to it."""
+        proxy = self.call(lambda: self.proxies.all.get((namespace, name)))
+        return f"http://127.0.0.1:{proxy.port}" if proxy is not None and proxy.port else ""
 
     def fill(self, namespace: str, deployments: int, replicas: int, **more: Any) -> list[str]:
         """Many deployments with their running pods, without the work of rolling them out."""
