@@ -12,7 +12,16 @@ from clusters.drivers.runtime.kubernetes.observe import Finding, Sight, look, re
 from fangduoduo_release.common.errors import Conflict
 from tests.clusters.drivers.kubernetes.goals import ONE, SERVICE, TWO, goal, recorded
 from tests.clusters.drivers.kubernetes.scene import (
-    DIGEST, NOW, Item, deployment, ended, event, ours, pod, replicasets, waiting,
+    DIGEST,
+    NOW,
+    Item,
+    deployment,
+    ended,
+    event,
+    ours,
+    pod,
+    replicasets,
+    waiting,
 )  # fmt: skip
 
 IMAGE = "rig.local/app:v3"
