@@ -85,6 +85,9 @@ class Execs:
             await child.start(command, folder, _environment(pod, container, tty), stdin=_yes(query, "stdin"))
             mine = self.running.setdefault(pod["metadata"]["uid"], set())
             mine.add(child)
+            metadata = pod["metadata"]
+            if self.kubernetes.store.get(PODS, metadata["namespace"], metadata["name"]) is None:
+                child.kill()  # it went while this one began
             listening = asyncio.create_task(_listen(socket, child))
             try:
                 outputs = {STDOUT: child.out, STDERR: child.err}

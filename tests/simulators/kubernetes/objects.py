@@ -254,16 +254,16 @@ class Objects:
     def _keep(self, kind: Kind, new: Object, live: Stored | None, how: How) -> Stored:
         check(kind, new, live.obj if live else None)
         self.admission.judge(kind, new, live.obj if live else None)
-        if live is not None and same(live.obj, new):
+        if live is not None and same(live.obj, new) and _owners(live.obj) == _owners(new):
             return live
         if how.dry:
             if live is None:
                 new["metadata"].pop("resourceVersion", None)
             ordered = {"kind": kind.name, "apiVersion": kind.api_version, **new}
             return Stored(ordered, orjson.dumps(ordered), live.revision if live else 0)
-        if live is not None and "deletionTimestamp" in new["metadata"] and not new["metadata"].get("finalizers"):
-            if kind.name not in ("Pod", "Namespace"):
-                return self.store.remove(kind, (new["metadata"].get("namespace", ""), new["metadata"]["name"]))
+        ending = "deletionTimestamp" in new["metadata"] and not new["metadata"].get("finalizers")
+        if live is not None and ending and kind not in (PODS, NAMESPACES):
+            return self.store.remove(kind, (new["metadata"].get("namespace", ""), new["metadata"]["name"]))
         return self.store.put(kind, new)
 
     # -- for controllers --------------------------------------------------------------------------------------------
@@ -280,6 +280,10 @@ class Objects:
             metadata["generation"] = live.obj["metadata"].get("generation", 0) + 1
         updated(kind, live.obj, new, manager, subresource)
         return self.store.put(kind, new)
+
+
+def _owners(obj: Object) -> Any:
+    return obj["metadata"].get("managedFields")
 
 
 def _drop(obj: Any, path: str) -> None:

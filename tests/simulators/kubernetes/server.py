@@ -113,9 +113,10 @@ class Kubernetes:
         await self.front.stop()
         await self.proxies.stop()
         await self.programs.stop()
-        for task in asyncio.all_tasks() - {asyncio.current_task()}:
+        left = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in left:
             task.cancel()
-        await asyncio.sleep(0)
+        await asyncio.wait_for(asyncio.gather(*left, return_exceptions=True), 5)
 
     def _build(self) -> None:
         self.store = Store()
