@@ -244,7 +244,7 @@ class TestClusters:
         ("states", "expected"),
         [
             ({"pods": ("live", 1), "services": ("syncing", None)}, ("syncing", False)),
-            ({"pods": ("live", 1), "services": ("down", 30)}, ("down", True)),
+            ({"pods": ("live", 1), "services": ("down", 30)}, ("unreached", True)),
             ({"pods": ("live", 300)}, ("old", True)),
             ({"pods": ("live", 1), "nodes": ("down", None)}, ("live", True)),
             ({"nodes": ("live", 1)}, ("waiting", False)),

@@ -21,7 +21,7 @@ from tests.waiting import until
 
 from .kubernetes_exec import Exchange, exchanges, replay
 from .kubernetes_play import plain, unlike
-from .kubernetes_rig import Pace, Rig, Rule
+from .kubernetes_rig import Pace, Rig
 from .recordings import KUBERNETES, Recording, read
 
 EXECS = exchanges(KUBERNETES)

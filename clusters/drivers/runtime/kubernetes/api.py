@@ -110,6 +110,8 @@ class Api:
             headers["Authorization"] = f"Bearer {bearer}"
         if body is not None:
             headers["Content-Type"] = content_type
+            if isinstance(body, str) and content_type.endswith("json"):
+                body = orjson.loads(body)  # the client makes JSON of whatever it is given, also of JSON
         url = f"{self.access.server}{path}" + (f"?{urlencode(plain(query))}" if query else "")
         try:
             return self._rest.request(
