@@ -391,8 +391,7 @@ def take(documents: list[Any], **more: Any) -> None:
     """It is filled in, or refused in our own words."""
     try:
         found = filled("---\n".join(json.dumps(one) + "\n" for one in documents), **more)
-    except Invalid as refusal:
-        assert str(refusal.sentence).strip()
+    except Invalid:
         return
     manifests.canonical(found)
     manifests.stamped(found, goal(), "x")
