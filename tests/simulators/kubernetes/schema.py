@@ -78,7 +78,7 @@ class Type:
 
 
 ANY = Type("any")
-_SCALARS = {"str": "string", "int": "integer", "float": "number", "bool": "boolean"}
+_SCALARS = {"str": "string", "bytes": "string", "int": "integer", "float": "number", "bool": "boolean"}
 
 
 @functools.cache
