@@ -78,11 +78,7 @@ class Type:
 
 
 ANY = Type("any")
-<<<<<<< HEAD
 _SCALARS = {"str": "string", "bytes": "string", "int": "integer", "float": "number", "bool": "boolean"}  # bytes: base64
-=======
-_SCALARS = {"str": "string", "bytes": "string", "int": "integer", "float": "number", "bool": "boolean"}
->>>>>>> w-pages
 
 
 @functools.cache
