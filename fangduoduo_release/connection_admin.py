@@ -26,7 +26,8 @@ from fangduoduo_release.common.errors import AppError, NotFound
 from fangduoduo_release.common.http import say
 from fangduoduo_release.common.models import Beat, Connection
 from fangduoduo_release.common.sentence import S, Sentence
-from fangduoduo_release.connection_forms import PARTS, form_for, names, title_of
+from fangduoduo_release.connection_forms import form_for, names
+from fangduoduo_release.connection_parts import PARTS, title_of
 from permissions.admin_base import PortalAdmin
 from projects import listening, source_actions, source_admin
 from projects.hooks.dialects import of_connection
