@@ -10,7 +10,7 @@ from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
 from django.db.models import Model, ProtectedError
 
-from clusters import connecting, freeze_rules, placed
+from clusters import config_use, connecting, freeze_rules, placed, placing
 from clusters.models import Cluster, FreezeWindow, Machine
 from fangduoduo_release.audit import trail
 from fangduoduo_release.common.errors import Conflict, Invalid
@@ -157,6 +157,7 @@ def _refuse_passwords(value: Any) -> None:
 def delete_connection(*, actor: Any, connection: Connection) -> None:
     """Forget a connection nothing uses. Ops only. Raises Denied, Conflict."""
     policy.require_ops(actor)
+    config_use.require_unused(connection)
     try:
         with transaction.atomic():
             gone, before = trail.named(connection), trail.facts(connection)
@@ -181,6 +182,18 @@ def look_at_saved(connection: Connection) -> None:
     nothing. The audit has the saving already."""
     if connecting.can_be_tested(connection):
         connecting.look(connection)
+
+
+def look_at_placed(machine: Machine) -> dict[str, Any] | None:
+    """Try the connection again now that a machine names another place to ask about; what is found, in the reader's words.
+    None: there is nothing to ask."""
+    connection = machine.cluster.connection
+    if connection is None or not connecting.can_be_tested(connection):
+        return None
+    asked = set((connection.last_test or {}).get("namespaces") or ())
+    if placing.namespace_of(machine.placement) not in asked:
+        look_at_saved(connection)
+    return connecting.shown(connection.last_test)
 
 
 def save_freeze(*, actor: Any, window: FreezeWindow, machines: Iterable[Machine] | None = None) -> FreezeWindow:

@@ -7,7 +7,7 @@ from typing import Any
 from django.contrib import admin, messages
 from django.db.models import QuerySet
 from django.forms import ModelForm
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 from django.utils.formats import date_format
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
@@ -70,8 +70,18 @@ class MachineAdmin(_Placed):
 
     def save_model(self, request: HttpRequest, obj: Machine, form: ModelForm[Any], change: bool) -> None:
         super().save_model(request, obj, form, change)
+        request.saved_machine = obj  # type: ignore[attr-defined]
         for sentence in warnings(obj.cluster.kind, obj.placement):
             self.message_user(request, say(sentence), level=messages.WARNING)
+
+    def changeform_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        """Afterwards, outside the transaction, the cluster is asked whether we may do in that namespace what we must."""
+        answer = super().changeform_view(request, *args, **kwargs)
+        saved = getattr(request, "saved_machine", None)
+        found = actions.look_at_placed(saved) if saved is not None else None
+        if found is not None and not found["ok"]:
+            self.message_user(request, " ".join([found["sentence"], *found["missing"][:1]]), level=messages.WARNING)
+        return answer
 
 
 @admin.register(FreezeWindow)

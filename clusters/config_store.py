@@ -97,9 +97,9 @@ class Sightings:
 
 
 def see(
-    connection: Connection, key: str, document: Document | None, revision: str, *, before: datetime | None = None
+    connection: Connection, key: str, document: Document | None, index: int = 0, *, before: datetime | None = None
 ) -> bool:
-    """Write down what a key says at this moment; True when it is not what it said. None: it is not there.
+    """Write down what a key says at this moment; True when it is not what it said. None: it is not there, as of `index`.
 
     `before`: only when nobody has looked since that moment, because what they saw is newer.
     """
@@ -108,7 +108,7 @@ def see(
     rows = ConfigSeen.objects.filter(connection=connection, key=key)
     if before is not None and rows.filter(seen_at__gt=before).exists():
         return False
-    known = {"revision": revision if document else "", "seen_at": now, "trouble": None}
+    known = {"revision": document.revision if document else "", "seen_at": now, "trouble": None}
     if rows.filter(sha256=sha256).exclude(seen_at=None).update(**known):
         return False
     _row, first = ConfigSeen.objects.update_or_create(
@@ -118,7 +118,7 @@ def see(
     if document is not None:
         sightings.saw(document)
     elif not first:
-        sightings.missed(key, revision)
+        sightings.missed(key, str(index))
     return True
 
 

@@ -137,7 +137,7 @@ def resolve(binding: Mapping[str, Any] | None, *, values: Mapping[str, str]) -> 
     if bound.source != EMBEDDED:
         connection = connection_named(bound.source)
         for key, one in documents.items():
-            see(connection, key, one, one.revision, before=began)
+            see(connection, key, one, before=began)
     base = documents[keys[0]] if bound.key else None
     of_files = zip(bound.files, keys[1:] if bound.key else keys, strict=True)
     return Pinned(

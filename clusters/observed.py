@@ -50,11 +50,20 @@ class Alarm:
 
 def age_of(cluster: Cluster | int, resources: Iterable[str]) -> float | None:
     """Seconds since the rows of all these resources were known to be current; None when one of them never was."""
-    keys = set(resources)
     pk = cluster if isinstance(cluster, int) else cluster.pk
-    feeds = ClusterFeed.objects.filter(cluster=pk, resource__in=keys).exclude(synced_at=None)
-    seen = [at for at in feeds.values_list("seen_at", flat=True) if at is not None]
-    return age(min(seen)) if len(seen) == len(keys) and keys else None
+    seen = seen_at([pk], resources)[pk]
+    return None if seen is None else age(seen)
+
+
+def seen_at(clusters: Iterable[int], resources: Iterable[str]) -> dict[int, datetime | None]:
+    """When the rows of all these resources were last known to be current, for each cluster, by one question."""
+    keys, wanted = set(resources), list(clusters)
+    feeds = ClusterFeed.objects.filter(cluster__in=wanted, resource__in=keys).exclude(synced_at=None)
+    found: dict[int, list[datetime]] = {pk: [] for pk in wanted}
+    for pk, at in feeds.values_list("cluster_id", "seen_at"):
+        if at is not None:
+            found[pk].append(at)
+    return {pk: min(seen) if seen and len(seen) == len(keys) else None for pk, seen in found.items()}
 
 
 def age(then: datetime) -> float:

@@ -15,7 +15,7 @@ from clusters.observed import age, unpack
 from clusters.placing import CONNECTED
 
 # From good to bad. direct: on this host, looked at directly. waiting: nobody has begun. old: was followed a while ago.
-STATES = ("direct", "live", "waiting", "syncing", "old", "down")
+STATES = ("direct", "live", "waiting", "syncing", "old", "unreached")
 OLD_S = 60.0  # a watch is alive at least every some seconds; without a watch process nothing is
 _QUANTITY = re.compile(r"(\d+(?:\.\d+)?)(Ki|Mi|Gi|Ti|k|M|G|T|m)?\Z")
 _UNITS = {
@@ -75,7 +75,9 @@ def following(clusters: Iterable[Cluster]) -> dict[int, Following]:
 
 def _feed(row: ClusterFeed) -> Feed:
     known = row.seen_at if row.synced_at is not None else None
-    state = "old" if row.state == ClusterFeed.State.LIVE and (known is None or age(known) > OLD_S) else row.state
+    states = ClusterFeed.State
+    state = {states.DOWN: "unreached", states.LIVE: "live"}.get(states(row.state), row.state)
+    state = "old" if state == "live" and (known is None or age(known) > OLD_S) else state
     return Feed(row.resource, state, known, row.trouble, row.objects_count)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from datetime import timedelta
 from typing import Any
 
@@ -115,6 +116,7 @@ def _create(
     last = Deployment.objects.filter(service=service).aggregate(last=Max("number"))["last"] or 0
     asked = approvals.rule_of(service.machine, choice.action)
     rule = approvals.rule_for(actor, service.project, service.machine, choice.action)
+    taken = [asdict(one) for one in facts.conflicts] if choice.take_over else []
     deployment = Deployment.objects.create(
         service=service,
         state="awaiting_approval" if rule.needed else "queued",
@@ -129,9 +131,9 @@ def _create(
         replicas=choice.replicas,
         restart_nonce=choice.nonce,
         reason=reason,
-        take_over=choice.take_over and bool(facts.conflicts),
+        take_over=bool(taken),
         started_by=user_or_none(actor),
-        pins=facts.pins,
+        pins={**facts.pins, "taken_over": taken} if taken else facts.pins,
         manifest=facts.manifest,
         diff=facts.diff,
         total=choice.replicas,
@@ -156,11 +158,7 @@ def _create(
             "replicas": choice.replicas,
             "machine": service.machine.name,
             "reason": reason,
-            **(
-                {"takes_over": [f"{c.what} {c.field} ({c.owner})" for c in facts.conflicts]}
-                if deployment.take_over
-                else {}
-            ),
+            **({"takes_over": [f"{one['what']} {one['field']} ({one['owner']})" for one in taken]} if taken else {}),
         },
     )
     ring("deployment", deployment.pk)

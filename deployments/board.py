@@ -12,9 +12,12 @@ from builds.models import Build
 from clusters.freezing import Freeze
 from clusters.models import Machine
 from deployments.addresses import address_of
+from deployments.freshness import Knowledge
 from deployments.models import Deployment, Service
 from projects import grants
 from projects.models import Project
+
+DOTS = 20
 
 
 @dataclass(slots=True)
@@ -28,6 +31,8 @@ class Cell:
     behind: int = 0
     url: str = ""
     freeze: Freeze | None = None  # now or next, where the page asks for it
+    known: Knowledge | None = None  # how old what is shown is; the same
+    config_changed: int = 0  # pinned texts that say something else by now; the same
 
     @property
     def version(self) -> int | None:
@@ -35,9 +40,16 @@ class Cell:
 
     @property
     def dots(self) -> list[dict[str, str]]:
-        """Its instances as the dots show them; fetch `service.instances` for all cells at once beforehand."""
+        """Its instances as the dots show them, worst first and not too many; fetch `service.instances` for all cells at
+        once beforehand."""
         found = self.service.instances.all() if self.service else ()
-        return [{"state": "healthy" if one.ready and one.state == "running" else one.state} for one in found]
+        states = ["healthy" if one.ready and one.state == "running" else one.state for one in found]
+        return [{"state": state} for state in sorted(states, key=lambda state: state == "healthy")[:DOTS]]
+
+    @property
+    def more_dots(self) -> int:
+        """How many there are besides."""
+        return max(0, len(self.service.instances.all()) - DOTS) if self.service else 0
 
 
 @dataclass(slots=True)

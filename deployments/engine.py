@@ -148,14 +148,13 @@ class DeploymentEngine:
         doing = observed.doing.as_json() if observed.doing else None
         if not changed and doing == deployment.pins.get("doing"):
             return
+        news = observed.doing if observed.doing and doing != deployment.pins.get("doing") else events.NOTHING
         with transaction.atomic():
             deployment.pins["doing"] = doing
             runs.write(
                 deployment, ready=observed.ready, total=max(observed.total, deployment.replicas), pins=deployment.pins
             )
-            events.record(
-                deployment, "progress", observed.doing or events.NOTHING, ready=observed.ready, total=observed.total
-            )
+            events.record(deployment, "progress", news, ready=observed.ready, total=observed.total)
 
     def _succeed(self, deployment: Deployment) -> None:
         service = deployment.service

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import path
 
-from deployments.views import clusters, home, pages, panels, services
+from deployments.views import clusters, home, pages, panels, service_page, services
 
 urlpatterns = [
     path("", home.Home.as_view(), name="home"),
@@ -15,6 +15,7 @@ urlpatterns = [
     path("deployments/", pages.Deployments.as_view(), name="deployments"),
     path("deployments/<int:pk>/", pages.DeploymentPage.as_view(), name="deployment"),
     path("deployments/<int:pk>/<str:verb>/", panels.DeploymentVerb.as_view(), name="deployment-verb"),
+    path("services/<int:pk>/", service_page.ServicePage.as_view(), name="service"),
     path("services/<int:pk>/logs/", services.Logs.as_view(), name="service-logs"),
     path("projects/<str:slug>/", pages.ProjectBoard.as_view(), name="project"),
     path("projects/<str:slug>/deployments/", pages.ProjectDeployments.as_view(), name="project-deployments"),

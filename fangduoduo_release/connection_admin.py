@@ -33,6 +33,8 @@ from projects.hooks.dialects import of_connection
 from projects.hooks.shown import webhooks_of
 from projects.models import SourceListener
 
+NAMED = 6  # of what is missing, in the message above a page; the page names all
+
 
 @admin.register(Connection)
 class ConnectionAdmin(PortalAdmin):
@@ -86,11 +88,13 @@ class ConnectionAdmin(PortalAdmin):
             return gettext("Not tested yet.") if fine else gettext("There is nothing to test.")
         at = parse_datetime(str(told.get("at", "")))
         missing = format_html_join("", "<li><code>{}</code></li>", ((one,) for one in told["missing"]))
+        lost = format_html_join("", "<li>{}</li>", ((one,) for one in told["lost"]))
         return format_html(
-            '<div class="test-result">{} <span>{}</span> <span class="quiet">{}</span>{}</div>',
+            '<div class="test-result">{} <span>{}</span> <span class="quiet">{}</span>{}{}</div>',
             _verdict(told["ok"]),
             told["sentence"],
             date_format(localtime(at), "Y-m-d H:i:s") if at else "",
+            format_html("<p>{}</p><ul>{}</ul>", gettext("What will not work:"), lost) if lost else "",
             format_html("<p>{}</p><ul>{}</ul>", gettext("Missing:"), missing) if missing else "",
         )
 
@@ -191,7 +195,8 @@ class ConnectionAdmin(PortalAdmin):
     def _tell(self, request: HttpRequest, connection: Connection) -> None:
         told = connecting.shown(connection.last_test)
         if told is not None:
-            words = " ".join([told["sentence"], *([f"({', '.join(told['missing'])})"] if told["missing"] else [])])
+            missing = told["missing"][:NAMED] + (["…"] if len(told["missing"]) > NAMED else [])
+            words = " ".join([told["sentence"], *([f"({', '.join(missing)})"] if missing else [])])
             self.message_user(request, words, level=messages.SUCCESS if told["ok"] else messages.WARNING)
 
     # -- the button ---------------------------------------------------------------------------------------------------

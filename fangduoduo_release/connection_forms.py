@@ -37,6 +37,7 @@ class Part:
     secret: bool = False
     required: bool = False
     number: bool = False
+    yes: bool = False  # yes or no
     made: bool = False  # a good value is offered, made at this moment
 
 
@@ -118,6 +119,24 @@ PARTS: Mapping[str, tuple[Part, ...]] = {
         ),
         CA,
     ),
+    "kubernetes": (
+        Part(
+            "kubeconfig",
+            _("Kubeconfig"),
+            _(
+                "With a token or a client certificate inside, as “kubectl config view --raw --flatten --minify” prints it. Plugins and paths of files are refused."
+            ),
+            lines=12,
+            secret=True,
+        ),
+        Part("context", _("Context"), _("Of the kubeconfig; empty: its current one.")),
+        Part(
+            "in_cluster",
+            _("The pod's own account"),
+            _("Where the portal itself runs in that cluster: no kubeconfig is needed."),
+            yes=True,
+        ),
+    ),
     "registry": (
         Part("url", _("Address"), _("https://registry.example:5000, or http:// for a plain one."), required=True),
         Part("username", _("User name"), _("Better a robot's than a person's: pipelines push with it.")),
@@ -129,6 +148,7 @@ TITLES: Mapping[str, Any] = {
     "consul": "Consul",
     "gerrit": "Gerrit",
     "jenkins": "Jenkins",
+    "kubernetes": "Kubernetes",
     "registry": _("Image registry"),
     "git": _("Git server"),
 }
@@ -209,7 +229,9 @@ class FieldsForm(_ConnectionForm):
     def wanted_config(self) -> dict[str, Any]:
         known = {part.name: self.cleaned_data[part.name] for part in self.parts if not part.secret}
         kept = {k: v for k, v in (self.instance.config or {}).items() if k not in known}  # set through the API
-        told = {name: value for name, value in known.items() if value not in ("", None) and name not in self.to_pin}
+        told = {
+            name: value for name, value in known.items() if value not in ("", None, False) and name not in self.to_pin
+        }
         return {**kept, **told}
 
     def wanted_secrets(self) -> dict[str, str | None]:
@@ -288,6 +310,8 @@ def good_secret() -> Any:
 
 
 def _field(part: Part) -> forms.Field:
+    if part.yes:
+        return forms.BooleanField(label=part.label, help_text=part.help, required=False)
     if part.number:
         return forms.IntegerField(
             label=part.label, help_text=part.help, required=part.required, min_value=1, max_value=65535

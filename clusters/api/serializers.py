@@ -8,9 +8,9 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from clusters import connecting
-from clusters.standing import STATES, Following, following
 from clusters.freezing import Freeze
 from clusters.models import MOST_APPROVALS, ApproverRole, Cluster, FreezeWindow
+from clusters.standing import STATES, Following, following
 from fangduoduo_release.common.models import Connection
 
 

@@ -16,8 +16,8 @@ from clusters.api.serializers import (
     ConnectionOut,
     ConnectionTestOut,
 )
-from clusters.standing import following
 from clusters.models import Cluster
+from clusters.standing import following
 from fangduoduo_release.common.errors import Invalid, NotFound
 from fangduoduo_release.common.models import Connection
 from fangduoduo_release.common.sentence import S

@@ -20,7 +20,7 @@ from typing import Any
 from django.conf import settings
 
 from clusters.drivers.runtime.kubernetes.pace import Pace
-from clusters.following import followed
+from clusters.informing import followed
 from clusters.kubernetes import namespace_of
 from clusters.models import Cluster, Machine
 from fangduoduo_release.common import leases

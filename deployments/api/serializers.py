@@ -15,6 +15,7 @@ from fangduoduo_release.common.http import say
 from fangduoduo_release.common.sentence import Sentence
 
 OBJECT = {"type": "object", "additionalProperties": True}
+OURS = frozenset({"doing", "held", "taken_over"})  # kept beside the five pins
 
 
 class DeploymentIn(serializers.Serializer[Any]):
@@ -26,6 +27,11 @@ class DeploymentIn(serializers.Serializer[Any]):
     strategy = serializers.CharField(max_length=10, required=False, default="rolling")
     replicas = serializers.IntegerField(required=False, allow_null=True)
     reason = serializers.CharField(required=False, allow_blank=True, max_length=300)
+    take_over = serializers.BooleanField(
+        required=False,
+        default=False,
+        help_text="Of fields that somebody else set in the cluster (`conflicts` of a preview).",
+    )
 
 
 class DecisionIn(serializers.Serializer[Any]):
@@ -52,6 +58,14 @@ class ApprovalOut(serializers.Serializer[Any]):
     decisions = DecisionOut(source="approvals", many=True)
 
 
+class ConflictOut(serializers.Serializer[Any]):
+    """A field that another manager of the cluster's objects owns: of which object (kind/name), its path, whose it is."""
+
+    what = serializers.CharField()
+    field = serializers.CharField()  # type: ignore[assignment]
+    owner = serializers.CharField()
+
+
 class DeploymentOut(serializers.ModelSerializer[Deployment]):
     project = serializers.CharField(source="service.project.slug")
     machine = serializers.CharField(source="service.machine.name")
@@ -59,6 +73,7 @@ class DeploymentOut(serializers.ModelSerializer[Deployment]):
     previous_version = VersionBrief(allow_null=True)
     started_by = serializers.CharField(source="started_by.username", allow_null=True, default=None)
     pins = serializers.SerializerMethodField()
+    takes_over = serializers.SerializerMethodField()
     progress = serializers.SerializerMethodField()
     error = serializers.SerializerMethodField()
     duration_ms = serializers.IntegerField(read_only=True, allow_null=True)
@@ -70,13 +85,17 @@ class DeploymentOut(serializers.ModelSerializer[Deployment]):
         model = Deployment
         fields = [
             "id", "key", "number", "service", "project", "machine", "action", "strategy", "state", "phase", "version",
-            "previous_version", "replicas", "reason", "started_by", "pins", "progress", "error", "needs_ops",
+            "previous_version", "replicas", "reason", "take_over", "takes_over", "started_by", "pins", "progress", "error", "needs_ops",
             "created_at", "started_at", "finished_at", "duration_ms", "approval", "despite_freeze", "url",
         ]  # fmt: skip
 
     @extend_schema_field(OBJECT)
     def get_pins(self, deployment: Deployment) -> dict[str, Any]:
-        return {name: value for name, value in deployment.pins.items() if name != "doing"}
+        return {name: value for name, value in deployment.pins.items() if name not in OURS}
+
+    @extend_schema_field(ConflictOut(many=True))
+    def get_takes_over(self, deployment: Deployment) -> list[dict[str, Any]]:
+        return list(deployment.pins.get("taken_over", []))
 
     @extend_schema_field(
         {
@@ -122,6 +141,8 @@ class PreviewOut(serializers.Serializer[Any]):
     version = serializers.IntegerField(allow_null=True)
     replicas = serializers.IntegerField()
     commits = serializers.ListField(child=serializers.DictField())
+    conflicts = ConflictOut(many=True)
+    deletes = serializers.ListField(child=serializers.CharField(), help_text="Objects that will not be there any more.")
 
 
 class EventOut(serializers.Serializer[Any]):
@@ -133,9 +154,18 @@ class EventOut(serializers.Serializer[Any]):
 
 
 class InstanceOut(serializers.ModelSerializer[Instance]):
+    reason = serializers.SerializerMethodField()
+
     class Meta:
         model = Instance
-        fields = ["name", "state", "ready", "restarts", "digest", "started_at", "node", "address", "reason"]
+        fields = [
+            "name", "state", "ready", "restarts", "digest", "started_at", "node", "address", "containers", "reason",
+        ]  # fmt: skip
+
+    @extend_schema_field({"type": "string", "nullable": True})
+    def get_reason(self, instance: Instance) -> str | None:
+        """Why it is not well, as a sentence."""
+        return say(Sentence.from_json(instance.reason)) if instance.reason else None
 
 
 class ServiceOut(serializers.ModelSerializer[Service]):
@@ -147,10 +177,15 @@ class ServiceOut(serializers.ModelSerializer[Service]):
     observed = serializers.SerializerMethodField()
     url = serializers.SerializerMethodField()
     traffic = serializers.SerializerMethodField()
+    config = serializers.SerializerMethodField()
+    drift = serializers.SerializerMethodField()
 
     class Meta:
         model = Service
-        fields = ["id", "key", "project", "machine", "environment", "version", "wanted", "observed", "url", "traffic"]
+        fields = [
+            "id", "key", "project", "machine", "environment", "version", "wanted", "observed", "url", "traffic", "config",
+            "drift",
+        ]  # fmt: skip
 
     @extend_schema_field(OBJECT)
     def get_wanted(self, service: Service) -> dict[str, Any]:
@@ -164,13 +199,27 @@ class ServiceOut(serializers.ModelSerializer[Service]):
 
     @extend_schema_field(OBJECT)
     def get_observed(self, service: Service) -> dict[str, Any]:
+        """`updated_at`: of the last change. `age_ms`: how long ago this was known to be so; null: never. `followed`: somebody
+        keeps it up to date."""
         return {
             "state": service.state,
             "ready": service.ready,
             "total": service.total,
             "digest": service.observed_digest,
             "updated_at": service.observed_at.isoformat() if service.observed_at else None,
+            "age_ms": self.context["known"][service.pk].age_ms,
+            "followed": self.context["known"][service.pk].followed,
         }
+
+    @extend_schema_field({"type": "object", "nullable": True, "additionalProperties": True})
+    def get_config(self, service: Service) -> dict[str, Any] | None:
+        """What is pinned of the configuration that is wanted now."""
+        return service.config
+
+    @extend_schema_field({"type": "array", "items": {"type": "string"}})
+    def get_drift(self, service: Service) -> list[str]:
+        """How what is applied was changed by somebody else's hand, as sentences."""
+        return [say(Sentence.from_json(one)) for one in service.drift]
 
     @extend_schema_field({"type": "string", "nullable": True})
     def get_url(self, service: Service) -> str | None:

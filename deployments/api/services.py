@@ -14,7 +14,7 @@ from rest_framework.response import Response
 
 from clusters.drivers.runtime.base import LogQuery
 from clusters.runtimes import runtime_of
-from deployments import wanted
+from deployments import freshness, wanted
 from deployments.api.serializers import InstanceOut, ServiceOut
 from deployments.models import Instance, Service
 from fangduoduo_release.common.errors import Invalid
@@ -31,6 +31,12 @@ def rows() -> Any:
     return Service.objects.select_related("project", "machine__cluster", "version", "spec_revision")
 
 
+def shown(found: Any, *, many: bool = False) -> Any:
+    """A service, or a page of them, as JSON."""
+    known = freshness.of_services(found or [] if many else [found])
+    return ServiceOut(found, many=many, context={"known": known}).data
+
+
 class ProjectServices(ApiView):
     permission = OBJECT
     serializer_class = ServiceOut
@@ -41,7 +47,7 @@ class ProjectServices(ApiView):
     def get(self, request: Request, slug: str) -> Response:
         project = fetch_project(self.actor, slug)
         page = self.paginate_queryset(self.filter_queryset(rows().filter(project=project)))
-        return self.get_paginated_response(ServiceOut(page, many=True).data)
+        return self.get_paginated_response(shown(page, many=True))
 
 
 class ServiceOne(ApiView):
@@ -51,7 +57,7 @@ class ServiceOne(ApiView):
 
     @extend_schema(operation_id="services_get", responses=ServiceOut)
     def get(self, request: Request, pk: int) -> Response:
-        return Response(ServiceOut(policy.fetch(self.actor, rows(), pk=pk)).data)
+        return Response(shown(policy.fetch(self.actor, rows(), pk=pk)))
 
 
 class ServiceInstances(ApiView):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Any
 
 import django_filters
@@ -66,7 +67,8 @@ def asked(project: Project, data: dict[str, Any]) -> dict[str, Any]:
         if version is None:
             sentence = S("There is no version #%(number)s in this project.", number=data["version"])
             raise Invalid(sentence, fields={"version": [sentence]})
-    return {"machine": machine, "version": version, "action": data["action"], "replicas": data.get("replicas")}
+    words = {"action": data["action"], "replicas": data.get("replicas"), "take_over": data["take_over"]}
+    return {"machine": machine, "version": version, **words}
 
 
 class Deployments(ApiView):
@@ -140,6 +142,8 @@ def shown(found: plans.Preview) -> dict[str, Any]:
             {"sha": c.sha, "author": c.author.name, "message": c.subject, "at": c.authored_at.isoformat()}
             for c in found.commits
         ],
+        "conflicts": [asdict(one) for one in found.conflicts],
+        "deletes": found.deletes,
     }
 
 

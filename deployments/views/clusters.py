@@ -10,9 +10,9 @@ from django.shortcuts import render
 from django.utils.dateparse import parse_datetime
 
 from clusters import connecting
-from clusters.standing import following, nodes_of
 from clusters.models import Cluster, Machine
 from clusters.placing import CONNECTED, KUBERNETES, namespace_of, warnings
+from clusters.standing import following, nodes_of
 from deployments.addresses import address_of
 from deployments.models import Service
 from fangduoduo_release.common.errors import NotFound

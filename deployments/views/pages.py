@@ -7,12 +7,15 @@ from typing import Any
 from django.db.models import prefetch_related_objects
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
+from django.urls import reverse
+from django.utils.translation import gettext_lazy as _
 
 from clusters import freezing
 from clusters.models import Machine
-from deployments import approvals, board, plans
+from deployments import approvals, board, config_shown, freshness, plans
 from deployments.addresses import address_of
 from deployments.api.views import DeploymentFilter, fetch_deployment, rows
+from deployments.cards import cards
 from deployments.models import Deployment
 from fangduoduo_release.common.models import Event
 from fangduoduo_release.common.paging import page_of
@@ -22,6 +25,12 @@ from projects.models import Project
 from projects.pages import fetch_project, project_context
 
 EVENTS = 300
+_LAST_LINES, _CLUSTER = _("The last lines it wrote"), _("What the cluster says")
+EVIDENCE = {
+    **dict.fromkeys(("crash_loop", "not_ready", "start_failed"), _LAST_LINES),
+    "probe_failing": _("What the check answered, and the last lines it wrote"),
+    **dict.fromkeys(("image_pull", "unschedulable", "quota", "webhook_denied", "deadline", "rejected"), _CLUSTER),
+}
 SHOWN = 10  # projects of each machine
 
 
@@ -38,8 +47,12 @@ class ProjectBoard(Page):
             "lanes": board.lanes(row),
         }
         frozen = freezing.badges([cell.machine for cell in row.cells])
+        services = [cell.service for cell in row.cells if cell.service is not None]
+        known, changed = freshness.of_services(services), config_shown.changed_since(services)
         for cell in row.cells:
             cell.freeze = frozen.get(cell.machine.pk)
+            if cell.service is not None:
+                cell.known, cell.config_changed = known[cell.service.pk], changed.get(cell.service.pk, 0)
         part = request.GET.get("part") == "live"
         return render(request, "deployments/board_part.html" if part else "deployments/board.html", context)
 
@@ -69,6 +82,8 @@ class DeploymentPage(Page):
 
     def get(self, request: HttpRequest, pk: int) -> HttpResponse:
         deployment = fetch_deployment(self.actor, pk)
+        if request.GET.get("part") == "manifest":
+            return render(request, "deployments/manifest.html", {"deployment": deployment})
         part = request.GET.get("part") == "live"
         template = "deployments/deployment_part.html" if part else "deployments/deployment.html"
         return render(request, template, self.context(deployment))
@@ -79,26 +94,18 @@ class DeploymentPage(Page):
         events = list(Event.objects.filter(topic=deployment.topic).order_by("seq")[:EVENTS])
         held = policy.permissions_on(self.actor, project)
         latest = not service.deployments.filter(pk__gt=deployment.pk).exists()
+        pins = deployment.pins
         return {
             "deployment": deployment,
             "service": service,
             "project": project,
             "machine": service.machine,
             "events": events,
-            "instances": [
-                {
-                    "name": i.name,
-                    "state": i.state if not i.ready or i.state != "running" else "healthy",
-                    "version": _version_of(deployment, i.digest),
-                    "ready": i.ready,
-                    "restarts": i.restarts,
-                    "started_at": i.started_at,
-                    "node": i.address or i.node,
-                    "reason": i.reason,
-                    "old": bool(i.digest) and i.digest != deployment.pins.get("digest"),
-                }
-                for i in service.instances.all()
-            ],
+            "instances": cards(service.instances.all(), _versions_of(deployment), pins.get("digest") or ""),
+            "config": config_shown.shown(pins.get("config")),
+            "tag_only": deployment.version is not None and not pins.get("digest"),
+            "logs_url": reverse("service-logs", args=[service.pk]),
+            "evidence_title": EVIDENCE.get((deployment.error or {}).get("code", "")),
             "address": address_of(service),
             "latest": latest,
             "may_change": bool({"deploy_project", "deploy_test_project"} & held),
@@ -125,11 +132,19 @@ class DeploymentPage(Page):
         }
 
 
-def _version_of(deployment: Deployment, digest: str) -> int | None:
-    for version in (deployment.version, deployment.previous_version):
-        if version is not None and digest in (version.pin, version.pin_on("local")):
-            return version.number
-    return None
+def _versions_of(deployment: Deployment) -> dict[str, int]:
+    """Which version a digest on an instance stands for: the new one or the one before. Of an image whose tag nobody could
+    resolve only what it turned out to be says so."""
+    kind = deployment.service.machine.cluster.kind
+    found: dict[str, int] = {}
+    if (before := deployment.previous_version) is not None:
+        ran = deployment.previous.pins.get("digest") if not before.pin_on(kind) and deployment.previous else ""
+        found |= dict.fromkeys((before.pin, before.pin_on(kind), ran or ""), before.number)
+    if (version := deployment.version) is not None:
+        pinned = deployment.pins.get("digest") or ""
+        found |= dict.fromkeys((version.pin, version.pin_on(kind), pinned), version.number)
+    found.pop("", None)
+    return found
 
 
 class Machines(Page):

@@ -11,11 +11,11 @@ from django.urls import reverse
 from builds import versions as version_files
 from builds.models import Version
 from clusters.models import Machine
-from deployments import actions, approvals, frozen, plans, rights
+from deployments import actions, approvals, config_shown, frozen, plans, rights
 from deployments.api.views import fetch_deployment
-from deployments.models import Deployment
-from fangduoduo_release.common.errors import AppError, Conflict, Denied, Invalid, NotFound
-from fangduoduo_release.common.sentence import S
+from deployments.models import Deployment, Service
+from fangduoduo_release.common.errors import AppError, Denied, Invalid, NotFound, Unavailable
+from fangduoduo_release.common.sentence import S, Sentence
 from permissions import policy
 from permissions.enforce import OBJECT, Page
 from projects import grants
@@ -41,7 +41,7 @@ class ChangePanel(Page):
             deployment = actions.start_deployment(
                 actor=self.actor, project=project, reason=request.POST.get("reason", ""), **asked
             )
-        except (Conflict, Invalid, Denied) as error:
+        except AppError as error:
             return self.show(request, project, request.POST, refused=error)
         response = HttpResponse(status=204)
         response["HX-Redirect"] = reverse("deployment", args=[deployment.pk])
@@ -80,27 +80,17 @@ class ChangePanel(Page):
             "action": given.get("action", "deploy"),
             "version": version,
             "replicas": int(replicas) if replicas else None,
+            "take_over": given.get("take_over") == "1",
         }
 
     def show(self, request: HttpRequest, project: Project, given: Any, refused: AppError | None = None) -> HttpResponse:
         asked = self.asked(project, given)
         machine, action = asked["machine"], asked["action"]
-        problem: AppError | None = refused
-        preview = None
         service = actions.draft_service(project, machine)
         rule = approvals.rule_for(self.actor, project, machine, action)
         if action == Deployment.Action.SCALE and asked["replicas"] is None:
             asked["replicas"] = service.replicas
-        try:
-            granted = machine in asked["machines"]
-            rights.require_change(self.actor, project, machine, action, granted=granted)
-            choice = plans.choose(service, action, version=asked["version"], replicas=asked["replicas"])
-            preview = plans.preview(service, choice)
-            self.judge_freeze(preview, project, machine)
-            if not rule.needed:
-                preview.warnings = [w for w in preview.warnings if w != approvals.rule_of(machine, action).warning]
-        except AppError as error:
-            problem = problem or error
+        choice, preview, problem = self.foresee(service, asked, rule, refused)
         context = {
             "project": project,
             "machine": machine,
@@ -108,18 +98,45 @@ class ChangePanel(Page):
             "action": action,
             "action_url": reverse("project-change", args=[project.slug]),
             "production": machine.name if machine.is_production else "",
+            "choice": choice,
             "preview": preview,
             "problem": problem,
             "denied": isinstance(problem, Denied),
+            "unreachable": isinstance(problem, Unavailable),
+            "reasons": reasons_of(problem),
             "machines": asked["machines"],
             "versions": self.versions(project, service, action),
-            "chosen": preview.choice.version if preview else asked["version"],
-            "replicas": preview.choice.replicas if preview else asked["replicas"],
+            "chosen": choice.version if choice else asked["version"],
+            "replicas": choice.replicas if choice else asked["replicas"],
+            "take_over": asked["take_over"],
+            "config": config_shown.shown(choice.config, service.config) if choice else None,
             "rule": rule,
             "kept": bool(preview and preview.choice.version and version_files.is_there(preview.choice.version)),
             "reason": given.get("reason", ""),
         }
         return render(request, "deployments/change_panel.html", context)
+
+    def foresee(
+        self, service: Service, asked: dict[str, Any], rule: approvals.Rule, refused: AppError | None
+    ) -> tuple[plans.Choice | None, plans.Preview | None, AppError | None]:
+        """What is chosen, what it would do, and what is in the way; each as far as it can be known."""
+        project, machine, action = service.project, service.machine, asked["action"]
+        choice = preview = None
+        try:
+            rights.require_change(self.actor, project, machine, action, granted=machine in asked["machines"])
+            words = {name: asked[name] for name in ("version", "replicas", "take_over")}
+            choice = plans.choose(service, action, **words)
+            if isinstance(refused, Unavailable):
+                return choice, None, refused  # it was asked a moment ago
+            preview = plans.preview(service, choice)
+            self.judge_freeze(preview, project, machine)
+        except AppError as error:
+            return choice, preview, refused or error
+        if not rule.needed:
+            preview.warnings = [w for w in preview.warnings if w != approvals.rule_of(machine, action).warning]
+        told = {(one.what, one.field, one.owner) for one in preview.conflicts}
+        preview.warnings = [w for w in preview.warnings if _field_of(w) not in told]  # a table shows them
+        return choice, preview, refused
 
     def judge_freeze(self, preview: plans.Preview, project: Project, machine: Machine) -> None:
         """A freeze is either the refusal that is shown, or a warning that it is overridden. Raises Denied."""
@@ -140,6 +157,17 @@ class ChangePanel(Page):
         if action == Deployment.Action.DEPLOY:
             return list(project.versions.filter(removed_at=None).order_by("-number")[:CHOICES])
         return []
+
+
+def _field_of(warning: Sentence) -> tuple[Any, ...]:
+    return tuple(warning.params.get(name) for name in ("what", "field", "owner"))
+
+
+def reasons_of(problem: AppError | None) -> list[Sentence]:
+    """Every further sentence of a refusal that has several."""
+    if not isinstance(problem, Invalid):
+        return []
+    return [one for told in problem.fields.values() for one in told if one != problem.sentence]
 
 
 class DeploymentVerb(Page):

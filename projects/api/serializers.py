@@ -7,11 +7,20 @@ from typing import Any, ClassVar
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
+from clusters import placing
 from clusters.api.serializers import ApprovalIn
 from clusters.models import Environment, Machine
+from fangduoduo_release.common.http import say
 from projects import specs
 from projects.cloning import ways
 from projects.models import Project
+
+SPEC_HELP = (
+    "How it runs: `command[]` (none: what the image starts itself), `replicas`, `port`, `port_name`, `env{}`, `secrets{}` (go in,"
+    " come out as names), `resources{cpu,memory}`, `health_check{}`, `files[{path,content}]`, `drain_s`, `stop_grace_s`,"
+    " `start_deadline_s`, `config{source,key,files[{path,key}]}`; on Kubernetes also `autoscale{min,max,cpu_percent}`,"
+    " `ingress{host,path,class_name,tls_secret}` and `files_at` (a folder in the container)."
+)
 
 
 class SourceIn(serializers.Serializer[Any]):
@@ -51,7 +60,7 @@ class ProjectIn(serializers.Serializer[Any]):
     source = SourceIn(required=False)
     builder = BuilderIn(required=False)
     registry = RegistryIn(required=False)
-    spec = serializers.JSONField(required=False)
+    spec = serializers.JSONField(required=False, help_text=SPEC_HELP)
 
 
 class ProjectPatch(serializers.Serializer[Any]):
@@ -62,7 +71,7 @@ class ProjectPatch(serializers.Serializer[Any]):
     archived = serializers.BooleanField(required=False)
     builder = BuilderIn(required=False)
     registry = RegistryIn(required=False)
-    spec = serializers.JSONField(required=False)
+    spec = serializers.JSONField(required=False, help_text=SPEC_HELP)
 
 
 class ProjectOut(serializers.ModelSerializer[Project]):
@@ -144,10 +153,11 @@ class MachineOut(serializers.ModelSerializer[Machine]):
     cluster = serializers.CharField(source="cluster.name")
     granted = serializers.SerializerMethodField()
     approval = serializers.SerializerMethodField()
+    warnings = serializers.SerializerMethodField()
 
     class Meta:
         model = Machine
-        fields = ["name", "cluster", "environment", "placement", "description", "approval", "granted"]
+        fields = ["name", "cluster", "environment", "placement", "description", "approval", "granted", "warnings"]
 
     @extend_schema_field(
         {
@@ -170,6 +180,11 @@ class MachineOut(serializers.ModelSerializer[Machine]):
     def get_granted(self, machine: Machine) -> list[str]:
         granted: dict[int, list[str]] = self.context.get("granted", {})
         return granted.get(machine.pk, [])
+
+    @extend_schema_field({"type": "array", "items": {"type": "string"}})
+    def get_warnings(self, machine: Machine) -> list[str]:
+        """What is allowed about its placement and still better done otherwise."""
+        return [say(one) for one in placing.warnings(machine.cluster.kind, machine.placement)]
 
 
 class MachineIn(serializers.ModelSerializer[Machine]):

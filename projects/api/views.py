@@ -202,6 +202,7 @@ class Machines(ApiView):
         given = MachineIn(data=request.data)
         given.is_valid(raise_exception=True)
         machine = cluster_actions.create_machine(actor=self.actor, **given.validated_data)
+        cluster_actions.look_at_placed(machine)
         return Response(MachineOut(machine).data, status=status.HTTP_201_CREATED)
 
 
@@ -241,7 +242,9 @@ class MachineOne(ApiView):
         machine = self._fetch(name)
         given = MachinePatch(data=request.data)
         given.is_valid(raise_exception=True)
-        return self._answer(cluster_actions.update_machine(actor=self.actor, machine=machine, **given.validated_data))
+        machine = cluster_actions.update_machine(actor=self.actor, machine=machine, **given.validated_data)
+        cluster_actions.look_at_placed(machine)
+        return self._answer(machine)
 
 
 class MachineGrants(ApiView):

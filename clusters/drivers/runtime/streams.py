@@ -13,6 +13,10 @@ from fangduoduo_release.common.sentence import Sentence
 
 from .base import LogLine, LogQuery, ServiceRef
 
+# A line of the stream `news` is not the instance's: `data` says what became of it (or of the way to it, without instance).
+NEWS = "news"
+JOINED, LEFT, RESTARTED, AWAY, BACK = b"joined", b"left", b"restarted", b"away", b"back"
+ALL = "*"  # as a container: all of them; "" is the main one
 SHELL: Sequence[str] = ("sh", "-c", "command -v bash >/dev/null && exec bash || exec sh")
 
 
@@ -56,4 +60,7 @@ class Streams(Protocol):
     ) -> Terminal: ...  # fmt: skip
 
     def follow(self, service: ServiceRef, query: LogQuery) -> AsyncIterator[LogLine]:
-        """Lines as they are written, of all instances or of one, across restarts and replacements, until closed."""
+        """Lines as they are written, of all instances or of one, across restarts and replacements, until closed.
+
+        The last `tail` come first, in order of time. With `previous` it ends after the lines of the run before. Whoever
+        takes lines slowly holds the reading back; nothing is dropped."""

@@ -42,7 +42,12 @@ LOOKS: dict[str, Look] = {
     "ready": Look("green", "check", _("Ready")),
     "progressing": Look("blue", "loader-2", _("Updating"), spins=True),
     "starting": Look("blue", "loader-2", _("Starting"), spins=True),
+    "changing": Look("blue", "loader-2", _("Changing"), spins=True),
+    "restarting": Look("amber", "refresh", _("Restarting")),
     "draining": Look("blue", "arrow-bar-to-down", _("Draining")),
+    "stopping": Look("grey", "arrow-bar-to-down", _("Stopping")),
+    "dead": Look("grey", "minus", _("Ended")),
+    "down": Look("red", "x", _("Down")),
     "degraded": Look("amber", "alert-triangle", _("Degraded")),
     "not_ready": Look("amber", "alert-triangle", _("Not ready")),
     "unhealthy": Look("red", "heart-broken", _("Unhealthy")),
@@ -68,7 +73,7 @@ LOOKS: dict[str, Look] = {
     "syncing": Look("blue", "loader-2", _("Being read"), spins=True),
     "waiting": Look("grey", "clock", _("Not followed yet")),
     "old": Look("amber", "alert-triangle", _("Out of date")),
-    "down": Look("red", "plug", _("Not reached")),
+    "unreached": Look("red", "plug", _("Not reached")),
 }
 
 ENVIRONMENTS = {"test": _("Test"), "staging": _("Staging"), "production": _("Production")}

@@ -67,6 +67,18 @@ class Stream:
         )
         await self._writer.drain()
 
+    async def raw(self, status: int, data: bytes) -> None:
+        self._writer.write(f"HTTP/1.1 {status} X\r\nContent-Length: {len(data)}\r\n\r\n".encode() + data)
+        await self._writer.drain()
+
+    @property
+    def closed(self) -> bool:
+        """The other side has gone."""
+        return self._writer.transport.is_closing()
+
+    async def tick(self) -> None:
+        await asyncio.sleep(0.02)
+
     def cut(self) -> None:
         """As when a host dies: no end of the answer, the connection reset."""
         self._writer.transport.abort()
@@ -120,6 +132,7 @@ class RawServer:
         self.watch_s: float | None = None  # so long a watch lasts at most, then it is cut
         self._scripts: dict[str, deque[Script]] = defaultdict(deque)
         self._kept: dict[str, _Kept] = defaultdict(_Kept)
+        self._snapshots: dict[tuple[str, str], list[Item]] = {}
         self._port = port
         self._ready = threading.Event()
         self._writers: set[asyncio.StreamWriter] = set()
@@ -236,8 +249,8 @@ class RawServer:
                 while self.silent:
                     await asyncio.sleep(0.05)
                 await self._answer(request, Stream(writer))
-        except (OSError, asyncio.IncompleteReadError):
-            pass
+        except (OSError, asyncio.IncompleteReadError, asyncio.CancelledError):
+            pass  # the other side has gone, or the test is over
         finally:
             self._writers.discard(writer)
             writer.close()
@@ -259,12 +272,19 @@ class RawServer:
 
     async def _list(self, request: Request, stream: Stream) -> None:
         resource, namespace = _resource(request.path)
-        items = [item for key, item in sorted(self._kept[resource.key].items.items()) if namespace in {"", key[0]}]
         version, _, start = request.query.get("continue", f"{self.version}:0").partition(":")
+        if start == "0":
+            kept = self._kept[resource.key].items
+            self._snapshots[request.path, version] = [
+                item for key, item in sorted(kept.items()) if namespace in {"", key[0]}
+            ]  # fmt: skip
+        items = self._snapshots[request.path, version]
         end = int(start) + int(request.query.get("limit", len(items)) or len(items))
         metadata = {"resourceVersion": version}
         if end < len(items):
             metadata["continue"] = f"{version}:{end}"
+        else:
+            del self._snapshots[request.path, version]
         page = [{k: v for k, v in item.items() if k not in {"kind", "apiVersion"}} for item in items[int(start) : end]]
         await stream.json(
             200, {"kind": f"{resource.kind}List", "apiVersion": "v1", "metadata": metadata, "items": page}

@@ -119,7 +119,7 @@ class Consul:
     @property
     def waiting(self) -> int:
         """How many blocking looks are open."""
-        return self._server.waiting if self._server else 0
+        return self.store.waiting
 
 
 class _Server(ThreadingHTTPServer):
@@ -129,7 +129,6 @@ class _Server(ThreadingHTTPServer):
 
     def __init__(self, *args: Any) -> None:
         super().__init__(*args)
-        self.waiting = 0
         self._open: set[socket.socket] = set()
         self._context: ssl.SSLContext | None = None
 
@@ -260,20 +259,15 @@ class _Handler(BaseHTTPRequestHandler):
             self._json([self._row(name, entry) for name, entry in allowed], headers)
 
     def _block(self, look: Any, *, single: bool) -> None:
-        """As the server's blocking query: returns when the index is beyond the one asked about. A look at a key that is
+        """As the server's blocking query: returns when the index is beyond the one asked about. A look at a key that was
         not there goes on waiting until it is."""
         asked = int(self.query.get("index") or 0)
-        if not asked:
+        if not asked or look()[0] > asked:
             return
         seconds = _seconds(self.query.get("wait") or "5m")
         seconds += random.uniform(0, seconds / 16)
         missing = single and not look()[1]
-        server: Any = self.server
-        server.waiting += 1
-        try:
-            self.consul.store.wait(seconds, lambda: look()[0] > asked and not (missing and not look()[1]))
-        finally:
-            server.waiting -= 1
+        self.consul.store.wait(seconds, lambda: look()[0] > asked and not (missing and not look()[1]))
 
     def _names(self, prefix: str, names: list[str]) -> list[str]:
         mark = self.query.get("separator")

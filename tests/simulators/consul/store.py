@@ -26,6 +26,7 @@ class Store:
     changed: threading.Condition = field(default_factory=threading.Condition)
     closing: bool = False
     restores: int = 0
+    waiting: int = 0
 
     def put(self, namespace: str, key: str, value: bytes, cas: int | None = None) -> bool:
         with self.changed:
@@ -78,10 +79,12 @@ class Store:
         until = time.monotonic() + seconds
         with self.changed:
             before = self.restores
+            self.waiting += 1
             while not newer() and self.restores == before and not self.closing:
                 left = until - time.monotonic()
                 if left <= 0 or not self.changed.wait(left):
-                    return
+                    break
+            self.waiting -= 1
 
     def _table(self) -> int:
         return max([e.modified for e in self.entries.values()] + list(self.graves.values()), default=1)

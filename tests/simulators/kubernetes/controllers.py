@@ -73,7 +73,8 @@ class Controllers:
                 await asyncio.sleep(0.02)
             self._news.clear()
             work, self._queue = self._queue, {}
-            for number, (what, about) in enumerate(work):
+            # Deployments last: they then see at once what has become of all of their replica sets.
+            for number, (what, about) in enumerate(sorted(work, key=lambda each: each[0] == "deployment")):
                 self._do(what, about)
                 if number % 50 == 49:
                     await asyncio.sleep(0)

@@ -10,7 +10,7 @@ import yaml
 
 from . import clock, defaults, status
 from .admission import Admission
-from .kinds import NAMESPACES, Kind, Object
+from .kinds import NAMESPACES, PODS, Kind, Object
 from .managers import Applied, same, updated
 from .patches import merged, pointed, strategic
 from .schema import problems, type_of
@@ -71,7 +71,12 @@ class Objects:
             obj.pop("status", None)
         metadata.pop("managedFields", None)
         self._born(kind, namespace, obj)
+        given = obj.pop("status", None) if kind.status else None
         updated(kind, None, obj, how.manager)
+        if given is not None:
+            obj["status"] = given
+        if kind is PODS:
+            defaults.admit(obj)
         return self._keep(kind, obj, None, how)
 
     def replace(self, kind: Kind, namespace: str, name: str, obj: Object, how: How) -> Stored:
@@ -108,6 +113,9 @@ class Objects:
         return self._change(kind, live, self._decoded(kind, new, how), how), False
 
     def parse(self, body: bytes) -> Any:
+        if body.startswith(b"k8s\0"):
+            said = "the simulator reads JSON and YAML, not protocol buffers"
+            raise status.Refused(415, "UnsupportedMediaType", said)
         try:
             return orjson.loads(body)
         except orjson.JSONDecodeError:
@@ -147,6 +155,8 @@ class Objects:
         else:
             self._live_on(kind, live.obj, new, how)
         applied.sign(before, new)
+        if kind is PODS and live is None:
+            defaults.admit(new)
         return self._keep(kind, new, live, how), live is None
 
     # -- common steps -----------------------------------------------------------------------------------------------

@@ -42,7 +42,8 @@ class Routes:
         try:
             return await self._met(request, line)
         except status.Refused as refused:
-            return self.kubernetes.front.refusal(refused)
+            streaming = request.path.endswith(("/log", "/exec"))
+            return self.kubernetes.front.refusal(refused, priority=not streaming)
 
     async def _met(self, request: web.Request, line: str) -> web.StreamResponse:
         faults = self.kubernetes.faults
@@ -80,7 +81,7 @@ class Routes:
         if path == "/openapi/v2":
             if "protobuf" in request.headers.get("Accept", ""):
                 response = web.Response(body=discovery.OPENAPI_PROTOBUF)
-                response.content_type = "application/com.github.proto-openapi.spec.v2@v1.0+protobuf"
+                response.content_type = "application/com.github.proto-openapi.spec.v2.v1.0+protobuf"
                 return response
             return front.json(discovery.OPENAPI.encode())
         if text := discovery.plain(path):
@@ -148,7 +149,7 @@ class Routes:
         if asked.kind is PODS and asked.sub == "log":
             return await self.kubernetes.logs.serve(request, asked.namespace, asked.name, line)
         if asked.kind is PODS and asked.sub == "exec":
-            return await self.kubernetes.execs.serve(request, asked.namespace, asked.name)
+            return await self.kubernetes.execs.serve(request, asked.namespace, asked.name, line)
         if asked.verb in ("list", "watch"):
             return await self._many(request, asked, line)
         kind = asked.kind

@@ -24,7 +24,7 @@ from .execs import Execs
 from .faults import Faults
 from .front import Front
 from .images import Image, Images
-from .kinds import NAMESPACES, NODES, Object, named
+from .kinds import NAMESPACES, NODES, Kind, Object, named
 from .kubelet import Kubelet
 from .listing import Lister
 from .logs import Logs
@@ -220,6 +220,15 @@ class Kubernetes:
     def create(self, kind: str, namespace: str, obj: Object, manager: str = "kubectl-create") -> Object:
         copy = orjson.loads(orjson.dumps(obj))
         return self.call(self.objects.create, named(kind), namespace, copy, How(manager)).obj
+
+    def status(self, kind: str, namespace: str, name: str, status: Object, manager: str = "controller") -> None:
+        """What some other controller says of an object."""
+        self.call(self._status, named(kind), namespace, name, status, manager)
+
+    def _status(self, kind: Kind, namespace: str, name: str, status: Object, manager: str) -> None:
+        new = self.objects.get(kind, namespace, name).thaw()
+        new["status"] = status
+        self.objects.write(kind, new, manager, "status")
 
     def delete(self, kind: str, namespace: str, name: str, **options: Any) -> None:
         self.call(self.deletion.delete, named(kind), (namespace, name), options)

@@ -97,7 +97,10 @@ def in_cluster(environment: Mapping[str, str], account: Path = ACCOUNT) -> Acces
 
 def from_kubeconfig(text: str, context: str = "", *, allow_insecure: bool = False) -> Access:
     """Read a kubeconfig; `context` "" means its current one. Raises Invalid with what is wrong or refused."""
-    data = load_one(text)
+    try:
+        data = load_one(text)
+    except Invalid as error:
+        raise _bad(error.sentence, code=error.code) from error
     if not isinstance(data, Mapping):
         raise _bad(S("This is no kubeconfig: it is not an object."))
     chosen = context or str(data.get("current-context") or "")
@@ -115,13 +118,13 @@ def from_kubeconfig(text: str, context: str = "", *, allow_insecure: bool = Fals
     _refuse_programs(cluster, user)
     server = str(cluster.get("server") or "").rstrip("/")
     _judge_server(server, allow_insecure)
-    insecure = cluster.get("insecure-skip-tls-verify") is True
+    insecure = cluster.get("insecure-skip-tls-verify") not in (None, False)
     if insecure and not allow_insecure:
         raise _bad(S("The kubeconfig switches the check of the server's certificate off; give its CA instead."))
     found = Access(
         server=server,
         ca=_decoded(cluster, "certificate-authority-data"),
-        token=str(user.get("token") or ""),
+        token=_token(user),
         certificate=_decoded(user, "client-certificate-data"),
         key=_decoded(user, "client-key-data"),
         server_name=str(cluster.get("tls-server-name") or ""),
@@ -132,8 +135,10 @@ def from_kubeconfig(text: str, context: str = "", *, allow_insecure: bool = Fals
         raise _bad(problem)
     if bool(found.certificate) != bool(found.key):
         raise _bad(S("A client certificate and its key go together; one of them is missing."))
-    if not found.token.isascii() or any(ord(c) <= 32 for c in found.token):
-        raise _bad(S("The token in the kubeconfig holds characters that no token has."))
+    if found.server_name and not reach.HOST.fullmatch(found.server_name):
+        raise _bad(S("“tls-server-name” in the kubeconfig names no valid host."))
+    if not found.token and not found.certificate:
+        raise _bad(S("The user in the kubeconfig has neither a token nor a client certificate."))
     found.tls()
     return found
 
@@ -165,15 +170,19 @@ def _refuse_programs(cluster: Mapping[str, Any], user: Mapping[str, Any]) -> Non
         raise _bad(sentence, code="kubeconfig_path")
     if user.get("username") or user.get("password"):
         raise _bad(S("Kubernetes takes no user name with a password any more; give a token or a client certificate."))
-    if user.get("as") or user.get("as-groups"):
+    if any(name == "as" or str(name).startswith("as-") for name, value in user.items() if value):
         raise _bad(S("The kubeconfig acts as somebody else (“as”); give that account's own token instead."))
     if cluster.get("proxy-url"):
         raise _bad(S("The kubeconfig goes through a proxy, which is not supported."))
 
 
 def _judge_server(server: str, allow_insecure: bool) -> None:
-    parts = reach.split(server)
-    if parts.scheme not in {"https", "http"} or not parts.hostname or parts.username or parts.query or parts.fragment:
+    try:
+        parts = reach.split(server)
+    except Invalid as error:
+        raise _bad(error.sentence) from error
+    odd = "@" in parts.netloc or parts.query or parts.fragment
+    if parts.scheme not in {"https", "http"} or not parts.hostname or odd:
         raise _bad(S("The server's address in the kubeconfig is not an https address."))
     if parts.scheme == "http" and not allow_insecure:
         raise _bad(S("The server's address in the kubeconfig is not encrypted (http)."))
@@ -185,12 +194,21 @@ def judge_reach(server: str) -> None:
     reach.find(reach.host_of(parts), parts.port or (443 if parts.scheme == "https" else 80), allow_private=True)
 
 
+def _token(user: Mapping[str, Any]) -> str:
+    token = user.get("token") or ""
+    if not isinstance(token, str):
+        raise _bad(S("The token in the kubeconfig is not text; write it in quotes."))
+    if not token.isascii() or any(ord(c) <= 32 for c in token):
+        raise _bad(S("The token in the kubeconfig holds characters that no token has."))
+    return token
+
+
 def _decoded(entry: Mapping[str, Any], name: str) -> str:
     value = entry.get(name)
     if not value:
         return ""
     try:
-        return base64.b64decode(str(value), validate=True).decode("ascii")
+        return base64.b64decode("".join(str(value).split()), validate=True).decode("ascii")
     except (binascii.Error, ValueError) as error:
         raise _bad(S("“%(name)s” in the kubeconfig is not base64 of a PEM text.", name=name)) from error
 

@@ -8,6 +8,7 @@ evidence. Safe for several threads.
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -28,6 +29,7 @@ from .names import MANAGER, Resource
 TIMEOUT_S = 9.0
 CONNECT_S = 3.0
 PAGE = 500
+CHUNK = 256 * 1024
 APPLY_PATCH = "application/apply-patch+yaml"
 MERGE_PATCH = "application/merge-patch+json"
 Query = Mapping[str, str | int | bool]
@@ -74,7 +76,7 @@ class Api:
         if context is not None:
             kept: dict[str, Any] = {"ssl_context": context}
             if access.server_name:
-                kept |= {"server_hostname": access.server_name, "assert_hostname": access.server_name}
+                kept["server_hostname"] = access.server_name
             self._rest.pool_manager.connection_pool_kw.update(kept)
         self._judged = False
 
@@ -89,13 +91,14 @@ class Api:
         timeout_s: float = TIMEOUT_S,
     ) -> Answer:
         """One request, whatever its answer. `body`: an object, or text for a patch. Raises Unavailable, Invalid."""
+        until = time.monotonic() + timeout_s
         response = self._open(method, path, query, body, content_type, timeout_s)
         try:
-            data = response.response.read()
-        except urllib3.exceptions.HTTPError as error:
+            data = _read(response.response, until)
+        except (urllib3.exceptions.HTTPError, OSError) as error:
+            response.response.close()
             raise self._away(error) from error
-        finally:
-            response.response.release_conn()
+        response.response.release_conn()
         return Answer(response.status, {k.lower(): v for k, v in response.headers.items()}, data)
 
     def _open(self, method: str, path: str, query: Query | None, body: Any, content_type: str, timeout_s: float) -> Any:
@@ -107,6 +110,8 @@ class Api:
             headers["Authorization"] = f"Bearer {bearer}"
         if body is not None:
             headers["Content-Type"] = content_type
+            if isinstance(body, str) and content_type.endswith("json"):
+                body = orjson.loads(body)  # the client makes JSON of whatever it is given, also of JSON
         url = f"{self.access.server}{path}" + (f"?{urlencode(plain(query))}" if query else "")
         try:
             return self._rest.request(
@@ -169,9 +174,10 @@ class Api:
         *,
         force: bool = False,
         dry_run: bool = False,
+        manager: str = MANAGER,
     ) -> Answer:
         """Server-side apply of one object under our field manager; unjudged, because conflicts are read by field."""
-        query: dict[str, str] = {"fieldManager": MANAGER, "fieldValidation": "Strict"}
+        query: dict[str, str] = {"fieldManager": manager, "fieldValidation": "Strict"}
         query |= {"force": "true"} if force else {}
         query |= {"dryRun": "All"} if dry_run else {}
         path = resource.path(namespace, str(manifest["metadata"]["name"]))
@@ -191,6 +197,16 @@ class Api:
 
     def close(self) -> None:
         self._rest.close()
+
+
+def _read(response: Any, until: float) -> bytes:
+    """The whole body, unless it trickles beyond the deadline. Raises TimeoutError."""
+    parts = []
+    while part := response.read1(CHUNK):
+        parts.append(part)
+        if time.monotonic() > until:
+            raise TimeoutError("the answer did not end in time")
+    return b"".join(parts)
 
 
 def plain(query: Query | None) -> dict[str, str]:

@@ -158,13 +158,14 @@ def _sentence(version: str, user: str, needed: bool, lost: bool, placed: bool) -
         return S("Kubernetes %(version)s answers, but the account lacks what the portal needs.", version=version)
     if not placed:
         return S(
-            "Kubernetes %(version)s answers; signed in as “%(user)s”. What it may do in a namespace is asked once a machine names one.",
+            "Kubernetes %(version)s answers. What the account may do in a namespace is asked once a machine names one.",
             version=version,
-            user=user or "?",
         )
     if lost:
         return S("Kubernetes %(version)s answers; some of what the portal can do will not work.", version=version)
-    return S("Kubernetes %(version)s answers; signed in as “%(user)s”.", version=version, user=user or "?")
+    if not user:
+        return S("Kubernetes %(version)s answers, and the account may do all that the portal needs.", version=version)
+    return S("Kubernetes %(version)s answers; signed in as “%(user)s”.", version=version, user=user)
 
 
 def _told(rights: Iterable[Right], namespace: str) -> Iterator[Sentence]:

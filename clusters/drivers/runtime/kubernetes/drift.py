@@ -5,14 +5,23 @@ Compared is only what we said: fields we never set are nobody's drift, nor are t
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from fangduoduo_release.common.sentence import S, Sentence
 
 MOST = 10
-# Lists whose items are known by a field, as server-side apply knows them.
+# Lists whose items are known by a field, as server-side apply knows them; the first by which they all differ.
 KEYS = ("name", "containerPort", "mountPath", "port", "ip", "type")
+
+
+QUANTITIES = re.compile(r"\.(limits|requests)\.|\.sizeLimit\Z")  # fields that the server writes in its own way
+UNITS = {
+    "": 1, "n": 1e-9, "u": 1e-6, "m": 1e-3, "k": 1e3, "M": 1e6, "G": 1e9, "T": 1e12, "P": 1e15, "E": 1e18,
+    "Ki": 2**10, "Mi": 2**20, "Gi": 2**30, "Ti": 2**40, "Pi": 2**50, "Ei": 2**60,
+}  # fmt: skip
+_QUANTITY = re.compile(rf"(\d+\.?\d*|\.\d+)({'|'.join(sorted(filter(None, UNITS), key=len, reverse=True))})?")
 
 
 def differences(wanted: Mapping[str, Any], found: Mapping[str, Any]) -> tuple[tuple[str, Any, Any], ...]:
@@ -44,14 +53,17 @@ def _compare(wanted: Any, found: Any, where: str) -> Iterator[tuple[str, Any, An
             yield from _compare(value, found.get(key), f"{where}.{key}" if where else str(key))
     elif isinstance(wanted, list):
         yield from _compare_lists(wanted, found if isinstance(found, list) else [], where)
-    elif not _same(wanted, found):
+    elif not _same(wanted, found, quantity=bool(QUANTITIES.search(where))):
         yield where, wanted, found
 
 
 def _compare_lists(wanted: list[Any], found: list[Any], where: str) -> Iterator[tuple[str, Any, Any]]:
     key = _key_of(wanted)
     if key is None:
-        if wanted != found:
+        if len(wanted) == len(found) and all(isinstance(one, Mapping) for one in wanted):
+            for number, (one, there) in enumerate(zip(wanted, found, strict=True)):
+                yield from _compare(one, there, f"{where}[{number}]")
+        elif wanted != found:
             yield where, wanted, found
         return
     by_key = {one.get(key): one for one in found if isinstance(one, Mapping)}
@@ -66,27 +78,25 @@ def _compare_lists(wanted: list[Any], found: list[Any], where: str) -> Iterator[
 
 def _key_of(items: list[Any]) -> str | None:
     for key in KEYS:
-        if items and all(isinstance(one, Mapping) and key in one for one in items):
+        values = [one[key] for one in items if isinstance(one, Mapping) and key in one]
+        if items and len(values) == len(items) and len({str(value) for value in values}) == len(items):
             return key
     return None
 
 
-def _same(one: Any, other: Any) -> bool:
+def _same(one: Any, other: Any, *, quantity: bool) -> bool:
     if one == other:
         return True
     if other is None:
         return one in ("", 0, False, None)  # the server leaves out what is empty
-    return _quantity(one) is not None and _quantity(one) == _quantity(other)
+    return quantity and _quantity(one) is not None and _quantity(one) == _quantity(other)
 
 
 def _quantity(value: Any) -> float | None:
     """A quantity of Kubernetes as a number: the server writes `1000m` as `1`."""
     text = str(value)
-    units = {"m": 1e-3, "k": 1e3, "M": 1e6, "G": 1e9, "Ki": 2**10, "Mi": 2**20, "Gi": 2**30}
-    for unit, factor in sorted(units.items(), key=lambda pair: -len(pair[0])):
-        if text.endswith(unit) and text[: -len(unit)].replace(".", "", 1).isdigit():
-            return float(text[: -len(unit)]) * factor
-    return float(text) if text.replace(".", "", 1).isdigit() else None
+    found = _QUANTITY.fullmatch(text)
+    return float(found[1]) * UNITS[found[2] or ""] if found else None
 
 
 def _short(value: Any) -> str:

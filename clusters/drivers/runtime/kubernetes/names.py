@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 MANAGER = "fangduoduo-release"  # our field manager in server-side apply
+HEIR = f"{MANAGER}-scaled"  # holds the number of replicas for whoever scales it from then on
 PREFIX = "fangduoduo-release"
 SERVICE = f"{PREFIX}/service"  # the service's key; on everything we make, pods too
 PROJECT = f"{PREFIX}/project"
@@ -17,7 +18,7 @@ DEPLOYMENT = f"{PREFIX}/deployment"  # the key of the deployment that wrote it; 
 GENERATION = f"{PREFIX}/generation"  # an annotation: of the goal that was applied
 MANIFEST = f"{PREFIX}/manifest-sha256"  # an annotation: of the whole rendered manifest
 RESTARTED = f"{PREFIX}/restarted"  # an annotation of pods; changed, it replaces them all
-TAKES_PART = f"{PREFIX}/checked"  # an annotation of pods: what their configuration hashes to
+MAIN = "kubectl.kubernetes.io/default-container"  # an annotation of pods: which container is the service
 DNS_LABEL = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\Z")
 
 

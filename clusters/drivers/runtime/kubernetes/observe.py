@@ -6,6 +6,7 @@ more: each pod that serves is of that ReplicaSet and ready. Pods on their way ou
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -20,6 +21,8 @@ from .pods import Object, Trouble, instance_of, is_leaving, is_of, path, trouble
 
 REVISION = "deployment.kubernetes.io/revision"
 SOON_S, LATER_S = 2.0, 10.0
+# What an API server says of pods that it will never take; all else (a webhook that does not answer) may pass.
+FINAL = re.compile(r"exceeded quota|admission webhook .* denied|forbidden|is invalid", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,15 +66,17 @@ def sort_out(objects: Iterable[Object], service: ServiceRef) -> Sight:
     def mine(kind: str) -> tuple[Object, ...]:
         return tuple(one for one in by_kind.get(kind, ()) if is_of(one, service.key, service.group))
 
-    candidates = mine("Deployment")
-    # Base manifests may bring several; the one that carries a generation is the one that we follow.
-    followed = [one for one in candidates if path(one, "metadata", "annotations", names.GENERATION)]
-    deployment = next(iter(followed or candidates), None)
+    # Base manifests may bring several; the one whose pods carry our mark is the one that we follow.
+    deployment = next((one for one in mine("Deployment") if _is_main(one, service)), None)
     uid = path(deployment or {}, "metadata", "uid")
     sets = tuple(one for one in mine("ReplicaSet") if _owner(one) == uid)
     owners = {path(one, "metadata", "uid") for one in sets}
     pods = tuple(one for one in mine("Pod") if _owner(one) in owners)
     return Sight(deployment, sets, pods, tuple(by_kind.get("Event", ())), mine("Service"))
+
+
+def _is_main(deployment: Object, service: ServiceRef) -> bool:
+    return bool(path(deployment, "spec", "template", "metadata", "labels", names.SERVICE) == service.key)
 
 
 def _owner(item: Object) -> Any:
@@ -151,15 +156,15 @@ def _others(instances: Sequence[Instance]) -> bool:
 
 
 def _worst(sight: Sight, newest: Object | None, troubles: Mapping[str, Trouble | None]) -> tuple[str, Trouble | None]:
-    """The pod of the newest template that says most about what is wrong."""
+    """The pod of the newest template that says most about what is wrong; one that is over says least."""
     uid = path(newest or {}, "metadata", "uid")
     found = [
-        (str(path(pod, "metadata", "name")), trouble)
+        (is_leaving(pod), not trouble.final, str(path(pod, "metadata", "name")), trouble)
         for pod in sight.pods
         if _owner(pod) == uid and (trouble := troubles.get(str(path(pod, "metadata", "uid")))) is not None
     ]
-    found.sort(key=lambda pair: (not pair[1].final, pair[0]))
-    return found[0] if found else ("", None)
+    found.sort(key=lambda one: one[:3])
+    return (found[0][2], found[0][3]) if found else ("", None)
 
 
 def _condition(deployment: Object, kind: str) -> Object:
@@ -174,18 +179,25 @@ def _failure(deployment: Object, seen: bool, settled: bool, trouble: Trouble | N
     """Why the newest template will not come up; None while it may."""
     if not seen or settled:
         return None
-    refused = _condition(deployment, "ReplicaFailure")
-    if refused.get("status") == "True":
-        return _refused(str(refused.get("message") or ""))
+    progress = _condition(deployment, "Progressing")
+    late = progress.get("status") == "False" and progress.get("reason") == "ProgressDeadlineExceeded"
+    refusal = _refusal(deployment)
+    if refusal and (late or FINAL.search(refusal)):
+        return _refused(refusal)
     if trouble is not None and trouble.final:
         return _of(trouble)
-    progress = _condition(deployment, "Progressing")
-    if progress.get("status") == "False" and progress.get("reason") == "ProgressDeadlineExceeded":
+    if late:
         if trouble is not None:
             return _of(trouble)
         sentence = S("It made no progress for as long as a start may take.")
         return Failure("deadline", sentence, evidence=str(progress.get("message") or ""))
     return None
+
+
+def _refusal(deployment: Object) -> str:
+    """Why the API server lets the controller make no pods; "" when it does."""
+    found = _condition(deployment, "ReplicaFailure")
+    return str(found.get("message") or "") if found.get("status") == "True" else ""
 
 
 def _of(trouble: Trouble) -> Failure:
@@ -197,7 +209,7 @@ def _refused(message: str) -> Failure:
         return Failure(
             "quota", S("The namespace's quota is used up: %(reason)s", reason=message[:300]), evidence=message
         )
-    if "admission webhook" in message:
+    if "admission webhook" in message and "denied" in message:
         sentence = S("An admission webhook refused its pods: %(reason)s", reason=message[:300])
         return Failure("webhook_denied", sentence, evidence=message)
     return Failure("start_failed", S("Its pods cannot be made: %(reason)s", reason=message[:300]), evidence=message)
@@ -231,6 +243,8 @@ def _doing(
         return S("Paused: %(ready)s of %(total)s are new.", ready=ready, total=wished)
     if trouble is not None:
         return trouble.sentence
+    if refusal := _refusal(deployment):
+        return _refused(refusal).sentence
     leaving = sum(1 for one in instances if not one.current and one.state != "stopping")
     if leaving and ready >= wished:
         return S("The old instances are being taken away: %(count)s left.", count=leaving)

@@ -2,7 +2,7 @@
 
 Set are: namespace, labels, image by digest, replicas (unless something scales it), environment, health checks where the spec
 names them, the wait before a pod stops, and that no pod is taken away before its successor is ready. All else stays as
-it is written.
+it is written, and wherever it has a form that cannot be filled in, it is refused.
 """
 
 from __future__ import annotations
@@ -17,10 +17,12 @@ from fangduoduo_release.common.errors import Invalid
 from fangduoduo_release.common.safe_yaml import load_all
 from fangduoduo_release.common.sentence import S, Sentence
 
-from . import names, policy, render
-from .render import CONTAINER, Manifest, Parts
+from . import names, parts, policy, render
+from .parts import CONTAINER, Manifest, Parts
 
 MOST_OBJECTS = 50
+# What an object that was read from a cluster carries, and no goal may.
+SERVERS = ("managedFields", "resourceVersion", "uid", "creationTimestamp", "generation", "selfLink", "generateName")
 
 
 def manifests(wanted: Wanted, namespace: str, key: bytes) -> list[Manifest]:
@@ -33,26 +35,24 @@ def manifests(wanted: Wanted, namespace: str, key: bytes) -> list[Manifest]:
 def from_base(wanted: Wanted, namespace: str, key: bytes) -> list[Manifest]:
     """The base manifests, filled in. Raises Invalid."""
     documents = _flat(load_all(wanted.base))
+    if len(documents) > MOST_OBJECTS:
+        raise _bad(S("The manifest holds more than %(limit)s objects.", limit=MOST_OBJECTS))
     refused = [sentence for one in documents for sentence in policy.refusals(one, namespace)]
     if refused:
         raise Invalid(refused[0], code="manifest_refused", fields={"manifest": refused})
-    if len(documents) > MOST_OBJECTS:
-        raise _bad(S("The manifest holds more than %(limit)s objects.", limit=MOST_OBJECTS))
     twice = _twice(documents)
     if twice:
         raise _bad(S("The manifest holds %(what)s twice.", what=twice))
-    parts = Parts(wanted, namespace, key)
-    main = _main(documents, wanted)
+    ours = Parts(wanted, namespace, key)
+    main = _main(documents, ours.name)
+    main_name = str(main["metadata"]["name"])
     found: list[Manifest] = []
     for one in documents:
-        mine = copy.deepcopy(dict(one))
-        metadata = mine["metadata"] = dict(mine["metadata"])
-        metadata["namespace"] = namespace
-        metadata["labels"] = _texts(metadata.get("labels")) | render.labels_of(wanted)
+        mine = _prepared(one, wanted, namespace)
         if one is main:
-            _fill(mine, wanted, parts, scaled=_is_scaled(documents, str(metadata["name"])))
+            _fill(mine, wanted, ours, scaled=_is_scaled(documents, main_name))
         found.append(mine)
-    found += parts.manifests()
+    found += ours.manifests() + _more(documents, main_name, wanted, ours)
     order = [resource.kind for resource in names.DEPLOYABLE]
     return sorted(found, key=lambda one: order.index(one["kind"]))
 
@@ -76,17 +76,40 @@ def _twice(documents: list[Any]) -> str:
     return ""
 
 
-def _main(documents: list[Any], wanted: Wanted) -> Any:
+def _prepared(document: Mapping[str, Any], wanted: Wanted, namespace: str) -> Manifest:
+    """A copy in our namespace and with our labels, and without what a cluster had said of it."""
+    mine = copy.deepcopy(dict(document))
+    mine.pop("status", None)
+    metadata = mine["metadata"] = {k: v for k, v in mine["metadata"].items() if k not in SERVERS}
+    metadata["namespace"] = namespace
+    metadata["labels"] = _texts(metadata, "labels", mine) | parts.labels_of(wanted)
+    notes = _texts(metadata, "annotations", mine)
+    metadata.pop("annotations", None)
+    kept = {name: text for name, text in notes.items() if not _is_ours(name)}
+    if kept:
+        metadata["annotations"] = kept
+    template = mine["spec"].get("template") if isinstance(mine.get("spec"), Mapping) else None
+    if isinstance(template, Mapping) and isinstance(template.get("metadata"), Mapping):
+        # Which pods are the service's is ours to say.
+        labels = _texts(template["metadata"], "labels", mine)
+        mine["spec"]["template"]["metadata"]["labels"] = {k: v for k, v in labels.items() if not _is_ours(k)}
+    return mine
+
+
+def _is_ours(name: str) -> bool:
+    return name.startswith(f"{names.PREFIX}/")
+
+
+def _main(documents: list[Any], name: str) -> Any:
     """The Deployment that is the service: the only one, else the one that is called like it. Raises Invalid."""
     candidates = [one for one in documents if one["kind"] == "Deployment"]
-    name = render.name_of(wanted)
     if len(candidates) > 1:
         candidates = [one for one in candidates if one["metadata"]["name"] == name]
     if not candidates:
         raise _bad(S("The manifest needs one Deployment, or one that is called “%(name)s”.", name=name))
     found = candidates[0]
     pods = list(policy.pod_specs(found))
-    if not pods or not isinstance(pods[0].get("containers"), list) or not pods[0]["containers"]:
+    if not pods or not _objects(pods[0], "containers", found):
         raise _bad(S("The Deployment “%(name)s” has no container.", name=str(found["metadata"]["name"])))
     return found
 
@@ -99,68 +122,159 @@ def _is_scaled(documents: list[Any], name: str) -> bool:
     return False
 
 
-def _fill(manifest: Manifest, wanted: Wanted, parts: Parts, *, scaled: bool) -> None:
+def _more(documents: list[Any], main: str, wanted: Wanted, ours: Parts) -> list[Manifest]:
+    """What the spec asks for and the manifests do not bring: an autoscaler, an address. Raises Invalid."""
+    found: list[Manifest] = []
+    if wanted.spec.autoscale is not None and not _is_scaled(documents, main):
+        found.append(render.autoscaler(wanted, ours, main))
+    if wanted.spec.ingress is not None and not any(one["kind"] == "Ingress" for one in documents):
+        there = [one for one in documents if one["kind"] == "Service"]
+        service = next((one for one in there if one["metadata"]["name"] in (main, ours.name)), next(iter(there), None))
+        spec = service.get("spec") if service is not None else None
+        ports = _objects(spec, "ports", service) if isinstance(spec, Mapping) else []
+        if service is None or not ports or not isinstance(ports[0].get("port"), int):
+            raise _bad(S("An address from outside needs a Service with a port, and the manifest has none."))
+        found.append(render.ingress(wanted, ours, str(service["metadata"]["name"]), ports[0]["port"]))
+    return found
+
+
+def _fill(manifest: Manifest, wanted: Wanted, ours: Parts, *, scaled: bool) -> None:
     spec = manifest["spec"]
     spec.pop("replicas", None)
+    spec.pop("paused", None)  # to hold a roll-out is done in the portal
     if not scaled and wanted.spec.autoscale is None:
         spec["replicas"] = wanted.spec.replicas
-    template = spec["template"]
-    metadata = template["metadata"] = dict(template.get("metadata") or {})
-    own = _texts(metadata.get("labels"))
-    metadata["labels"] = own | render.labels_of(wanted)
-    if wanted.restart_nonce:
-        metadata["annotations"] = _texts(metadata.get("annotations")) | {names.RESTARTED: wanted.restart_nonce}
-    spec.setdefault("selector", {"matchLabels": render.selector_of(wanted)})
-    spec.setdefault("progressDeadlineSeconds", max(1, math.ceil(wanted.spec.start_deadline_s)))
-    strategy = spec.setdefault("strategy", {"type": "RollingUpdate"})
-    if strategy.get("type", "RollingUpdate") == "RollingUpdate":
-        rolling = strategy["rollingUpdate"] = dict(strategy.get("rollingUpdate") or {})
-        rolling.setdefault("maxUnavailable", 0)
-    pod = template["spec"]
-    if parts.pull_name and {"name": parts.pull_name} not in (pod.get("imagePullSecrets") or []):
-        pod["imagePullSecrets"] = [*(pod.get("imagePullSecrets") or []), {"name": parts.pull_name}]
-    if parts.files_name:
-        pod["volumes"] = [*(pod.get("volumes") or []), *parts.volumes()]
-    _fill_container(_main_container(pod["containers"], parts.name), wanted, parts)
-    pod.setdefault("terminationGracePeriodSeconds", render.grace_of(wanted))
+    pod = spec["template"]["spec"]
+    container = _main_container(pod, spec["template"], ours.name, manifest)
+    _fill_template(spec["template"], wanted, str(container.get("name") or ""), manifest)
+    _fill_selector(spec, wanted, manifest)
+    least = spec.get("minReadySeconds")
+    deadline = math.ceil(wanted.spec.start_deadline_s) + (least if isinstance(least, int) else 0)
+    if spec.get("progressDeadlineSeconds") is None:
+        spec["progressDeadlineSeconds"] = max(1, deadline)
+    _fill_strategy(spec, manifest)
+    pulls = _objects(pod, "imagePullSecrets", manifest)
+    if ours.pull_name and {"name": ours.pull_name} not in pulls:
+        pod["imagePullSecrets"] = [*pulls, {"name": ours.pull_name}]
+    if ours.files_name:
+        pod["volumes"] = [*_objects(pod, "volumes", manifest), *ours.volumes()]
+    if not isinstance(pod.get("terminationGracePeriodSeconds"), int):
+        pod["terminationGracePeriodSeconds"] = render.grace_of(wanted)
+    _fill_container(container, wanted, ours, manifest, grace=pod["terminationGracePeriodSeconds"])
 
 
-def _main_container(containers: list[Manifest], name: str) -> Manifest:
-    """The one called like the service, or `app`, else the first."""
-    for wish in (name, CONTAINER):
+def _fill_template(template: Manifest, wanted: Wanted, main: str, manifest: Manifest) -> None:
+    metadata = template["metadata"] = _object(template, "metadata", manifest)
+    metadata["labels"] = _texts(metadata, "labels", manifest) | parts.labels_of(wanted)
+    metadata["annotations"] = _texts(metadata, "annotations", manifest) | render.notes_of(wanted, main)
+
+
+def _fill_selector(spec: Manifest, wanted: Wanted, manifest: Manifest) -> None:
+    """Ours where none is written; one that is must choose the pods of this very template."""
+    selector = spec["selector"] = _object(spec, "selector", manifest) or {"matchLabels": parts.selector_of(wanted)}
+    labels = spec["template"]["metadata"]["labels"]
+    if not _texts(selector, "matchLabels", manifest).items() <= labels.items():
+        name = str(manifest["metadata"]["name"])
+        raise _bad(S("The selector of the Deployment “%(name)s” does not choose its own pods.", name=name))
+
+
+def _fill_strategy(spec: Manifest, manifest: Manifest) -> None:
+    strategy = spec["strategy"] = _object(spec, "strategy", manifest) or {"type": "RollingUpdate"}
+    if strategy.get("type") in (None, "RollingUpdate"):
+        rolling = strategy["rollingUpdate"] = _object(strategy, "rollingUpdate", manifest)
+        if rolling.get("maxSurge") not in (0, "0", "0%"):  # then there is no other way than to take one away first
+            rolling.setdefault("maxUnavailable", 0)
+
+
+def _main_container(pod: Mapping[str, Any], template: Mapping[str, Any], name: str, manifest: Manifest) -> Manifest:
+    """The one that the template's annotation names, the one called like the service, or `app`, else the first."""
+    containers = _objects(pod, "containers", manifest)
+    noted = _texts(_object(template, "metadata", manifest), "annotations", manifest).get(names.MAIN, "")
+    for wish in (noted, name, CONTAINER):
         for one in containers:
-            if one.get("name") == wish:
+            if wish and one.get("name") == wish:
                 return one
     return containers[0]
 
 
-def _fill_container(container: Manifest, wanted: Wanted, parts: Parts) -> None:
-    container["image"] = render.image_of(wanted)
-    ours = parts.environment()
+def _fill_container(container: Manifest, wanted: Wanted, ours: Parts, manifest: Manifest, *, grace: int) -> None:
+    container["image"] = parts.image_of(wanted)
+    port = _port_of(container, wanted.spec.port, manifest)
+    there = _objects(container, "env", manifest)
+    mine = ours.environment(port)
     wished = {*wanted.spec.env, *wanted.spec.secrets, "FDD_PROJECT", "FDD_MACHINE"}
-    written = {str(one.get("name")) for one in container.get("env") or [] if isinstance(one, Mapping)}
+    written = {str(one.get("name")) for one in there}
     # HOST and PORT are offered to who has not said otherwise; what people wrote into the spec wins over the manifest.
-    taken = [one for one in ours if one["name"] in wished or one["name"] not in written]
+    taken = [one for one in mine if one["name"] in wished or one["name"] not in written]
     names_taken = {one["name"] for one in taken}
-    kept = [one for one in container.get("env") or [] if one.get("name") not in names_taken]
-    container["env"] = [*kept, *taken]
+    environment = container["env"] = [*(one for one in there if str(one.get("name")) not in names_taken), *taken]
     if wanted.spec.command and not container.get("command"):
-        known = {str(one["name"]) for one in container["env"]}
-        container["command"] = [render.word_of(word, known) for word in wanted.spec.command]
-    if parts.files_name:
-        container["volumeMounts"] = [*(container.get("volumeMounts") or []), *parts.mounts()]
+        known = {str(one.get("name")) for one in environment}
+        container["command"] = [parts.word_of(word, known) for word in wanted.spec.command]
+    if ours.files_name:
+        container["volumeMounts"] = [*_objects(container, "volumeMounts", manifest), *ours.mounts()]
     health = wanted.spec.health
     for name, check in (("startup", health.startup), ("readiness", health.readiness), ("liveness", health.liveness)):
         if check is not None:
-            container[f"{name}Probe"] = render.probe(check, wanted.spec.port)
-    if not container.get("lifecycle") and container.get("ports"):
-        seconds = math.ceil(wanted.spec.drain_s)
-        if seconds:
-            container["lifecycle"] = {"preStop": {"sleep": {"seconds": seconds}}}
+            container[f"{name}Probe"] = render.probe(check, port, environment)
+    # A pod that is given little time to end must not spend all of it waiting.
+    seconds = min(math.ceil(wanted.spec.drain_s), grace - 1)
+    if not container.get("lifecycle") and container.get("ports") and seconds > 0:
+        container["lifecycle"] = {"preStop": {"sleep": {"seconds": seconds}}}
 
 
-def _texts(values: Any) -> dict[str, str]:
-    return {str(k): str(v) for k, v in values.items()} if isinstance(values, Mapping) else {}
+def _port_of(container: Mapping[str, Any], wish: int, manifest: Manifest) -> int:
+    """The port that the program listens on: as the manifest says it, where it does."""
+    found = [one.get("containerPort") for one in _objects(container, "ports", manifest)]
+    numbers = [one for one in found if isinstance(one, int)]
+    return wish if wish in numbers or not numbers else numbers[0]
+
+
+# -- pieces of a manifest, and the refusal of those that have another form than Kubernetes gives them ----------------
+
+
+def _object(holder: Mapping[str, Any], key: str, manifest: Any) -> Manifest:
+    found = holder.get(key)
+    if found is None:
+        return {}
+    if not isinstance(found, dict):
+        raise _shapeless(key, manifest)
+    return found
+
+
+def _objects(holder: Mapping[str, Any], key: str, manifest: Any) -> list[Manifest]:
+    found = holder.get(key)
+    if found is None:
+        return []
+    if not isinstance(found, list) or not all(isinstance(one, dict) for one in found):
+        raise _shapeless(key, manifest)
+    return found
+
+
+def _texts(holder: Mapping[str, Any], key: str, manifest: Any) -> dict[str, str]:
+    """Labels and the like; a number among them is the text that was meant."""
+    found = _object(holder, key, manifest)
+    if any(isinstance(value, dict | list) for value in found.values()):
+        raise _shapeless(key, manifest)
+    return {name: _text(value) for name, value in found.items()}
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return "" if value is None else str(value)
+
+
+def _shapeless(key: str, manifest: Any) -> Invalid:
+    kind, name = str(manifest["kind"])[:60], str(manifest["metadata"]["name"])[:100]
+    return _bad(
+        S(
+            "“%(field)s” in the %(kind)s “%(name)s” is not written as Kubernetes expects it.",
+            field=key,
+            kind=kind,
+            name=name,
+        )
+    )
 
 
 def _bad(sentence: Sentence) -> Invalid:

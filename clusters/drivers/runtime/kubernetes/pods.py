@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
 from clusters.drivers.runtime.base import Instance
+from fangduoduo_release.common.image_names import without_reference
 from fangduoduo_release.common.sentence import S, Sentence
 
 from . import names
@@ -17,13 +18,15 @@ PULLING = frozenset(
     {"ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull", "RegistryUnavailable"}
 )
 FOR_GOOD = re.compile(
-    r"not found|manifest unknown|unauthorized|denied|forbidden|no match for platform|couldn't parse image|invalid reference",
+    r"not found|manifest unknown|unauthorized|denied|forbidden|no match for platform|couldn't parse image|invalid reference"
+    r"|couldn't find key|no such file or directory|exec format error",
     re.IGNORECASE,
 )
 CANNOT_START = frozenset({"CreateContainerConfigError", "CreateContainerError", "RunContainerError"})
 DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
-_LACKING = re.compile(r"Insufficient ([A-Za-z0-9./-]+)")
-_PULL_PATIENCE_S = 30.0
+_LACKING = re.compile(r"Insufficient ([A-Za-z0-9./-]*[A-Za-z0-9])")
+PATIENCE_S = 30.0  # with what a node may yet get done: a pull, a mount, a container that cannot be made
+AFTERMATH_S = 60.0  # a container that has run for longer is not unwell because it ended once before
 CRASHES = 2  # restarts of a container that never got ready, after which it is a loop
 
 Object = Mapping[str, Any]
@@ -65,8 +68,9 @@ def statuses(pod: Object, *, init: bool = False) -> list[Object]:
     return [one for one in found or [] if isinstance(one, Mapping)]
 
 
-def containers(pod: Object) -> tuple[str, ...]:
-    return tuple(str(one.get("name")) for one in path(pod, "spec", "containers") or [])
+def containers(pod: Object, *, init: bool = False) -> tuple[str, ...]:
+    """By name, as they are written; `init`: those that run before the others."""
+    return tuple(str(one.get("name")) for one in path(pod, "spec", "initContainers" if init else "containers") or [])
 
 
 def is_leaving(pod: Object) -> bool:
@@ -96,9 +100,12 @@ def digest_of(pod: Object, image: str = "") -> str:
 
 
 def main_container(pod: Object, image: str = "") -> str:
-    """The container that runs our image, else the first one."""
+    """The container that its annotation names, else the one that runs our image, else the first one."""
+    noted = path(pod, "metadata", "annotations", names.MAIN)
+    if noted in containers(pod):
+        return str(noted)
     for one in path(pod, "spec", "containers") or []:
-        if image and str(one.get("image") or "").partition("@")[0].startswith(image):
+        if image and without_reference(str(one.get("image") or "")) == without_reference(image):
             return str(one.get("name"))
     return next(iter(containers(pod)), "")
 
@@ -147,13 +154,12 @@ def trouble_of(pod: Object, events: Iterable[Object], now: datetime) -> Trouble 
         return None
     if path(pod, "status", "phase") == "Failed":
         return _failed(pod)
-    return (
-        _unschedulable(pod)
-        or next((found for one in statuses(pod, init=True) if (found := _container(pod, one, now))), None)
-        or next((found for one in statuses(pod) if (found := _container(pod, one, now))), None)
-        or _probes(pod, events)
-        or _mounts(pod, events)
-    )
+    known = list(events)
+    every = (*statuses(pod, init=True), *statuses(pod))
+    trouble = _unschedulable(pod) or next((found for one in every if (found := _container(pod, one, now))), None)
+    if trouble is None:
+        return _probes(pod, known) or _mounts(pod, known)
+    return _killed(pod, known, trouble) or trouble
 
 
 def _failed(pod: Object) -> Trouble:
@@ -184,35 +190,42 @@ def _container(pod: Object, status: Object, now: datetime) -> Trouble | None:
         return _pull(pod, status, waiting, message, now)
     if waiting in CANNOT_START:
         sentence = S("The container “%(name)s” cannot be made: %(message)s", name=name, message=message[:300])
-        return Trouble("start_failed", sentence, final=True, evidence=message, container=name)
+        final = bool(FOR_GOOD.search(message)) or _is_old(pod, now)
+        return Trouble("start_failed", sentence, final, evidence=message, container=name)
     ended = path(status, "state", "terminated") or path(status, "lastState", "terminated")
-    if ended and not path(status, "ready") and int(status.get("restartCount") or 0) + (waiting == "") >= 1:
+    began = moment(path(status, "state", "running", "startedAt"))
+    recovered = began is not None and (now - began).total_seconds() > AFTERMATH_S
+    if ended and not path(status, "ready") and not recovered:
         return _crash(status, name, ended)
     return None
 
 
+def _is_old(pod: Object, now: datetime) -> bool:
+    born = moment(path(pod, "metadata", "creationTimestamp"))
+    return born is not None and (now - born).total_seconds() > PATIENCE_S
+
+
 def _pull(pod: Object, status: Object, waiting: str, message: str, now: datetime) -> Trouble:
     image = str(status.get("image") or "")
-    born = moment(path(pod, "metadata", "creationTimestamp"))
-    long = born is not None and (now - born).total_seconds() > _PULL_PATIENCE_S
-    final = long or waiting in {"InvalidImageName", "ErrImageNeverPull"} or bool(FOR_GOOD.search(message))
+    final = _is_old(pod, now) or waiting in {"InvalidImageName", "ErrImageNeverPull"} or bool(FOR_GOOD.search(message))
     sentence = S("The image “%(image)s” cannot be pulled.", image=image[:300])
     return Trouble("image_pull", sentence, final, evidence=message or waiting, container=str(status.get("name") or ""))
 
 
 def _crash(status: Object, name: str, ended: Object) -> Trouble:
     code, count = int(ended.get("exitCode") or 0), int(status.get("restartCount") or 0)
-    waiting = path(status, "state", "waiting", "reason") == "CrashLoopBackOff"
+    waiting, running = path(status, "state", "waiting") is not None, path(status, "state", "running") is not None
+    final, word = count >= CRASHES and not running, "crash_loop"
     if ended.get("reason") == "OOMKilled":
         sentence = S("It was killed because it used more memory than it may (exit code %(code)s).", code=code)
     elif ended.get("reason") == "ContainerCannotRun" or ended.get("reason") == "StartError":
         message = str(ended.get("message") or "")
         sentence = S("The container “%(name)s” cannot be started: %(message)s", name=name, message=message[:300])
+        final, word = final or bool(FOR_GOOD.search(message)), "start_failed"
     else:
-        sentence = S("It ends right after its start, with exit code %(code)s.", code=code)
-    running = path(status, "state", "running") is not None
+        sentence = S("It ended with exit code %(code)s.", code=code)
     return Trouble(
-        "crash_loop", sentence, final=count >= CRASHES and not running, exit_code=code, container=name,
+        word, sentence, final, exit_code=code, container=name,
         evidence=str(ended.get("message") or ""), previous=waiting or running,
     )  # fmt: skip
 
@@ -222,19 +235,34 @@ def _probes(pod: Object, events: Iterable[Object]) -> Trouble | None:
     event = _newest(pod, events, "Unhealthy")
     if event is None:
         return None
-    message = str(event.get("message") or event.get("note") or "")
-    which = message.partition(" probe")[0].strip().lower()
-    sentence = S(
-        "Its %(which)s check fails: %(message)s", which=which, message=message.partition(": ")[2][:300] or message
+    message = _message(event)
+    said = message.partition(": ")[2].strip()[:300] or message[:300]
+    return Trouble(
+        "probe_failing",
+        S("Its %(which)s check fails: %(message)s", which=_which(message), message=said),
+        evidence=message,
     )
-    return Trouble("probe_failing", sentence, evidence=message)
+
+
+def _which(message: str) -> str:
+    """`readiness`, `liveness` or `startup`."""
+    return message.partition(" probe")[0].strip().lower()[:20]
+
+
+def _killed(pod: Object, events: Iterable[Object], ended: Trouble) -> Trouble | None:
+    """A container that did not end by itself: its node ended it because a check failed, and that is the reason to tell."""
+    if ended.exit_code not in {0, 137, 143} or ended.code != "crash_loop":
+        return None
+    event = _newest(pod, events, "Unhealthy")
+    found = _probes(pod, events) if event and _which(_message(event)) in {"liveness", "startup"} else None
+    return found and replace(found, final=ended.final, container=ended.container, previous=ended.previous)
 
 
 def _mounts(pod: Object, events: Iterable[Object]) -> Trouble | None:
     for reason in ("FailedMount", "FailedCreatePodSandBox", "FailedAttachVolume"):
         event = _newest(pod, events, reason)
         if event is not None:
-            message = str(event.get("message") or event.get("note") or "")
+            message = _message(event)
             return Trouble(
                 "start_failed", S("The node cannot prepare it: %(message)s", message=message[:300]), evidence=message
             )
@@ -247,11 +275,19 @@ def _newest(pod: Object, events: Iterable[Object], reason: str) -> Object | None
     return max(found, key=when, default=None)
 
 
+def _message(event: Object) -> str:
+    return str(event.get("message") or event.get("note") or "")
+
+
 def when(event: Object) -> str:
     """When an event happened last, as text that sorts."""
     series = path(event, "series", "lastObservedTime")
     return str(
-        series or event.get("lastTimestamp") or event.get("eventTime") or path(event, "metadata", "creationTimestamp")
+        series
+        or event.get("lastTimestamp")
+        or event.get("eventTime")
+        or path(event, "metadata", "creationTimestamp")
+        or ""
     )
 
 

@@ -68,7 +68,7 @@ def pod_specs(manifest: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
 
 
 def _service(spec: Mapping[str, Any], name: str) -> Iterator[Sentence]:
-    if spec.get("externalIPs") or spec.get("type", "") not in SERVICE_TYPES:
+    if spec.get("externalIPs") or str(spec.get("type") or "") not in SERVICE_TYPES:
         yield S("The Service “%(name)s” would send its callers to addresses outside the cluster.", name=name[:100])
 
 
@@ -79,6 +79,7 @@ def _pod(pod: Mapping[str, Any], kind: str, name: str) -> Iterator[Sentence]:
             yield S(
                 "The %(kind)s “%(name)s” wants “%(word)s”, the node's own; that is not allowed.", word=word, **where
             )
+    yield from _confinement(pod, where)
     for volume in _items(pod, "volumes"):
         if "hostPath" in volume:
             yield S("The %(kind)s “%(name)s” mounts a path of the node (hostPath); that is not allowed.", **where)
@@ -88,22 +89,43 @@ def _pod(pod: Mapping[str, Any], kind: str, name: str) -> Iterator[Sentence]:
 
 
 def _container(container: Mapping[str, Any], where: Mapping[str, str]) -> Iterator[Sentence]:
-    context = container.get("securityContext")
-    security = context if isinstance(context, Mapping) else {}
+    security = _security(container)
     if security.get("privileged") or security.get("allowPrivilegeEscalation"):
         yield S("The %(kind)s “%(name)s” wants a privileged container; that is not allowed.", **where)
     capabilities = security.get("capabilities")
     added = capabilities.get("add") if isinstance(capabilities, Mapping) else None
-    wrong = [str(one) for one in added or [] if str(one).removeprefix("CAP_") not in OPEN_CAPABILITIES]
+    wrong = [
+        str(one)
+        for one in (added if isinstance(added, list) else [added] if added else [])
+        if str(one).removeprefix("CAP_") not in OPEN_CAPABILITIES
+    ]
     if wrong:
         yield S(
             "The %(kind)s “%(name)s” wants the capability “%(word)s”; that is not allowed.", word=wrong[0][:40], **where
         )
     if security.get("procMount") not in (None, "Default"):
         yield S("The %(kind)s “%(name)s” wants an unmasked /proc; that is not allowed.", **where)
+    yield from _confinement(container, where)
     for port in _items(container, "ports"):
         if port.get("hostPort"):
             yield S("The %(kind)s “%(name)s” wants a port of the node (hostPort); that is not allowed.", **where)
+
+
+def _confinement(holder: Mapping[str, Any], where: Mapping[str, str]) -> Iterator[Sentence]:
+    """What of the node's own guards a pod, or one of its containers, would take off."""
+    security = _security(holder)
+    for word in ("seccompProfile", "appArmorProfile"):
+        profile = security.get(word)
+        if isinstance(profile, Mapping) and profile.get("type") == "Unconfined":
+            yield S("The %(kind)s “%(name)s” takes off the guard “%(word)s”; that is not allowed.", word=word, **where)
+    windows = security.get("windowsOptions")
+    if isinstance(windows, Mapping) and windows.get("hostProcess"):
+        yield S("The %(kind)s “%(name)s” wants a process of the node (hostProcess); that is not allowed.", **where)
+
+
+def _security(holder: Mapping[str, Any]) -> Mapping[str, Any]:
+    context = holder.get("securityContext")
+    return context if isinstance(context, Mapping) else {}
 
 
 def _items(holder: Mapping[str, Any], name: str) -> Iterator[Mapping[str, Any]]:

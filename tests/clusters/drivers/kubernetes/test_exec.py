@@ -387,6 +387,7 @@ async def test_a_server_that_answers_nothing_any_more_is_left(monkeypatch: pytes
     async def frozen(socket: ServerConnection) -> None:
         socket.transport.pause_reading()  # type: ignore[attr-defined]
         await over.wait()
+        socket.transport.abort()
 
     async with door(frozen) as server:
         program = await Pods(server.access).start("facts", POD, ["sh"])

@@ -1,0 +1,51 @@
+"""What flows from and to a Kubernetes: followed logs and terminals (`Streams`)."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+
+from clusters.drivers.runtime.base import LogLine, LogQuery, ServiceRef
+from clusters.drivers.runtime.streams import SHELL
+from fangduoduo_release.common.errors import NotFound
+from fangduoduo_release.common.sentence import S
+
+from .access import Access
+from .async_api import AsyncApi
+from .containers import Pod, main_container
+from .exec import Pods, Program
+from .follow import Follower
+
+PodsOf = Callable[[ServiceRef], Awaitable[Sequence[Pod]]]
+
+
+class KubernetesStreams:
+    """One cluster. `pods(service)` says which pods the service has now. Holds no connection; for any event loop."""
+
+    def __init__(self, access: Access, pods: PodsOf) -> None:
+        self.access = access
+        self._pods = pods
+        self._programs = Pods(access)
+
+    async def terminal(
+        self, service: ServiceRef, instance: str, *, container: str = "", argv: Sequence[str] = SHELL,
+        cols: int = 80, rows: int = 24,
+    ) -> Program:  # fmt: skip
+        pods = await self._pods(service)
+        pod = next((one for one in pods if one["metadata"]["name"] == instance), None)
+        if pod is None:
+            raise NotFound(S("There is no instance “%(name)s” any more.", name=instance))
+        return await self._programs.start(
+            str(pod["metadata"]["namespace"]),
+            instance,
+            argv,
+            container=container or main_container(pod),
+            size=(cols, rows),
+        )
+
+    async def follow(self, service: ServiceRef, query: LogQuery) -> AsyncIterator[LogLine]:
+        async def look() -> Sequence[Pod]:
+            return await self._pods(service)
+
+        async with AsyncApi(self.access) as api:
+            async for line in Follower(api, look, query).lines():
+                yield line
