@@ -109,6 +109,7 @@ SENTENCES: dict[str, str] = {
     "gateway.delete": _("%(actor)s deletes %(object)s through the gateway"),
     "gateway.scale": _("%(actor)s scales %(object)s through the gateway to %(replicas)s"),
     "gateway.exec": _("%(actor)s opens a terminal in %(object)s through the gateway"),
+    "gateway.exec_closed": _("%(actor)s's terminal in %(object)s through the gateway was closed"),
     "gateway.done": _("The cluster did what %(actor)s asked of %(object)s (%(asked)s, %(status)s)"),
     "gateway.failed": _("The cluster refused what %(actor)s asked of %(object)s (%(asked)s, %(status)s)"),
     "gateway.unknown": _(
