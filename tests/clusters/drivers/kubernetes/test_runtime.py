@@ -427,8 +427,8 @@ def test_pods_that_no_node_has_room_for_are_told_by_resource(rig: Rig, place: Ku
 
 def test_a_quota_and_a_webhook_are_told_by_their_own_words(rig: Rig, place: KubernetesPlace) -> None:
     place.deploy("one")
-    with pytest.raises(Rejected, match="An admission webhook refused it: .*no shops on Friday") as refusal:
-        rig.faults.deny("no shops on Friday", "Deployment")
+    rig.faults.deny("no shops on Friday", "Deployment")
+    with pytest.raises(Rejected, match=r"An admission webhook refused it: .*no shops on Friday") as refusal:
         place.runtime.apply(place.want(place.version("two")))
     assert refusal.value.code == "webhook_denied"
     rig.faults.allow()
