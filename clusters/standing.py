@@ -15,7 +15,7 @@ from clusters.observed import age, unpack
 from clusters.placing import CONNECTED
 
 # From good to bad. direct: on this host, looked at directly. waiting: nobody has begun. old: was followed a while ago.
-STATES = ("direct", "live", "waiting", "syncing", "old", "unreached")
+STATES = ("direct", "live", "waiting", "syncing", "old", "down")
 OLD_S = 60.0  # a watch is alive at least every some seconds; without a watch process nothing is
 _QUANTITY = re.compile(r"(\d+(?:\.\d+)?)(Ki|Mi|Gi|Ti|k|M|G|T|m)?\Z")
 _UNITS = {
@@ -33,6 +33,11 @@ _UNITS = {
 OPTIONAL = frozenset({"nodes"})  # an account that may not see nodes can still deploy
 
 
+def look(state: str) -> str:
+    """The state as pages draw it: “down” is a service's."""
+    return "unreachable" if state == "down" else state
+
+
 @dataclass(frozen=True, slots=True)
 class Feed:
     """One resource of a cluster, as it is followed."""
@@ -43,6 +48,10 @@ class Feed:
     trouble: Any
     count: int
 
+    @property
+    def look(self) -> str:
+        return look(self.state)
+
 
 @dataclass(frozen=True, slots=True)
 class Following:
@@ -52,6 +61,10 @@ class Following:
     seen_at: datetime | None = None
     machines: int = 0
     feeds: tuple[Feed, ...] = ()
+
+    @property
+    def look(self) -> str:
+        return look(self.state)
 
     @property
     def age_s(self) -> float | None:
@@ -75,9 +88,7 @@ def following(clusters: Iterable[Cluster]) -> dict[int, Following]:
 
 def _feed(row: ClusterFeed) -> Feed:
     known = row.seen_at if row.synced_at is not None else None
-    states = ClusterFeed.State
-    state = {states.DOWN: "unreached", states.LIVE: "live"}.get(states(row.state), row.state)
-    state = "old" if state == "live" and (known is None or age(known) > OLD_S) else state
+    state = "old" if row.state == ClusterFeed.State.LIVE and (known is None or age(known) > OLD_S) else row.state
     return Feed(row.resource, state, known, row.trouble, row.objects_count)
 
 

@@ -63,6 +63,7 @@ INPUT_MAX = 256 * 1024  # that waits for the program
 INPUT_ACK = 16 * 1024
 KEEPALIVE_S = 20.0
 WARN_S = 60.0
+LOOK_S = 5.0
 LARGEST = 1000  # columns or rows
 
 
@@ -207,6 +208,7 @@ class Session:
         self._waits = 0
         self._typing = asyncio.Event()
         self._active = time.monotonic()
+        self._warned = False
         self.typed = 0
         self.exit_code: int | None = None
 
@@ -243,7 +245,7 @@ class Session:
                 return TOO_BIG
             kind, rest = (data[0], data[1:]) if data else (STATUS, b"")
             if kind == INPUT and rest:
-                self._active = time.monotonic()
+                self._active, self._warned = time.monotonic(), False
                 self._wait(rest)
             elif kind == RESIZE and (size := size_of(read(rest))) is not None:
                 self._wait(size)
@@ -292,21 +294,19 @@ class Session:
 
     async def _wake(self) -> int:
         """Say something in a silence, warn of the end of patience, and end it."""
-        idle, warned = float(settings.TERMINAL_IDLE_S), False
+        idle = float(settings.TERMINAL_IDLE_S)
         while True:
             now = time.monotonic()
             rest = self._active + idle - now
             if rest <= 0:
                 return IDLE
-            if rest > WARN_S:
-                warned = False
-            elif not warned:
-                warned = True
+            if rest <= WARN_S and not self._warned:
+                self._warned = True
                 await self._wire.status(state="idle", closes_in_s=round(rest))
-            if now - self._wire.sent_at >= KEEPALIVE_S:
+            elif now - self._wire.sent_at >= KEEPALIVE_S:
                 await self._wire.status(state="alive")
-            until_warning = rest - WARN_S if rest > WARN_S else rest
-            await asyncio.sleep(max(0.05, min(until_warning, self._wire.sent_at + KEEPALIVE_S - time.monotonic())))
+            turn = rest - WARN_S if rest > WARN_S else rest
+            await asyncio.sleep(max(0.05, min(turn, LOOK_S)))
 
 
 def read(data: bytes) -> dict[str, Any]:

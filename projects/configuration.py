@@ -58,7 +58,9 @@ def require_own(actor: Any, project: Project, key: str) -> None:
 
 
 def require_readable(actor: Any, project: Project, source: str, key: str) -> None:
-    """Raises NotFound for a key that is neither the project's own nor bound by it; ops read all."""
+    """Texts are for those who may build with them. Raises NotFound for a key that is neither the project's own nor bound
+    by it (ops read all), Denied."""
+    policy.require(actor, "build_project", project)
     check_key(key)
     if is_own(project, key) or policy.is_ops(actor) or any((source, key) == (k.source, k.key) for k in bound(project)):
         return

@@ -129,6 +129,7 @@ class RawServer:
         self.forbidden: Callable[[Request], bool] = lambda _request: False
         self.bookmark_s = 0.5
         self.silent = False  # takes requests and says nothing at all
+        self.frozen = False  # says nothing any more, in answers under way either
         self.watch_s: float | None = None  # so long a watch lasts at most, then it is cut
         self._scripts: dict[str, deque[Script]] = defaultdict(deque)
         self._kept: dict[str, _Kept] = defaultdict(_Kept)
@@ -166,6 +167,11 @@ class RawServer:
         """Cut every connection; how many."""
         return self._call(self._cut)
 
+    def versions(self, resource: Resource = PODS) -> dict[str, str]:
+        """The names and versions of what is there."""
+        found = self._call(lambda: list(self._kept[resource.key].items.values()))
+        return {item["metadata"]["name"]: item["metadata"]["resourceVersion"] for item in found}
+
     def watches(self, path: str = "/api/v1/pods") -> list[Request]:
         return [one for one in list(self.requests) if one.watches and one.path == path]
 
@@ -179,6 +185,8 @@ class RawServer:
         return self
 
     def __exit__(self, *_: object) -> None:
+        if not self._thread.is_alive():  # stopped before
+            return
         self._loop.call_soon_threadsafe(self._over.set)
         self._thread.join(10)
 
@@ -246,7 +254,7 @@ class RawServer:
         try:
             while request := await _request(reader):
                 self.requests.append(request)
-                while self.silent:
+                while self.silent or self.frozen:
                     await asyncio.sleep(0.05)
                 await self._answer(request, Stream(writer))
         except (OSError, asyncio.IncompleteReadError, asyncio.CancelledError):
@@ -301,6 +309,8 @@ class RawServer:
         until = self._loop.time() + float(request.query.get("timeoutSeconds", 300))
         cut = self._loop.time() + self.watch_s if self.watch_s is not None else None
         while self._loop.time() < until:
+            while self.frozen:
+                await asyncio.sleep(0.05)
             changed = self._changed
             log = self._kept[resource.key].log
             for version, kind, item in log[_first_after(log, at) :]:

@@ -113,8 +113,13 @@ class Ground:
 
     def version(self, *, pinned: bool = True) -> Version:
         made = image_version(self.project, pinned=pinned)
-        self.rig.image(made.image, digest=digest(f"app {made.number}"))
+        self.behaves(made)
         return made
+
+    def behaves(self, version: Version, **how: Any) -> None:
+        """How containers of this version behave, whether they are named by tag or by digest."""
+        for reference in (version.image, f"{IMAGE}@{version.digest}"):
+            self.rig.image(reference, digest=digest(f"app {version.number}"), **how)
 
     def deploy(self, action: str = "deploy", **more: Any) -> Deployment:
         """Deploy, and follow it to its end as a worker does."""

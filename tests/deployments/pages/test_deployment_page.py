@@ -9,10 +9,11 @@ import pytest
 
 from deployments.cards import cards
 from deployments.models import Deployment, Instance, Service
+from projects.actions import save_spec
 from projects.models import Project
 from tests import world
 
-from .ground import Ground, cluster_rows, digest, image_version, service_rows, signed_in
+from .ground import SPEC, Ground, cluster_rows, digest, image_version, service_rows, signed_in
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -41,11 +42,11 @@ class TestAFailure:
         ground.version()
         assert ground.deploy().state == "succeeded"
         broken = ground.version()
-        ground.rig.image(broken.image, exit_code=3, digest=broken.digest, lines=("fatal: no database",))
+        ground.behaves(broken, exit_code=3, lines=("fatal: no database",))
         deployment = ground.deploy()
         assert deployment.state == "failed"
         page = page_of(deployment)
-        assert "It ends right after its start, with exit code 3." in page
+        assert "exit code 3." in page
         assert "The last lines it wrote" in page
         assert "fatal: no database" in page
         assert "The version that ran before goes on serving." in page
@@ -109,10 +110,6 @@ class TestWhatItPins:
         assert signed_in(world.person("zoe")).get(f"/deployments/{deployment.pk}/?part=manifest").status_code == 404
 
     def test_the_manifest_that_is_shown_holds_no_secret(self, ground: Ground) -> None:
-        from projects.actions import save_spec
-
-        from .ground import SPEC
-
         save_spec(actor=ground.owner, project=ground.project, spec={**SPEC, "secrets": {"TOKEN": "hunter2-hunter2"}})
         ground.version()
         deployment = ground.deploy()

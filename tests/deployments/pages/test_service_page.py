@@ -173,7 +173,7 @@ class TestTheBoard:
         assert "spec.replicas is 9 instead of 2" in card
         assert f'<a href="/services/{service.pk}/#drift">2 fields differ</a>' in card
         home = ann.get("/").content.decode()
-        assert "It was changed in the cluster by somebody else&#x27;s hand." in home
+        assert "It was changed in the cluster by somebody else's hand." in home
 
     def test_changed_configuration_is_counted(self, ann: Client, service: Service) -> None:
         pinned(service, "a")

@@ -21,15 +21,18 @@ from .names import (
     ACCESS_REVIEWS,
     AUTOSCALERS,
     CONFIGMAPS,
+    CRONJOBS,
     DEPLOYMENTS,
     EVENTS,
     INGRESSES,
+    JOBS,
     NAMESPACES,
     NODES,
     PODS,
     REPLICASETS,
     SECRETS,
     SERVICES,
+    STATEFULSETS,
     Resource,
 )
 
@@ -85,6 +88,17 @@ WISHED = (
     Wish(_rights("get", PODS, sub="log"), S("Logs of pods in %(namespace)s cannot be shown.")),
     # Opening a terminal is a GET with an upgrade; servers before 1.35 judge it as “get”, later ones as “create” too.
     Wish(_rights("get create", PODS, sub="exec"), S("There are no terminals in %(namespace)s.")),
+    Wish(
+        (
+            *_rights("delete", PODS),
+            *_rights("get patch", DEPLOYMENTS, STATEFULSETS, sub="scale"),
+            *_rights("get list create patch delete", STATEFULSETS),
+            *_rights("get list", JOBS, CRONJOBS),
+        ),
+        S(
+            "Through the gateway no pod of %(namespace)s can be deleted, nothing scaled, and no StatefulSet, Job or CronJob used."
+        ),
+    ),
     Wish(_rights("get", NAMESPACES), S("Nobody is told when the namespace %(namespace)s does not exist.")),
 )
 IN_NAMESPACE = (*NEEDED, *(right for wish in WISHED for right in wish.rights))

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from clusters.drivers.runtime.kubernetes.api import APPLY_PATCH, MERGE_PATCH, Answer, Api, judge
-from clusters.drivers.runtime.kubernetes.checking import IN_NAMESPACE, check, too_old
+from clusters.drivers.runtime.kubernetes.checking import IN_NAMESPACE, NEEDED, check, too_old
 from clusters.drivers.runtime.kubernetes.names import (
     AUTOSCALERS,
     CONFIGMAPS,
@@ -210,9 +210,13 @@ class ApiContract:
         assert api.list(PODS, namespace, labels=f"app={name}") == []
 
     def test_all_rights_are_rights_that_the_server_knows(self, api: Api, namespace: str) -> None:
-        groups = {right.resource.path(namespace).rpartition("/namespaces")[0] for right in IN_NAMESPACE}
-        for start in sorted(groups - {""}):
-            known = {one["name"]: one["verbs"] for one in api.call("GET", start)["resources"]}
+        starts = {right.resource.path(namespace).partition("/namespaces")[0] for right in IN_NAMESPACE}
+        needed = {right.resource.path(namespace).partition("/namespaces")[0] for right in NEEDED}
+        for start in sorted(starts):
+            served = api.ask("GET", start)
+            if served.status == 404 and start not in needed:
+                continue  # a server that has no Jobs, say, is still one to deploy to
+            known = {one["name"]: one["verbs"] for one in served.json()["resources"]}
             for right in IN_NAMESPACE:
-                if right.resource.path(namespace).startswith(f"{start}/") and right.verb in {"list", "watch", "patch"}:
-                    assert right.verb in known[right.resource.plural], right.named
+                if right.resource.path(namespace).startswith(f"{start}/") and not right.subresource:
+                    assert right.verb in known[right.resource.plural], (right.verb, right.named)

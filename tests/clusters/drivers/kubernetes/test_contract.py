@@ -5,34 +5,22 @@ from __future__ import annotations
 import os
 import uuid
 from collections.abc import Iterator
-from itertools import product
 from pathlib import Path
 
 import pytest
-import yaml
 
 from clusters.actions import save_connection, try_connection
 from clusters.drivers.runtime.kubernetes.access import from_kubeconfig
 from clusters.drivers.runtime.kubernetes.api import Api
 from clusters.drivers.runtime.kubernetes.names import NAMESPACES
 from fangduoduo_release.common.actor import SYSTEM
-from tests.simulators.kubernetes_rig import Rig, Rule
+from tests.simulators.kubernetes_rig import Rig
 
 from .api_contract import ApiContract
+from .ground import granted
 
 LIVE = "FDD_LIVE_KUBECONFIG"  # a path; only the tests read it, the portal takes text
 NAMESPACE = "shop-test"
-RBAC = Path(__file__).resolve().parents[4] / "deploy" / "kubernetes" / "rbac.yaml"
-
-
-def granted() -> list[Rule]:
-    """What the manifest grants, as the simulator takes it; the right to deploy in the one namespace."""
-    found = []
-    for role in (one for one in yaml.safe_load_all(RBAC.read_text()) if one["kind"] == "ClusterRole"):
-        where = (NAMESPACE,) if role["metadata"]["name"].endswith("-deploy") else ()
-        for rule, _ in product(role["rules"], [0]):
-            found.append(Rule(tuple(rule["verbs"]), tuple(rule["resources"]), tuple(rule["apiGroups"]), where))
-    return found
 
 
 @pytest.fixture(scope="module")
@@ -64,7 +52,7 @@ class TestLeastRights(TestSimulated):
 
     @pytest.fixture
     def api(self, rig: Rig) -> Iterator[Api]:
-        rig.user("least", *granted())
+        rig.user("least", *granted(NAMESPACE))
         found = Api(from_kubeconfig(rig.kubeconfig("least")))
         yield found
         found.close()
