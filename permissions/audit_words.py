@@ -23,6 +23,8 @@ SENTENCES: dict[str, str] = {
     "project.follow": _("%(actor)s followed the repository of %(object)s to its new name %(repository)s"),
     "project.spec": _("%(actor)s changed how %(object)s runs (spec revision %(number)s)"),
     "project.rebind": _("%(actor)s bound %(object)s to the repository %(repository)s"),
+    "config.save": _("%(actor)s saved the configuration %(key)s of %(object)s in %(source)s, revision %(revision)s"),
+    "config.delete": _("%(actor)s removed the configuration %(key)s of %(object)s from %(source)s"),
     "machine.grant": _("%(actor)s let %(project)s use the machine %(machine)s"),
     "machine.revoke": _("%(actor)s took the machine %(machine)s from %(project)s"),
     "member.set": _("%(actor)s made %(holder)s %(role)s on %(object)s"),
@@ -60,6 +62,8 @@ SENTENCES: dict[str, str] = {
         "%(actor)s made the change %(object)s without the approvals it needs: an emergency"
     ),
     "deployment.retry": _("%(actor)s let the stuck change %(object)s try again"),
+    "service.terminal": _("%(actor)s opened a terminal in %(instance)s of %(object)s"),
+    "service.terminal_closed": _("The terminal of %(actor)s in %(instance)s of %(object)s was closed"),
     "deployment.give_up": _("%(actor)s gave up the stuck change %(object)s"),
     "cluster.create": _("%(actor)s added the cluster %(object)s"),
     "cluster.update": _("%(actor)s changed the cluster %(object)s"),

@@ -14,6 +14,7 @@ from clusters.drivers.runtime.spec import ServiceSpec
 from fangduoduo_release.common.actor import name_of
 from fangduoduo_release.common.errors import Invalid
 from fangduoduo_release.common.sentence import S
+from projects import configuration
 from projects.models import Project, SpecRevision
 
 EMPTY: dict[str, Any] = {
@@ -44,7 +45,7 @@ def store(actor: Any, project: Project, data: Mapping[str, Any]) -> SpecRevision
     """Validate and keep a new revision; unchanged content keeps the old one. Call inside a transaction.
 
     `secrets` maps names to new values; a name with null is removed; names not given keep their value.
-    Raises Invalid with every broken field.
+    Raises Invalid with every broken field, Denied for configuration of other projects.
     """
     plain = {name: value for name, value in data.items() if name != "secrets"}
     given = data.get("secrets") or {}
@@ -60,6 +61,7 @@ def store(actor: Any, project: Project, data: Mapping[str, Any]) -> SpecRevision
         else:
             secrets[name] = value
     ServiceSpec.from_json(plain, secrets)
+    configuration.check(actor, project, plain, previous.spec if previous else {})
     sha256 = fingerprint(plain, secrets)
     if previous is not None and previous.sha256 == sha256:
         return previous

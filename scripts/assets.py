@@ -31,6 +31,7 @@ FILES = {
     "idiomorph/dist/idiomorph-ext.min.js": "idiomorph.js",
     "ace-builds/src-min-noconflict/ace.js": "ace/ace.js",
     "ace-builds/src-min-noconflict/mode-groovy.js": "ace/mode-groovy.js",
+    "ace-builds/src-min-noconflict/mode-yaml.js": "ace/mode-yaml.js",
     "ace-builds/src-min-noconflict/ext-searchbox.js": "ace/ext-searchbox.js",
     "ace-builds/css/ace.css": "ace/ace.css",
     f"{FONTS}/inter/files/inter-latin-wght-normal.woff2": "fonts/inter.woff2",

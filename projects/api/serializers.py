@@ -15,7 +15,6 @@ from projects import specs
 from projects.cloning import ways
 from projects.models import Project
 
-
 SPEC_HELP = (
     "How it runs: `command[]` (none: what the image starts itself), `replicas`, `port`, `port_name`, `env{}`, `secrets{}` (go in,"
     " come out as names), `resources{cpu,memory}`, `health_check{}`, `files[{path,content}]`, `drain_s`, `stop_grace_s`,"

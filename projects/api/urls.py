@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import path
 
-from projects.api import channels, requests, views
+from projects.api import channels, configs, requests, views
 
 urlpatterns = [
     path("projects/", views.Projects.as_view()),
@@ -14,6 +14,10 @@ urlpatterns = [
     path("projects/<str:slug>/channels/", channels.ProjectChannels.as_view()),
     path("projects/<str:slug>/channels/<int:pk>/", channels.ProjectChannel.as_view()),
     path("projects/<str:slug>/channels/<int:pk>/test/", channels.ProjectChannelTest.as_view()),
+    path("projects/<str:slug>/configs/", configs.ProjectConfigs.as_view()),
+    path("projects/<str:slug>/configs/text/<path:key>/", configs.ProjectConfigText.as_view()),
+    path("projects/<str:slug>/configs/history/<path:key>/", configs.ProjectConfigHistory.as_view()),
+    path("projects/<str:slug>/configs/diff/<path:key>/", configs.ProjectConfigDiff.as_view()),
     path("projects/<str:slug>/deliveries/", channels.ProjectDeliveries.as_view()),
     path("machines/", views.Machines.as_view()),
     path("projects/<str:slug>/access-requests/", requests.AskRole.as_view()),

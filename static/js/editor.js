@@ -1,4 +1,4 @@
-/* The pipeline editor (`components/editor.html`): Ace with Groovy colours over the form's text field, checked as one writes.
+/* The editor of pipelines and YAML (`components/editor.html`): Ace with its colours over the form's text field, checked as one writes.
    Without the script the text field itself works.
 
    POST <validate-url> {"text"} -> {"valid", "errors": [{"line", "column", "message"}], "warnings": […], "judged_by"?, "stages"?}
@@ -25,8 +25,8 @@ class Editor {
     area.hidden = false;
     this.field.hidden = true;
     this.ace = ace.edit(area, {
-      mode: "ace/mode/groovy", theme: { cssClass: "ace-portal", cssText: "", isDark: false },
-      value: this.field.value, readOnly: "readonly" in this.root.dataset, useWorker: false, tabSize: 4, useSoftTabs: true,
+      mode: `ace/mode/${this.root.dataset.mode ?? "groovy"}`, theme: { cssClass: "ace-portal", cssText: "", isDark: false },
+      value: this.field.value, readOnly: "readonly" in this.root.dataset, useWorker: false, tabSize: this.root.dataset.mode === "yaml" ? 2 : 4, useSoftTabs: true,
       fontSize: 13, showPrintMargin: false, minLines: 16, maxLines: 40, enableKeyboardAccessibility: true,
     });
     this.ace.textInput.getElement().setAttribute("aria-label", this.field.getAttribute("aria-label"));

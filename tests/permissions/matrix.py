@@ -50,6 +50,11 @@ class Ask:
         return self.route.startswith("api/") and self.route != "api/docs/"
 
     @property
+    def kubernetes(self) -> bool:
+        """Refusals there are Kubernetes' own `Status`, not our problem+json."""
+        return "/k8s/" in self.route
+
+    @property
     def read(self) -> bool:
         """What the scope “read” lets through: looking at what a viewer may look at."""
         return (self.method in SAFE or self.looks) and _FROM[self.level] <= _FROM[VIEWER]
@@ -60,7 +65,7 @@ class Ask:
 
     @property
     def json(self) -> bool:
-        return self.api or self.route == "pipelines/judge/"
+        return self.api or self.route in {"pipelines/judge/", "configuration/judge/"}
 
     def treated_as(self, role: str) -> str:
         """Tokens open the API alone; everywhere else their bearer is nobody."""
@@ -106,8 +111,11 @@ WAITS = (("pk", "@waiting"),)  # the deployment that waits for approval
 TO_TEST = {"machine": "test-a", "action": "deploy", "version": 1}
 TO_PROD = {"machine": "prod", "action": "deploy", "version": 1}
 HOOK = {"kind": "webhook", "name": "hook", "address": "https://hooks.example.org/x"}
+EAST = (("name", "east"), ("path", "api/v1/namespaces/shop-test/pods"))
+EAST_POD = (("name", "east"), ("path", "api/v1/namespaces/shop-test/pods/web-1"))
 NOBODYS = (("pk", "999999"),)
 OF_TEMPLATE = (("slug", "node"),)
+OF_CONFIG = (("source", "database"), ("key", "shop/none.yaml"))
 
 API = [
     Ask("GET", "api/audit/", OPS),
@@ -238,6 +246,19 @@ API = [
     # clusters
     Ask("GET", "api/clusters/<str:name>/", SIGNED_IN),
     Ask("PATCH", "api/clusters/<str:name>/", OPS, 200, {"description": "Here"}),
+    # configuration
+    Ask("GET", f"api/{P}configs/", VIEWER),
+    Ask("GET", f"api/{P}configs/text/<path:key>/", DEVELOPER, 404, values=OF_CONFIG),
+    Ask("PUT", f"api/{P}configs/text/<path:key>/", MAINTAINER, 200, {"text": "a: 1\n"}, OF_CONFIG),
+    Ask("DELETE", f"api/{P}configs/text/<path:key>/", MAINTAINER, 404, values=OF_CONFIG),
+    Ask("GET", f"api/{P}configs/history/<path:key>/", DEVELOPER, values=OF_CONFIG),
+    Ask("GET", f"api/{P}configs/diff/<path:key>/", DEVELOPER, 404, values=OF_CONFIG),
+    # the gateway; the cluster has no connection, so that whoever may change something is told so
+    Ask("GET", "api/clusters/<str:name>/k8s/<path:path>", VIEWER, values=EAST),
+    Ask("GET", "api/clusters/<str:name>/k8s/<path:path>", VIEWER, 404, values=(("path", "version"),)),
+    Ask("POST", "api/clusters/<str:name>/k8s/<path:path>", DEVELOPER, 403, values=EAST),
+    Ask("PATCH", "api/clusters/<str:name>/k8s/<path:path>", DEVELOPER, 415, values=EAST_POD),
+    Ask("DELETE", "api/clusters/<str:name>/k8s/<path:path>", DEVELOPER, 422, values=EAST_POD),
 ]
 
 PAGES = [
@@ -346,4 +367,12 @@ PAGES = [
     Ask("GET", "clusters/<str:name>/", SIGNED_IN),
     # a service
     Ask("GET", "services/<int:pk>/", VIEWER),
+    # configuration
+    Ask("GET", f"{P}configuration/", VIEWER),
+    Ask("POST", f"{P}configuration/", MAINTAINER, 302, {"form": "bind", "source": ""}),
+    Ask("GET", f"{P}configuration/<str:source>/<path:key>/", DEVELOPER, values=OF_CONFIG),
+    Ask(
+        "POST", f"{P}configuration/<str:source>/<path:key>/", MAINTAINER, 302, {"form": "save", "text": "a"}, OF_CONFIG
+    ),
+    Ask("POST", "configuration/judge/", SIGNED_IN, 200, {"text": "a: 1"}),
 ]

@@ -11,7 +11,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 from fangduoduo_release.common.errors import Invalid, NotFound
 from fangduoduo_release.common.sentence import S
@@ -58,7 +58,7 @@ class ConfigSource(Protocol):
     """A place with texts. Raises NotFound (no such key or revision), Invalid (a bad key, a text too large or not UTF-8),
     Conflict, Unavailable, Rejected (the ACL says no). Every call returns within 10 s."""
 
-    kind: str
+    kind: ClassVar[str]
 
     def read(self, key: str, revision: str = "") -> Document: ...
 

@@ -97,6 +97,12 @@ class ConsulAccess:
         asked = "&".join(urlencode({name: value}) if value else name for name, value in {**query, **told}.items())
         return self.address(f"kv/{quote(self.place(key), safe='/')}") + (f"?{asked}" if asked else "")
 
+    def page(self, key: str) -> str:
+        """Where people see the key in Consul's own pages."""
+        parts = self.parts
+        place = f"{self.datacenter}/kv/{quote(self.place(key), safe='/')}/edit" if self.datacenter else ""
+        return f"{parts.scheme}://{parts.netloc}{parts.path.rstrip('/')}/ui/{place}"
+
 
 def waiting(access: ConsulAccess, key: str, index: int, wait_s: float) -> str:
     """The address of a blocking look at a key."""

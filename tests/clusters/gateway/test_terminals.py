@@ -1,0 +1,69 @@
+"""Who may open a terminal through the gateway: whoever may deploy what runs in the pod."""
+
+from __future__ import annotations
+
+import pytest
+
+from clusters.drivers.runtime.kubernetes.names import PROJECT
+from clusters.gateway import terminals
+from clusters.models import Cluster
+from fangduoduo_release.audit.models import AuditEntry
+from fangduoduo_release.common.errors import AppError
+from permissions import audit_words
+from projects.models import Project
+from tests import world
+
+from .rows import pod, put
+
+pytestmark = pytest.mark.django_db
+OF_WEB = "api/v1/namespaces/shop/pods/web-1/exec"
+
+
+@pytest.mark.parametrize(
+    ("role", "path", "expected"),
+    [
+        ("viewer", OF_WEB, 403),
+        ("developer", OF_WEB, 200),
+        ("developer", OF_WEB.replace("web-1", "rival-1"), 403),
+        ("developer", OF_WEB.replace("shop", "shop-live"), 403),
+        ("maintainer", OF_WEB.replace("shop", "shop-live"), 200),
+        ("maintainer", OF_WEB.replace("shop", "other"), 404),
+        ("maintainer", OF_WEB.replace("web-1", "none"), 404),
+        ("ops", OF_WEB.replace("web-1", "rival-1"), 200),
+        ("ops", OF_WEB.replace("shop", "kube-system"), 404),
+    ],
+)
+def test_a_terminal_takes_the_right_to_deploy(
+    role: str, path: str, expected: int, cluster: Cluster, shop: Project
+) -> None:
+    put(
+        cluster,
+        pod("web-1"),
+        pod("web-1", "shop-live"),
+        pod("web-1", "other"),
+        pod("rival-1", labels={PROJECT: "rival"}),
+    )
+    user = world.ops() if role == "ops" else world.member(shop, role)
+    try:
+        terminals.seat(user, "east", path)
+        found = 200
+    except AppError as error:
+        found = error.status
+    assert found == expected
+
+
+def test_it_is_written_down_without_secrets(cluster: Cluster, shop: Project) -> None:
+    put(cluster, pod("web-1"))
+    user = world.member(shop, "developer")
+    terminals.opened(user, terminals.seat(user, "east", OF_WEB), "app", ["login", "--token=abcdefgh12345"])
+    row = AuditEntry.objects.get(verb="gateway.exec")
+    assert row.after["container"] == "app"
+    assert "abcdefgh" not in str(row.after)
+    assert "opens a terminal in shop/pods/web-1 (east)" in audit_words.sentence(row)
+
+
+def test_the_sockets_path() -> None:
+    found = terminals.PATH.fullmatch(f"/ws/clusters/east/k8s/{OF_WEB}")
+    assert found is not None
+    assert (found["cluster"], found["path"]) == ("east", OF_WEB)
+    assert terminals.PATH.fullmatch("/ws/clusters/east/k8s/api/v1/namespaces/../pods/x/exec") is None
