@@ -76,7 +76,10 @@ class Caller:
 
     def apply(self, obj: Object, path: str = DEPLOYMENT, manager: str = "portal", **query: Any) -> httpx.Response:
         return self.http.patch(
-            path, params={"fieldManager": manager, **query}, content=yaml.safe_dump(obj), headers={"Content-Type": APPLY}
+            path,
+            params={"fieldManager": manager, **query},
+            content=yaml.safe_dump(obj),
+            headers={"Content-Type": APPLY},
         )
 
     def applied(self, obj: Object, path: str = DEPLOYMENT, manager: str = "portal", **query: Any) -> Object:
@@ -132,7 +135,8 @@ class Watched:
 
         def found() -> Object | None:
             return next(
-                (e for e in self.events if e["type"] == type_ and name in ("", e["object"]["metadata"].get("name"))), None
+                (e for e in self.events if e["type"] == type_ and name in ("", e["object"]["metadata"].get("name"))),
+                None,
             )
 
         return until(found, what=f"{type_} {name} among {[e['type'] for e in self.events]}")

@@ -100,7 +100,9 @@ def test_a_dry_run_stores_nothing(caller: Caller) -> None:
         ({"selector": {}}, 422, "spec.selector: Required value"),
     ],
 )
-def test_what_is_wrong_is_refused_with_its_place(caller: Caller, change: dict[str, Any], status: int, said: str) -> None:
+def test_what_is_wrong_is_refused_with_its_place(
+    caller: Caller, change: dict[str, Any], status: int, said: str
+) -> None:
     obj = deployment()
     obj["spec"] |= change
     answer = caller.apply(obj)
@@ -138,7 +140,9 @@ def test_an_update_of_something_older_is_refused(caller: Caller) -> None:
 )  # fmt: skip
 def test_patches_of_three_kinds(caller: Caller, media: str, patch: Any) -> None:
     caller.applied(_config(a="1"), f"{CONFIGS}/web")
-    answer = caller.http.patch(f"{CONFIGS}/web", json=patch, headers={"Content-Type": media, "User-Agent": "kubectl/v1"})
+    answer = caller.http.patch(
+        f"{CONFIGS}/web", json=patch, headers={"Content-Type": media, "User-Agent": "kubectl/v1"}
+    )
     assert answer.json()["data"] == {"b": "2"}
     assert [entry["manager"] for entry in answer.json()["metadata"]["managedFields"]] == ["kubectl"]
 

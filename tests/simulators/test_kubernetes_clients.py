@@ -12,8 +12,6 @@ import kubernetes
 import pytest
 import yaml
 
-from tests.waiting import until
-
 from .kubernetes_ground import SPACE, Caller, deployment
 from .kubernetes_rig import ADMIN, Rig, Rule
 

@@ -33,9 +33,7 @@ def _waits(rig: Rig, reason: str) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("surge", "unavailable", "most", "least"), [(1, 0, 5, 4), ("0%", "25%", 4, 3), ("50%", 0, 6, 4)]
 )
-def test_a_rollout_keeps_within_its_bounds(
-    caller: Caller, surge: Any, unavailable: Any, most: int, least: int
-) -> None:
+def test_a_rollout_keeps_within_its_bounds(caller: Caller, surge: Any, unavailable: Any, most: int, least: int) -> None:
     strategy = {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": surge, "maxUnavailable": unavailable}}
     caller.applied(deployment(replicas=4, strategy=strategy))
     caller.rig.rolled_out(SPACE, "web")
@@ -131,7 +129,7 @@ def test_a_digest_is_what_runs(caller: Caller) -> None:
 
 
 def test_never_ready_says_what_the_probe_says(caller: Caller) -> None:
-    caller.rig.image("rig.local/app:v1", ready=False, probe="Get \"http://10.1.2.3:80/\": connection refused")
+    caller.rig.image("rig.local/app:v1", ready=False, probe='Get "http://10.1.2.3:80/": connection refused')
     caller.applied(deployment())
     until(lambda: "Unhealthy" in _reasons(caller.rig), what="the probe's event")
     assert _reasons(caller.rig)["Unhealthy"] == 'Readiness probe failed: Get "http://10.1.2.3:80/": connection refused'
@@ -150,7 +148,9 @@ def test_what_fits_nowhere_waits_until_there_is_room(caller: Caller) -> None:
     container_of(obj)["resources"] = {"requests": {"cpu": "16"}}
     caller.applied(obj)
     until(lambda: "FailedScheduling" in _reasons(caller.rig), what="the scheduler's event")
-    assert _reasons(caller.rig)["FailedScheduling"].startswith("0/1 nodes are available: 1 Insufficient cpu. preemption:")
+    assert _reasons(caller.rig)["FailedScheduling"].startswith(
+        "0/1 nodes are available: 1 Insufficient cpu. preemption:"
+    )
     (condition,) = caller.rig.pods(SPACE)[0]["status"]["conditions"]
     assert (condition["type"], condition["status"], condition["reason"]) == ("PodScheduled", "False", "Unschedulable")
     caller.rig.node("big", cpu="32")
@@ -180,7 +180,9 @@ def test_an_autoscaler_holds_its_bounds(caller: Caller) -> None:
 
 
 def test_services_know_who_is_ready(caller: Caller) -> None:
-    caller.rig.create("Service", SPACE, {"metadata": {"name": "web"}, "spec": {"selector": {"app": "web"}, "ports": [{"port": 80}]}})
+    caller.rig.create(
+        "Service", SPACE, {"metadata": {"name": "web"}, "spec": {"selector": {"app": "web"}, "ports": [{"port": 80}]}}
+    )
     caller.applied(deployment())
     caller.rig.rolled_out(SPACE, "web")
 

@@ -55,7 +55,10 @@ def test_a_server_that_goes_comes_back_with_all_it_knew(caller: Caller) -> None:
     caller.rig.faults.fail_pod(SPACE, caller.rig.pods(SPACE)[0]["metadata"]["name"])  # life goes on
     caller.rig.faults.come_back()
     assert len(caller.get(PODS)["items"]) == 2
-    until(lambda: any(pod["status"]["containerStatuses"][0]["restartCount"] for pod in caller.get(PODS)["items"]), what="it")
+    until(
+        lambda: any(pod["status"]["containerStatuses"][0]["restartCount"] for pod in caller.get(PODS)["items"]),
+        what="it",
+    )
 
 
 def test_watches_are_cut_after_a_time_or_within_a_line(caller: Caller) -> None:
@@ -90,7 +93,9 @@ def test_a_webhook_denies_an_apply_or_only_the_pods(caller: Caller) -> None:
     hook = caller.rig.faults.deny("images must be signed", "Deployment")
     refused = caller.apply(deployment())
     assert refused.status_code == 400
-    assert refused.json()["message"] == 'admission webhook "policy.example.com" denied the request: images must be signed'
+    assert (
+        refused.json()["message"] == 'admission webhook "policy.example.com" denied the request: images must be signed'
+    )
     assert caller.apply(deployment(), dryRun="All").status_code == 400
     caller.rig.faults.allow(hook)
     caller.rig.faults.deny("no", "Pod", namespace=SPACE)
@@ -102,7 +107,7 @@ def test_a_webhook_denies_an_apply_or_only_the_pods(caller: Caller) -> None:
 
 
 def test_a_webhook_that_cannot_be_reached(caller: Caller) -> None:
-    caller.rig.faults.deny("Post \"https://policy\": dial tcp: i/o timeout", "Deployment", unreachable=True)
+    caller.rig.faults.deny('Post "https://policy": dial tcp: i/o timeout', "Deployment", unreachable=True)
     refused = caller.apply(deployment())
     assert refused.status_code == 500
     assert 'failed calling webhook "policy.example.com"' in refused.json()["message"]
@@ -200,4 +205,6 @@ def test_a_crowd_lives_as_other_pods_do(caller: Caller) -> None:
 def test_plain_http_and_client_certificates(tmp_path: object) -> None:
     with Rig(tls=False) as rig:
         assert httpx.get(f"{rig.url}/version").json()["gitVersion"] == "v1.33.13"
-        assert httpx.get(f"{rig.url}/api/v1/nodes", headers=rig.headers).json()["items"][0]["metadata"]["name"] == "node1"
+        assert (
+            httpx.get(f"{rig.url}/api/v1/nodes", headers=rig.headers).json()["items"][0]["metadata"]["name"] == "node1"
+        )

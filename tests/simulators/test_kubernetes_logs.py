@@ -93,9 +93,7 @@ def test_several_containers_want_a_name(caller: Caller) -> None:
     caller.rig.rolled_out(SPACE, "web")
     name = caller.rig.pods(SPACE)[0]["metadata"]["name"]
     refused = caller.refused("GET", f"{PODS}/{name}/log")
-    assert refused["message"] == (
-        f"a container name must be specified for pod {name}, choose one of: [app side]"
-    )
+    assert refused["message"] == (f"a container name must be specified for pod {name}, choose one of: [app side]")
     caller.rig.say(SPACE, name, ["beside"], container="side")
     assert _text(caller, name, container="side") == "beside\n"
 

@@ -21,15 +21,11 @@ from tests.waiting import until
 
 from .kubernetes_exec import Exchange, exchanges, replay
 from .kubernetes_play import plain, unlike
-from .kubernetes_rig import Pace, Rig, Rule
+from .kubernetes_rig import Pace, Rig
 from .recordings import KUBERNETES, Recording, read
 
 EXECS = exchanges(KUBERNETES)
-RECORDINGS = {
-    file.stem: read(file)
-    for file in sorted(KUBERNETES.glob("*.txt"))
-    if file.stem not in EXECS
-}
+RECORDINGS = {file.stem: read(file) for file in sorted(KUBERNETES.glob("*.txt")) if file.stem not in EXECS}
 LEFT_OUT: dict[str, str] = {}
 """Recordings that are not held to, each with its reason."""
 LEFT_OUT_PARTS = {
@@ -91,9 +87,8 @@ class Play:
         assert seen.wait(10)
         what()
         thread.join(15)
-        differences = [*_in_head(recording, heads[0])]
         found = [json.loads(line) for line in lines]
-        self.found[name] = differences + [*_in_events(wanted, found)]
+        self.found[name] = [*_in_head(recording, heads[0]), *_in_events(wanted, found)]
 
     def watched_pods(self, name: str, what: Callable[[], None], first: int) -> None:
         """Pods are watched until the time is up; each recorded one must have its like, for as long as it was watched."""
@@ -102,7 +97,9 @@ class Play:
         target = re.sub(r"resourceVersion=\d+", f"resourceVersion={first}", target)
         what()
         answer = self.client.get(target, headers=self.rig.headers)
-        wanted, found = ([json.loads(line) for line in text.splitlines() if line] for text in (recording.body, answer.text))
+        wanted, found = (
+            [json.loads(line) for line in text.splitlines() if line] for text in (recording.body, answer.text)
+        )
         self.found[name] = [*_in_head(recording, answer), *_in_pods(wanted, found)]
 
     def apply(self, image: str) -> None:
@@ -227,7 +224,9 @@ def _look(play: Play) -> None:
     rig.call(rig.compact)
     play.watched("watch-gone-410", lambda: None, first=1)
     play("list-continue-bad")
-    until(lambda: play.client.get(f"/api/v1/namespaces/facts/pods/{play.pod}/log", headers=rig.headers).text, what="log")
+    until(
+        lambda: play.client.get(f"/api/v1/namespaces/facts/pods/{play.pod}/log", headers=rig.headers).text, what="log"
+    )
     rig.say("facts", play.pod, ["v1 tick 1", "v1 tick 2", "v1 tick 3"])
     play("log-tail-timestamps")
     _follow(play)

@@ -53,7 +53,9 @@ def test_bookmarks_move_the_version_on(caller: Caller) -> None:
     with caller.watching(allowWatchBookmarks="true") as watched:
         first = watched.said("BOOKMARK")["object"]["metadata"]["resourceVersion"]
         _config(caller, "another-kind")
-        until(lambda: any(int(e["object"]["metadata"]["resourceVersion"]) > int(first) for e in watched.events), what="it")
+        until(
+            lambda: any(int(e["object"]["metadata"]["resourceVersion"]) > int(first) for e in watched.events), what="it"
+        )
         caller.rig.faults.no_bookmarks = True
     with caller.watching(allowWatchBookmarks="true", timeoutSeconds="1") as watched:
         assert watched.ended.wait(5)

@@ -154,7 +154,12 @@ def _yes(query: dict[str, list[str]], name: str) -> bool:
 
 def _environment(pod: Object, container: Object, tty: bool) -> dict[str, str]:
     given = {each["name"]: each["value"] for each in container.get("env") or [] if "value" in each}
-    plain = {"PATH": os.environ.get("PATH", "/usr/bin:/bin"), "HOSTNAME": pod["metadata"]["name"], "HOME": "/", "PS1": "$ "}
+    plain = {
+        "PATH": os.environ.get("PATH", "/usr/bin:/bin"),
+        "HOSTNAME": pod["metadata"]["name"],
+        "HOME": "/",
+        "PS1": "$ ",
+    }
     return {**plain, **({"TERM": "xterm"} if tty else {}), **given}
 
 

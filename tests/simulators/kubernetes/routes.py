@@ -36,7 +36,7 @@ class Routes:
     def __init__(self, kubernetes: Kubernetes) -> None:
         self.kubernetes = kubernetes
 
-    async def handle(self, request: web.Request) -> web.StreamResponse:
+    async def handle(self, request: Any) -> web.StreamResponse:
         line = f"{request.method} {request.path_qs}"
         self.kubernetes.requests.note(line)
         try:
@@ -180,7 +180,7 @@ class Routes:
         home = asked.namespace if asked.kind.namespaced else ""
         if asked.verb == "watch":
             return await self.kubernetes.watching.serve(request, asked.kind, home, test, line)
-        body = self.kubernetes.lister.list(asked.kind, home, test, query)
+        body = self.kubernetes.lister.read(asked.kind, home, test, query)
         if self.kubernetes.pace.list_item:
             await asyncio.sleep(self.kubernetes.pace.list_item * body.count(b'"uid"'))
         return self.kubernetes.front.json(body)
