@@ -189,7 +189,8 @@ class Kubelet:
             code = await asyncio.shield(each.program.ended)
         finally:
             probing.cancel()
-        each.end(code, image.reason if code == image.exit_code else "")
+        each.end(code, each.why or (image.reason if code == image.exit_code else ""))
+        each.why = ""
         log.end()
         self.write(run)
         policy = obj["spec"].get("restartPolicy", "Always")
@@ -255,8 +256,19 @@ class Kubelet:
     def fail(self, namespace: str, name: str, exit_code: int, reason: str) -> None:
         run = self._run(self.kubernetes.objects.get(PODS, namespace, name).obj)
         for each in run.containers:
+            each.why = reason
             if each.program is not None:
                 each.program.kill(exit_code)
+            elif "running" in each.state:
+                self._spawn(run, self._again(run, each, exit_code))
+
+    async def _again(self, run: Run, each: Container, code: int) -> None:
+        """A container of a crowd, in which no program was played so far."""
+        each.end(code, each.why)
+        self.write(run)
+        await asyncio.sleep(self.pace.start)
+        each.last, each.restarts, each.why = ended(each), each.restarts + 1, ""
+        await self._live(run, each)
 
     def unready(self, namespace: str, name: str, message: str) -> None:
         run = self._run(self.kubernetes.objects.get(PODS, namespace, name).obj)

@@ -18,6 +18,7 @@ from .store import Store, Stored
 from .validation import check
 
 APPLY = "application/apply-patch+yaml"
+ETCD_LIMIT = 1536 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -261,6 +262,8 @@ class Objects:
                 new["metadata"].pop("resourceVersion", None)
             ordered = {"kind": kind.name, "apiVersion": kind.api_version, **new}
             return Stored(ordered, orjson.dumps(ordered), live.revision if live else 0)
+        if len(orjson.dumps(new)) > ETCD_LIMIT:
+            raise status.Refused(500, "", "etcdserver: request is too large")
         ending = "deletionTimestamp" in new["metadata"] and not new["metadata"].get("finalizers")
         if live is not None and ending and kind not in (PODS, NAMESPACES):
             return self.store.remove(kind, (new["metadata"].get("namespace", ""), new["metadata"]["name"]))

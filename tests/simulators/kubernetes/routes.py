@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import traceback
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +19,7 @@ from .store import Stored
 if TYPE_CHECKING:
     from .server import Kubernetes
 
+LIMIT = 3 * 2**20
 _SUBS = {"status", "scale", "log", "exec", "finalize"}
 
 
@@ -38,12 +40,21 @@ class Routes:
 
     async def handle(self, request: Any) -> web.StreamResponse:
         line = f"{request.method} {request.path_qs}"
+        request._client_max_size = LIMIT
         self.kubernetes.requests.note(line)
         try:
             return await self._met(request, line)
         except status.Refused as refused:
             streaming = request.path.endswith(("/log", "/exec"))
             return self.kubernetes.front.refusal(refused, priority=not streaming)
+        except web.HTTPRequestEntityTooLarge:
+            said = f"Request entity too large: limit is {LIMIT}"
+            return self.kubernetes.front.refusal(status.Refused(413, "RequestEntityTooLarge", said))
+        except ConnectionError:
+            raise
+        except Exception:  # whatever it was, tests look at `failures`
+            self.kubernetes.controllers.failures.append(traceback.format_exc())
+            raise
 
     async def _met(self, request: web.Request, line: str) -> web.StreamResponse:
         faults = self.kubernetes.faults
