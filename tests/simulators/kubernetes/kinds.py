@@ -8,7 +8,7 @@ from typing import Any
 Object = dict[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Kind:
     """`model`: the official client's class, from which the schema is read; empty for custom resources."""
 
