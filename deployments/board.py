@@ -17,7 +17,7 @@ from deployments.models import Deployment, Service
 from projects import grants
 from projects.models import Project
 
-DOTS = 20
+DOTS = 8  # what has room in a card
 
 
 @dataclass(slots=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import threading
 import time
@@ -256,19 +257,15 @@ def test_a_terminal_in_a_pod_with_a_jwt(server: Server, rig: Rig, cluster: Clust
     headers = {"Authorization": f"Bearer {bearer}"}
     with connect_to(f"{url}?container=app&command=echo%20hello", additional_headers=headers) as socket:
         frames = list(socket)
-    said = b"".join(frame[1:] for frame in frames if frame[0] == 1)
+    said = b"".join(frame[1:] for frame in frames if isinstance(frame, bytes) and frame[0] == 1)
     assert said.split() == [b"hello"], frames
     assert json.loads(frames[-1][1:])["exit_code"] == 0
     until(
         lambda: AuditEntry.objects.filter(verb="gateway.exec_closed").exists(), timeout=10, what="the end in the audit"
     )
     bearer = jwts.start(world.member(shop, "viewer"))["access"]
-    with (
-        connect_to(url, additional_headers={"Authorization": f"Bearer {bearer}"}) as socket,
-        pytest.raises(ConnectionClosed) as closed,
-    ):
-        while True:
-            socket.recv(timeout=20)
-    assert closed.value.rcvd is not None
-    assert closed.value.rcvd.code == 4403
+    with connect_to(url, additional_headers={"Authorization": f"Bearer {bearer}"}) as socket:
+        with contextlib.suppress(ConnectionClosed):
+            list(socket)  # what is said before it is closed
+        assert socket.close_code == 4403
     assert AuditEntry.objects.filter(verb="gateway.exec").count() == 1
