@@ -14,8 +14,9 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
-from clusters import actions, freezing
+from clusters import actions, feed_admin, freezing
 from clusters.forms import ClusterForm, FreezeForm, MachineForm
+from clusters.kubernetes import KIND
 from clusters.models import Cluster, FreezeWindow, Machine
 from clusters.placing import namespace_of, warnings
 from fangduoduo_release.common.http import say
@@ -42,6 +43,16 @@ class ClusterAdmin(_Placed):
     list_select_related = ("connection",)
     search_fields = ("name", "description")
     fields = ("name", "kind", "connection", "description")
+
+    def get_fields(self, request: HttpRequest, obj: Any = None) -> Any:
+        return [*self.fields, *(["followed"] if obj is not None and obj.kind == KIND else [])]
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
+        return ("followed",)
+
+    @admin.display(description=_("how it is followed"))
+    def followed(self, cluster: Cluster) -> str | SafeString:
+        return feed_admin.followed(cluster)
 
 
 @admin.register(Machine)

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.utils import timezone
 
-from clusters.drivers.runtime.kubernetes.names import FOLLOWED, NODES
+from clusters.drivers.runtime.kubernetes.names import FOLLOWED, NODES, PODS
 from clusters.drivers.runtime.kubernetes.seen import newer, pack, unpack
 from clusters.kubernetes import KIND
 from clusters.models import Cluster, ClusterFeed, ClusterObject
@@ -18,7 +19,7 @@ from fangduoduo_release.common.sentence import S, Sentence
 
 __all__ = [
     "ALARM_S", "FRESH_S", "Alarm", "Sight", "age", "age_of", "ages", "alarms", "has_seen", "of_service", "pack",
-    "trouble_of", "unpack", "wait_for",
+    "trouble_of", "unfollowed", "unpack", "wait_for",
 ]  # fmt: skip
 ALARM_S = 60.0
 STALE_S = 30.0  # not seen alive for so long, it is not followed, whatever was said last
@@ -117,39 +118,47 @@ def has_seen(cluster: int, resource: str, namespace: str, name: str, resource_ve
     return any(one == resource_version or newer(one, resource_version) for one in found)
 
 
+def unfollowed(seconds: float) -> QuerySet[Cluster]:
+    """Clusters that have not been followed for so long; one that was just made or connected is given time."""
+    then = timezone.now() - timedelta(seconds=seconds)
+    stale = timezone.now() - timedelta(seconds=max(seconds, STALE_S))
+    feeds = ClusterFeed.objects.filter(cluster=OuterRef("pk"), resource__in=NEEDED)
+    lost = feeds.filter(Q(seen_at=None, down_since=None) | Q(seen_at__lt=stale) | Q(down_since__lt=then))
+    found = Cluster.objects.filter(Exists(lost) | ~Exists(feeds.filter(resource=PODS.key)), kind=KIND)
+    return found.filter(Q(connection=None) | Q(connection__changed_at__lt=then), created_at__lt=then)
+
+
 def alarms(seconds: float = ALARM_S) -> list[Alarm]:
     """Clusters that have not been followed for so long, longest first."""
     found = []
-    then = timezone.now() - timedelta(seconds=seconds)
-    for cluster in Cluster.objects.filter(kind=KIND).select_related("connection").defer("connection__secrets"):
-        told = _trouble(cluster, list(cluster.feeds.all()))
-        if told is not None and told[1] < then:
-            found.append(Alarm(cluster, told[1], told[0]))
+    for cluster in unfollowed(seconds).select_related("connection").defer("connection__secrets"):
+        sentence, since = _trouble(cluster) or (_unfollowed(cluster), cluster.created_at)
+        found.append(Alarm(cluster, since, sentence))
     return sorted(found, key=lambda alarm: alarm.since)
 
 
 def trouble_of(cluster: Cluster) -> Sentence | None:
     """What ails the following of this cluster, or None."""
-    told = _trouble(cluster, list(cluster.feeds.all())) if cluster.kind == KIND else None
+    told = _trouble(cluster) if cluster.kind == KIND else None
     return told[0] if told else None
 
 
-def _trouble(cluster: Cluster, feeds: list[ClusterFeed]) -> tuple[Sentence, datetime] | None:
-    """What ails it and since when; a cluster that was just made or changed is given time."""
-    began = max(cluster.created_at, cluster.connection.changed_at) if cluster.connection else cluster.created_at
+def _trouble(cluster: Cluster) -> tuple[Sentence, datetime] | None:
+    """What ails it and since when."""
     if cluster.connection is None:
-        return S("The cluster “%(name)s” has no connection to a Kubernetes.", name=cluster.name), began
-    needed = [feed for feed in feeds if feed.resource in NEEDED]
-    down = [feed for feed in needed if feed.state != ClusterFeed.State.LIVE]
-    said = [feed for feed in down if feed.trouble]
+        return S("The cluster “%(name)s” has no connection to a Kubernetes.", name=cluster.name), cluster.created_at
+    began = max(cluster.created_at, cluster.connection.changed_at)
+    feeds = [feed for feed in cluster.feeds.all() if feed.resource in NEEDED]
+    seen = [feed.seen_at or feed.down_since or began for feed in feeds]
+    said = [feed for feed in feeds if feed.trouble]
     if said:
         return Sentence.from_json(said[0].trouble or {}), min(feed.down_since or began for feed in said)
-    nobody = S(
+    if len(feeds) < len(NEEDED) or age(min(seen)) > STALE_S:
+        return _unfollowed(cluster), min(seen, default=began)
+    return None
+
+
+def _unfollowed(cluster: Cluster) -> Sentence:
+    return S(
         "The cluster “%(name)s” is not followed: the watch is not running, or has not read it yet.", name=cluster.name
     )
-    if len(needed) < len(NEEDED):
-        return nobody, began
-    seen = [feed.seen_at or feed.down_since or began for feed in needed]
-    if age(min(seen)) > STALE_S:
-        return nobody, max(min(seen), began)
-    return None

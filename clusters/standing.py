@@ -33,6 +33,11 @@ _UNITS = {
 OPTIONAL = frozenset({"nodes"})  # an account that may not see nodes can still deploy
 
 
+def look(state: str) -> str:
+    """The state as pages draw it: “down” is a service's."""
+    return "unreachable" if state == "down" else state
+
+
 @dataclass(frozen=True, slots=True)
 class Feed:
     """One resource of a cluster, as it is followed."""
@@ -43,6 +48,10 @@ class Feed:
     trouble: Any
     count: int
 
+    @property
+    def look(self) -> str:
+        return look(self.state)
+
 
 @dataclass(frozen=True, slots=True)
 class Following:
@@ -52,6 +61,10 @@ class Following:
     seen_at: datetime | None = None
     machines: int = 0
     feeds: tuple[Feed, ...] = ()
+
+    @property
+    def look(self) -> str:
+        return look(self.state)
 
     @property
     def age_s(self) -> float | None:

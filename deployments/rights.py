@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from clusters.models import Machine
-from deployments.models import Deployment
+from deployments.models import Deployment, Service
 from fangduoduo_release.common.errors import Denied
 from fangduoduo_release.common.sentence import S
 from permissions import policy
@@ -31,3 +31,14 @@ def require_change(actor: Any, project: Project, machine: Machine, action: str, 
             granted_by=policy.owners_of(project) if machine.environment in OWNERS_DECIDE else ["ops"],
             request_url=policy.request_url(project, machine=machine.name),
         )
+
+
+def require_terminal(actor: Any, service: Service) -> None:
+    """May this actor open a terminal in its instances? Whoever may restart them: a shell can do that, and more."""
+    require_change(actor, service.project, service.machine, Deployment.Action.RESTART)
+
+
+def may_open_terminal(actor: Any, service: Service, *, granted: bool) -> bool:
+    """The same as a quick yes or no, for pages that show many."""
+    codename = "deploy_test_project" if service.machine.environment == "test" else "operate_project"
+    return granted and policy.may(actor, codename, service.project)

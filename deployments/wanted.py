@@ -9,6 +9,7 @@ from typing import Any
 from builds import registries, versions
 from builds.models import Version
 from clusters.drivers.runtime.base import Artifact, ServiceRef, Wanted
+from clusters.kubernetes import namespace_of
 from deployments import configuring
 from deployments.models import Deployment, Service
 from fangduoduo_release.common.errors import Rejected
@@ -18,7 +19,7 @@ from projects.models import SpecRevision
 
 
 def ref_of(service: Service) -> ServiceRef:
-    return ServiceRef(str(service.key))
+    return ServiceRef(str(service.key), where=namespace_of(service.machine.placement))
 
 
 def artifact_of(version: Version, cluster_kind: str) -> Artifact:

@@ -13,7 +13,16 @@ _pages = get_asgi_application()  # first: it loads the apps that the imports bel
 import_module("fangduoduo_release.checks").refuse_unsafe(pages=True)
 _wakeups = import_module("fangduoduo_release.common.sockets.routing").wakeups
 _stream = import_module("builds.logs.stream")
-_log_stream = _stream.LogStream()
+# Plain ASGI applications for sockets that carry data, by their paths; every other socket is a wake-up.
+_service_logs = import_module("deployments.streams.logs")
+_terminals = import_module("deployments.streams.terminal").sockets()
+_pod_terminals = import_module("clusters.gateway.terminals").sockets()
+SOCKET_ROOMS: list[tuple[Any, Any]] = [
+    (_stream.PATH, _stream.LogStream()),
+    (_service_logs.PATH, _service_logs.LogSockets()),
+    (_terminals.path, _terminals),
+    (_pod_terminals.path, _pod_terminals),
+]
 
 _http = import_module("fangduoduo_release.common.http")
 _header = import_module("fangduoduo_release.common.sockets.identity").header
@@ -50,7 +59,8 @@ async def application(scope: dict[str, Any], receive: Any, send: Any) -> None:
             await receive()
             await send({"type": "websocket.close"})
             return
-        await (_log_stream if _stream.PATH.fullmatch(scope["path"]) else _wakeups)(scope, receive, send)
+        rooms = (app for path, app in SOCKET_ROOMS if path.fullmatch(scope["path"]))
+        await next(rooms, _wakeups)(scope, receive, send)
         return
     room = next((app for start, app in HTTP_ROOMS.items() if scope["path"].startswith(start)), _pages)
     if given_away and room is not _pages:

@@ -21,7 +21,7 @@ from django.utils.timezone import localtime
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
-from clusters import actions, connecting
+from clusters import actions, connecting, feed_admin
 from fangduoduo_release.common.errors import AppError, NotFound
 from fangduoduo_release.common.http import say
 from fangduoduo_release.common.models import Beat, Connection
@@ -60,12 +60,12 @@ class ConnectionAdmin(PortalAdmin):
         if obj is None:
             return ["kind", *names(_chosen(request))]
         told = [] if obj.kind in PARTS else ["set_secrets"]  # a field says so itself
-        more = {"jenkins": ["followed"], "gerrit": ["listening"]}.get(obj.kind, [])
+        more = {"jenkins": ["followed"], "gerrit": ["listening"], "kubernetes": ["clusters_followed"]}.get(obj.kind, [])
         hooks = ["webhooks"] if of_connection(obj.kind) else []
         return ["kind_title", *names(obj.kind, obj.secrets), *told, "last_result", *more, *hooks]
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
-        own = ("kind_title", "set_secrets", "last_result", "followed", "listening", "webhooks")
+        own = ("kind_title", "set_secrets", "last_result", "followed", "listening", "clusters_followed", "webhooks")
         return () if obj is None else own
 
     @admin.display(description=_("kind"), ordering="kind")
@@ -140,6 +140,10 @@ class ConnectionAdmin(PortalAdmin):
             reverse("admin:projects_sourcelistener_change", args=[row.pk]),
             gettext("more"),
         )
+
+    @admin.display(description=_("clusters and how they are followed"))
+    def clusters_followed(self, connection: Connection) -> str | SafeString:
+        return feed_admin.of_connection(connection)
 
     @admin.display(description=_("webhooks"))
     def webhooks(self, connection: Connection) -> SafeString:

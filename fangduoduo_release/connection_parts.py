@@ -1,4 +1,4 @@
-"""What each kind of connection is asked for on the ops screen: its values by name, in the words people read."""
+"""Of what values a connection of each kind is made, as ops fill them in. Data; the forms are made of it."""
 
 from __future__ import annotations
 

@@ -11,6 +11,7 @@ from django.shortcuts import render
 from django.utils import timezone
 
 from builds.models import Build
+from clusters import numbers
 from deployments.models import Deployment, Service
 from fangduoduo_release.common.errors import AppError, Denied, NotFound
 from fangduoduo_release.common.http import refusal, wants_json
@@ -89,6 +90,7 @@ class Metrics(Page):
         lines += ["# TYPE fdd_inbox_waiting gauge", f"fdd_inbox_waiting {new}"]
         silent = listening.silent(listening.ALARM_S).count()
         lines += ["# TYPE fdd_source_listeners_down gauge", f"fdd_source_listeners_down {silent}"]
+        lines += numbers.lines()
         return HttpResponse("\n".join(lines) + "\n", content_type="text/plain; version=0.0.4; charset=utf-8")
 
 

@@ -185,9 +185,9 @@ DUTIES = [  # what `manage.py watch` calls every now and then
     Duty("configs.follow", "clusters.config_watch.duty.follow", every_s=1, group="clusters"),
     Duty("services.again", "deployments.reconcile.look_again", every_s=30, group="clusters", limit_s=120),
     Duty("services.orphans", "deployments.reconcile.end_orphans", every_s=60, group="clusters"),
-    Duty("clusters.follow", "clusters.following.follow", every_s=1, group="clusters", everywhere=True),
-    Duty("clusters.alarm", "clusters.following.tell_ops", every_s=10, group="clusters"),
-    Duty("clusters.tidy", "clusters.following.tidy", every_s=60, group="clusters"),
+    Duty("clusters.follow", "clusters.informing.follow", every_s=1, group="clusters", everywhere=True),
+    Duty("clusters.alarm", "clusters.informing.tell_ops", every_s=10, group="clusters"),
+    Duty("clusters.tidy", "clusters.informing.tidy", every_s=60, group="clusters"),
     Duty("builds.orphans", "builds.retention.end_orphans", every_s=60, group="builders"),
     Duty("answers.retention", "permissions.retention.forget_old_answers", every_s=3600, group="portal"),
     Duty("people.tidy", "permissions.retention.tidy_people", every_s=3600, group="portal"),
@@ -213,6 +213,7 @@ SOCKET_GUARD = "permissions.policy.fetch"
 SOCKET_BEARER = "permissions.tokens.user_of_bearer"
 HOOK_MAX_BYTES = env_int("FDD_HOOK_MAX_BYTES", 5 << 20)  # of one webhook delivery
 HOOK_KEEP_DAYS = env_int("FDD_HOOK_KEEP_DAYS", 7)  # how long deliveries are kept, and known when they come again
+TERMINAL_IDLE_S = env_int("FDD_TERMINAL_IDLE_S", 1800)  # a terminal in which nobody types is closed
 INBOX_KEEP_DAYS = env_int("FDD_INBOX_KEEP_DAYS", 90)  # how long it is known what came in, and what became of it
 LEASE_S = env_int("FDD_LEASE_S", 15)
 BUILD_LIMITS = {

@@ -62,6 +62,8 @@ SENTENCES: dict[str, str] = {
         "%(actor)s made the change %(object)s without the approvals it needs: an emergency"
     ),
     "deployment.retry": _("%(actor)s let the stuck change %(object)s try again"),
+    "service.terminal": _("%(actor)s opened a terminal in %(instance)s of %(object)s"),
+    "service.terminal_closed": _("The terminal of %(actor)s in %(instance)s of %(object)s was closed"),
     "deployment.give_up": _("%(actor)s gave up the stuck change %(object)s"),
     "cluster.create": _("%(actor)s added the cluster %(object)s"),
     "cluster.update": _("%(actor)s changed the cluster %(object)s"),
@@ -107,6 +109,7 @@ SENTENCES: dict[str, str] = {
     "gateway.delete": _("%(actor)s deletes %(object)s through the gateway"),
     "gateway.scale": _("%(actor)s scales %(object)s through the gateway to %(replicas)s"),
     "gateway.exec": _("%(actor)s opens a terminal in %(object)s through the gateway"),
+    "gateway.exec_closed": _("%(actor)s's terminal in %(object)s through the gateway was closed"),
     "gateway.done": _("The cluster did what %(actor)s asked of %(object)s (%(asked)s, %(status)s)"),
     "gateway.failed": _("The cluster refused what %(actor)s asked of %(object)s (%(asked)s, %(status)s)"),
     "gateway.unknown": _(

@@ -15,6 +15,7 @@ from django.utils.translation import gettext_lazy as _
 
 from permissions.roles import Role
 from projects import building
+from projects.kubernetes_form import KubernetesForm
 from projects.models import AccessRequest, Project
 
 
@@ -76,13 +77,16 @@ class BuildingForm(forms.Form):
         return {**{w: building.named(w, data[w]) for w in building.FAMILIES}, "image": data["image"]}
 
 
-class SpecForm(forms.Form):
+class SpecForm(KubernetesForm):
     """The everyday part of a spec as fields; the rest keeps what it was."""
 
     command = forms.CharField(
         label=_("Command"),
         max_length=4000,
-        help_text=_("The program and its arguments; ${PORT} is the port to listen on."),
+        required=False,
+        help_text=_(
+            "The program and its arguments; ${PORT} is the port to listen on. Empty: what the image itself starts."
+        ),
     )
     replicas = forms.IntegerField(label=_("Replicas"), min_value=0, max_value=100)
     port = forms.IntegerField(label=_("Port"), min_value=1, max_value=65535)
@@ -118,6 +122,7 @@ class SpecForm(forms.Form):
             "memory": (spec.get("resources") or {}).get("memory", ""),
             "drain_s": spec.get("drain_s", 10),
             "start_deadline_s": spec.get("start_deadline_s", 60),
+            **cls.cluster_initial(spec),
         }
 
     def clean_command(self) -> list[str]:
@@ -139,6 +144,9 @@ class SpecForm(forms.Form):
         spec.update(
             {name: data[name] for name in ("command", "replicas", "port", "env", "drain_s", "start_deadline_s")}
         )
+        if not data["command"]:
+            del spec["command"]
+        self.put(spec)
         health = dict(spec.get("health_check") or {})
         if data["health_path"]:
             kept = dict(health.get("readiness") or {"period_s": 2, "timeout_s": 2})

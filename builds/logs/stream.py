@@ -9,10 +9,21 @@ from __future__ import annotations
 import asyncio
 import json
 import re
-from collections.abc import Awaitable, Callable
 from typing import Any
 from urllib.parse import parse_qs
 
+from fangduoduo_release.common.sockets.credit import (
+    BAD_REQUEST,
+    DONE,
+    PARTING_S,
+    PATIENCE_S,
+    TOO_BIG,
+    TOO_SLOW,
+    WINDOW,
+    Receive,
+    Send,
+    part,
+)
 from fangduoduo_release.common.sockets.guards import Guard, may_see
 from fangduoduo_release.common.sockets.identity import Scope, is_our_origin
 from fangduoduo_release.common.sockets.pool import DatabasePool
@@ -20,18 +31,11 @@ from fangduoduo_release.common.sockets.pool import DatabasePool
 from .tails import Hub, Tail
 
 PATH = re.compile(r"/ws/builds/([0-9]{1,18})/log/")
-WINDOW = 256 * 1024
 FRAME = 64 * 1024
-PATIENCE_S = 30.0  # without an acknowledgement while bytes wait
-PARTING_S = 5.0  # for the last acknowledgement
 STATUS_S = 0.2
 KEEPALIVE_S = 20.0
 MARKS_A_FRAME = 500
 MESSAGE_MAX = 1000
-DONE, BAD_REQUEST, TOO_BIG, TOO_SLOW = 1000, 4400, 4413, 4408  # daphne sends 1000 and 3000 to 4999 only
-
-Receive = Callable[[], Awaitable[dict[str, Any]]]
-Send = Callable[[dict[str, Any]], Awaitable[None]]
 
 
 class LogStream:
@@ -65,15 +69,6 @@ def offset_of(scope: Scope) -> int | None:
     """The asked offset; None when it is not a number."""
     text = parse_qs(scope.get("query_string", b"").decode("latin-1")).get("offset", ["0"])[0]
     return int(text) if re.fullmatch(r"[0-9]{1,15}", text) else None
-
-
-async def part(send: Send, code: int) -> None:
-    """Close, also when the viewer does not read any more and the server would wait for that."""
-    try:
-        async with asyncio.timeout(PARTING_S):
-            await send({"type": "websocket.close", "code": code})
-    except (TimeoutError, RuntimeError, OSError):
-        return  # gone already
 
 
 class Viewer:

@@ -8,9 +8,6 @@ from dataclasses import dataclass
 from clusters.drivers.runtime.kubernetes import names
 from clusters.drivers.runtime.kubernetes.names import Resource
 
-JOBS = Resource("Job", "jobs", "batch")
-CRONJOBS = Resource("CronJob", "cronjobs", "batch")
-
 APPLY, PATCH, CREATE, DELETE, SCALE, EXEC = "apply", "patch", "create", "delete", "scale", "exec"
 _ALL = frozenset({APPLY, PATCH, CREATE, DELETE})
 
@@ -51,8 +48,8 @@ KINDS: tuple[Kind, ...] = (
     Kind(names.INGRESSES, writes=_ALL),
     Kind(names.AUTOSCALERS, writes=_ALL),
     Kind(names.STATEFULSETS, writes=_ALL | {SCALE}),
-    Kind(JOBS),
-    Kind(CRONJOBS),
+    Kind(names.JOBS),
+    Kind(names.CRONJOBS),
 )  # fmt: skip
 BY_PATH: Mapping[tuple[str, str, str], Kind] = {
     (one.resource.group, one.resource.version, one.resource.plural): one for one in KINDS

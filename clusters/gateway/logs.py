@@ -110,7 +110,7 @@ class Log:
         self._stack, self._chunks = stack, chunks_of(response)
         self._caller, self._still = caller, still
         self._asked = time.monotonic()
-        self._closed = False
+        self._begun = self._closed = False
         self._loop = asyncio.get_running_loop()
         self._unread = self._loop.call_later(UNREAD_S, self.close)
 
@@ -119,6 +119,9 @@ class Log:
 
     async def __anext__(self) -> bytes:
         self._unread.cancel()
+        if not self._begun:
+            self._begun = True
+            return b""  # servers send the headers with the first bytes, and a quiet pod may have none for long
         try:
             chunk = await self._next()
         except BaseException:

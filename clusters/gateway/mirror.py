@@ -21,6 +21,7 @@ from clusters.models import Cluster, ClusterFeed, ClusterObject
 
 OVERHEAD = 400  # of an object beside its JSON: the entry, its name, its place in the dictionary
 FORGET_S = 120.0  # unread for so long, a mirror may have missed rows that are deleted for good: it is read anew
+RENEW_S = 600.0  # and so it is now and then: rows of old events are deleted without a word
 Key = tuple[int, float, str, str]
 
 
@@ -55,7 +56,7 @@ class Mirror:
         self.lock = threading.Lock()
         self.feed = self.seq = -1
         self.size = 0
-        self.read_at = 0.0
+        self.read_at = self.begun_at = 0.0
         self.shown: tuple[Entry, ...] = ()  # by name; replaced, never changed
         self._entries: dict[str, Entry] = {}
 
@@ -63,8 +64,9 @@ class Mirror:
         """Bring it up to what the rows say, and show it. `feed` was read before: the rows are at least so new."""
         with self.lock:
             now = time.monotonic()
-            if self.feed != feed.pk or now - self.read_at > FORGET_S:
+            if self.feed != feed.pk or now - self.read_at > FORGET_S or now - self.begun_at > RENEW_S:
                 self._entries, self.seq, self.size, self.shown = {}, -1, 0, ()
+                self.begun_at = now
             self.feed, self.read_at = feed.pk, now
             if feed.seq > self.seq:
                 self._read(feed, namespace)

@@ -12,7 +12,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import set_rollback
 
-from clusters.gateway import bodies, limits, logs, paths, reach, reading, statuses, writing
+from clusters.gateway import bodies, described, limits, logs, paths, reach, reading, statuses, writing
 from clusters.gateway.reading import Found
 from clusters.models import Cluster
 from fangduoduo_release.common.sentence import S
@@ -31,6 +31,7 @@ class Gateway(ApiView):
     permission = SIGNED_IN
     remembers = False  # Kubernetes' verbs have their own ways to be safe: names, resourceVersions, field managers
     authentication_classes = [GatewayJWT, TokenAuthentication, SessionAuthentication]
+    serializer_class = described.StatusOut
     queryset = Cluster.objects.none()
     pagination_class = None
     filter_backends = []
@@ -49,7 +50,7 @@ class Gateway(ApiView):
         set_rollback()
         return Response(told.body, status=told.status, headers=told.headers, content_type=JSON)
 
-    @extend_schema(operation_id="gateway_read")
+    @extend_schema(**described.READS)
     def get(self, request: Request, name: str, path: str) -> HttpResponseBase:
         cluster = reach.cluster_named(name)
         places = reach.places(self.actor, cluster)
@@ -65,15 +66,15 @@ class Gateway(ApiView):
             return self._log(cluster, target)
         return _answer(reading.read(cluster, places, target, self.query))
 
-    @extend_schema(operation_id="gateway_create")
+    @extend_schema(**described.CREATES)
     def post(self, request: Request, name: str, path: str) -> HttpResponseBase:
         return self._change(request, name, path)
 
-    @extend_schema(operation_id="gateway_change")
+    @extend_schema(**described.CHANGES)
     def patch(self, request: Request, name: str, path: str) -> HttpResponseBase:
         return self._change(request, name, path)
 
-    @extend_schema(operation_id="gateway_delete")
+    @extend_schema(**described.DELETES)
     def delete(self, request: Request, name: str, path: str) -> HttpResponseBase:
         return self._change(request, name, path)
 

@@ -58,13 +58,16 @@ def change_of(
     actor: Any, cluster: Cluster, place: Place, target: Target, method: str, query: Mapping[str, str], media: str, raw: bytes
 ) -> Change:  # fmt: skip
     """What a request means. Raises Refused (400, 403, 405, 413, 415), Denied."""
+    _require_right(place, target)
     verb = verb_of(method, target, media)
     if verb not in target.kind.writes:
         what = target.kind.resource.key
         raise Refused(403, S("The gateway does not %(verb)s “%(what)s”.", verb=verb, what=what), details=target.details)
     dry = _dry(query)
     change = Change(actor, cluster, place, target, verb, method, dry=dry)
-    _require_right(change)
+    bar = place.barred_restart if change.restarts else place.barred
+    if bar is not None and not dry:
+        raise bar
     body, content_type, passed = _sent(change, query, media, raw)
     return Change(actor, cluster, place, target, verb, method, content_type, body, passed, dry)
 
@@ -98,17 +101,16 @@ def _dry(query: Mapping[str, str]) -> bool:
     return bool(given)
 
 
-def _require_right(change: Change) -> None:
-    """Raises Denied with what is missing, or with what bars everybody now."""
-    place, namespace = change.place, change.target.namespace
+def _require_right(place: Place, target: Target) -> None:
+    """Raises Denied with what is missing."""
     if not place.writes:
         raise Denied(
-            S("You may look into the namespace “%(namespace)s”; changing it takes a role that may deploy there.", namespace=namespace),
+            S(
+                "You may look into the namespace “%(namespace)s”; changing it takes a role that may deploy there.",
+                namespace=target.namespace,
+            ),
             rule="gateway_write",
-        )  # fmt: skip
-    bar = place.barred_restart if change.restarts else place.barred
-    if bar is not None and not change.dry:
-        raise bar
+        )
 
 
 def _sent(change: Change, query: Mapping[str, str], media: str, raw: bytes) -> tuple[Any, str, dict[str, str]]:
@@ -195,7 +197,8 @@ def _done(api: Api, change: Change, before: Item | None, after: Item | None) -> 
     recording.settle(change.actor, change.verb, it, answer)
     found = _handed(answer)
     if answer.ok and change.target.kind.cached:
-        found.headers["X-Cache-Synced"] = str(settling.wait(change.cluster, change.target, answer)).lower()
+        shown = settling.wait(change.cluster, change.target, answer, deleting=change.verb == kinds.DELETE)
+        found.headers["X-Cache-Synced"] = str(shown).lower()
     return found
 
 

@@ -42,6 +42,7 @@ class Ground:
     """What all followers of a process stand on."""
 
     hands: Hands
+    tellers: Hands  # whoever is told news may take its time
     pace: Pace
 
 
@@ -54,7 +55,7 @@ class Follower:
         self._namespaces = namespaces
         self._moved = asyncio.Event()  # other namespaces are wanted
         self._ledger = Ledger(FOLLOWED)
-        self._news = News(ground.hands)
+        self._news = News(ground.tellers)
         self._writer = Writer(hold, self._ledger, ground.hands, self._news)
         self._api: AsyncApi | None = None
 

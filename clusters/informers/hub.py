@@ -20,7 +20,7 @@ from typing import Any
 from django.conf import settings
 
 from clusters.drivers.runtime.kubernetes.pace import Pace
-from clusters.following import followed
+from clusters.informing import followed
 from clusters.kubernetes import namespace_of
 from clusters.models import Cluster, Machine
 from fangduoduo_release.common import leases
@@ -75,7 +75,8 @@ class Hub:
     def __init__(self, lost: threading.Event, pace: Pace | None = None) -> None:
         self.owner = f"{settings.HOST_ID}:{os.getpid()}:{os.urandom(3).hex()}"
         self._hands = Hands("informer", HANDS)
-        self._ground = Ground(self._hands, pace or Pace())
+        self._tellers = Hands("informer-news", 1)
+        self._ground = Ground(self._hands, self._tellers, pace or Pace())
         self._shares = Shares(self.owner)
         self._followed: dict[int, _Followed] = {}
         self._not_before: dict[int, float] = {}
@@ -106,6 +107,7 @@ class Hub:
             asyncio.run(self._main())
         finally:
             self._hands.close()
+            self._tellers.close()
 
     async def _main(self) -> None:
         looked = -TICK_S

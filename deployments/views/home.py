@@ -24,6 +24,7 @@ from django.utils import timezone
 
 from builds.finding import commit_is, is_commit
 from builds.models import Build, InputRequest, Version
+from clusters import observed
 from clusters.models import Machine
 from deployments import board
 from deployments.models import Deployment, DeploymentApproval
@@ -61,7 +62,7 @@ def needs_me(actor: Any) -> dict[str, Any]:
 
 def counted(actor: Any) -> dict[str, Any]:
     """How many requests wait for my decision, emergencies for my review, grants of mine end soon, runs wait for ops,
-    servers are not listened to: one question for all. Where it is one request, its number leads straight to it."""
+    servers are not listened to, clusters are not followed: one question for all. Where it is one request, its number leads straight to it."""
     soon = {"until__lte": timezone.now() + SOON, "emergency": False}
     kept = Project.objects.none() if policy.is_ops(actor) else policy.visible_projects(actor, "change_project")
     parts: list[tuple[str, QuerySet[Any]]] = [
@@ -73,11 +74,20 @@ def counted(actor: Any) -> dict[str, Any]:
         parts += [("stuck", model._default_manager.filter(needs_ops=True)) for model in (Build, Deployment, InboxItem)]
         parts.append(("review", deciders.reviews_due(actor)))
         parts.append(("silent", listening.silent(listening.ALARM_S)))
+        parts.append(("unfollowed", observed.unfollowed(observed.ALARM_S)))
     rows = [
         part.order_by().annotate(what=Value(what, CharField())).values("what").annotate(n=Count("pk"), first=Min("pk"))
         for what, part in parts
     ]
-    found: dict[str, Any] = {"decide": 0, "review": 0, "ending": 0, "stuck": 0, "silent": 0, "only": {}}
+    found: dict[str, Any] = {
+        "decide": 0,
+        "review": 0,
+        "ending": 0,
+        "stuck": 0,
+        "silent": 0,
+        "unfollowed": 0,
+        "only": {},
+    }
     for what, n, first in (
         rows[0]
         .values_list("what", "n", "first")

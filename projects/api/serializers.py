@@ -15,6 +15,13 @@ from projects import specs
 from projects.cloning import ways
 from projects.models import Project
 
+SPEC_HELP = (
+    "How it runs: `command[]` (none: what the image starts itself), `replicas`, `port`, `port_name`, `env{}`, `secrets{}` (go in,"
+    " come out as names), `resources{cpu,memory}`, `health_check{}`, `files[{path,content}]`, `drain_s`, `stop_grace_s`,"
+    " `start_deadline_s`, `config{source,key,files[{path,key}]}`; on Kubernetes also `autoscale{min,max,cpu_percent}`,"
+    " `ingress{host,path,class_name,tls_secret}` and `files_at` (a folder in the container)."
+)
+
 
 class SourceIn(serializers.Serializer[Any]):
     """`create` makes the repository on the connection's server; `parent`, `group` and `branches` (the first is the
@@ -53,7 +60,7 @@ class ProjectIn(serializers.Serializer[Any]):
     source = SourceIn(required=False)
     builder = BuilderIn(required=False)
     registry = RegistryIn(required=False)
-    spec = serializers.JSONField(required=False)
+    spec = serializers.JSONField(required=False, help_text=SPEC_HELP)
 
 
 class ProjectPatch(serializers.Serializer[Any]):
@@ -64,7 +71,7 @@ class ProjectPatch(serializers.Serializer[Any]):
     archived = serializers.BooleanField(required=False)
     builder = BuilderIn(required=False)
     registry = RegistryIn(required=False)
-    spec = serializers.JSONField(required=False)
+    spec = serializers.JSONField(required=False, help_text=SPEC_HELP)
 
 
 class ProjectOut(serializers.ModelSerializer[Project]):

@@ -18,6 +18,7 @@ from permissions.enforce import OBJECT, SIGNED_IN, Page
 from permissions.models import User
 from projects import actions, building, grants, specs
 from projects.forms import BuildingForm, MemberForm, RebindForm, SettingsForm, SpecForm
+from projects.kubernetes_form import SHOWN_AT
 from projects.models import Project
 from projects.pages import fetch_project, project_context
 from projects.sources import source_of_kind
@@ -58,6 +59,9 @@ class NewProject(Page):
                 tell(request, S("%(project)s is ready: clone it, push, and watch it build.", project=project.name))
                 return redirect("project", project.slug)
         return render(request, "projects/new.html", {"form": form}, status=422)
+
+
+SPEC_FIELDS = {"health_check": "health_path", "resources": "memory", **SHOWN_AT}  # which field shows what rules say
 
 
 class Settings(Page):
@@ -132,7 +136,7 @@ class Settings(Page):
                 )
             except Invalid as error:
                 for name, sentences in (error.fields or {"": [error.sentence]}).items():
-                    field = "health_path" if name == "health_check" else "memory" if name == "resources" else name
+                    field = SPEC_FIELDS.get(name, name)
                     for sentence in sentences:
                         form.add_error(field if field in form.fields else None, say(sentence))
             else:

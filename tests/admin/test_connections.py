@@ -45,7 +45,7 @@ def change(connection: Connection) -> str:
 
 def test_the_kind_is_chosen_first(ops: Client) -> None:
     html = ops.get(ADD).content.decode()
-    for kind in ("gerrit", "jenkins", "registry", "git"):
+    for kind in ("gerrit", "jenkins", "registry", "git", "kubernetes"):
         assert f'href="?kind={kind}"' in html
     assert 'name="config"' not in html
     unknown = ops.get(f"{ADD}?kind=spaceship").content.decode()
@@ -58,6 +58,7 @@ def test_the_kind_is_chosen_first(ops: Client) -> None:
     [
         ("jenkins", ["name", "url", "user", "token", "folder", "credentials_id", "ca"]),
         ("registry", ["name", "url", "username", "password", "ca"]),
+        ("kubernetes", ["name", "kubeconfig", "context", "in_cluster"]),
         ("git", ["name", "url", "username", "password", "token", "ssh_key", "webhook_secret"]),
         (
             "gerrit",

@@ -29,7 +29,7 @@ from builds.models import (
 )
 from builds.templates import sync_library
 from clusters.actions import save_connection
-from clusters.models import FreezeWindow
+from clusters.models import Cluster, ClusterFeed, FreezeWindow
 from deployments.actions import start_deployment
 from deployments.models import Instance
 from fangduoduo_release.common import events
@@ -96,6 +96,7 @@ def rows() -> str:
     AccessAttempt.objects.create(username="ann", ip_address="10.1.2.3", failures_since_start=1)
     listened = save_connection(actor=SYSTEM, name="hooked", kind="git", config={}, secrets={"webhook_secret": SECRET})
     SourceListener.objects.create(connection=listened)
+    ClusterFeed.objects.create(cluster=Cluster.objects.create(name="k8s", kind="kubernetes"), resource="pods")
     HookDelivery.objects.create(connection=listened, kind="github", dedupe_key="one", body=b"", state="done")
     BuildRules.objects.create(project=project)
     Review.objects.create(build=world.change_build(project), what="ended", message="m", state="failed")

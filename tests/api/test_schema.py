@@ -60,6 +60,9 @@ def test_every_operation_has_its_own_name_and_says_its_errors(ann: Door) -> None
     names = [operation["operationId"] for _, operation in operations]
     assert len(set(names)) == len(names) > 40
     for label, operation in operations:
+        if "/k8s/" in label:
+            assert operation["responses"]["403"]["content"]["application/json"]["schema"]["$ref"].endswith("/StatusOut")
+            continue
         for status in ("400", "401", "403", "404", "503"):
             assert "application/problem+json" in operation["responses"][status]["content"], (label, status)
         keyed = "Idempotency-Key" in [parameter["name"] for parameter in operation.get("parameters", [])]

@@ -20,6 +20,7 @@ from fangduoduo_release.common.errors import Conflict, Denied, Invalid
 from fangduoduo_release.common.models import Connection
 from tests import world
 from tests.api.door import Door, refused, told
+from tests.clusters.drivers.kubernetes.ground import granted
 from tests.simulators.kubernetes_rig import Rig, Rule
 
 pytestmark = pytest.mark.django_db
@@ -117,17 +118,7 @@ class TestConnections:
 
     def test_the_account_that_the_manifest_makes_is_enough(self, rig: Rig, cluster: Cluster) -> None:
         machine("shop-a", "shop-test")
-        follow = [
-            Rule(("list", "watch"), ("deployments", "replicasets"), ("apps",)),
-            Rule(("list", "watch"), ("pods", "services", "events", "nodes"), ("",)),
-        ]
-        wished = [
-            Rule(("get", "list", "create", "patch", "delete"), ("ingresses",), ("networking.k8s.io",), ("shop-test",)),
-            Rule(("get", "list", "create", "patch", "delete"), ("horizontalpodautoscalers",), ("autoscaling",), ("shop-test",)),
-            Rule(("get",), ("pods/log",), ("",), ("shop-test",)),
-            Rule(("get", "create"), ("pods/exec",), ("",), ("shop-test",)),
-        ]  # fmt: skip
-        rig.user("manifest", *follow, *wished, *(Rule(r.verbs, r.resources, r.groups, ("shop-test",)) for r in DEPLOY))
+        rig.user("manifest", *granted("shop-test"))
         row = actions.save_connection(
             actor=SYSTEM, name="k8s", secrets={"kubeconfig": rig.kubeconfig("manifest")}, connection=cluster.connection
         )

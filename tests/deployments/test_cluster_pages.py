@@ -9,9 +9,9 @@ import pytest
 from django.test import Client
 from django.utils import timezone
 
-from clusters.following import nodes_of
 from clusters.models import Cluster, ClusterFeed, ClusterObject, Machine
 from clusters.observed import pack
+from clusters.standing import nodes_of
 from deployments.models import Service
 from fangduoduo_release.common.models import Connection
 from fangduoduo_release.common.sentence import S
@@ -117,7 +117,7 @@ def test_everybody_else_sees_machines_and_their_own_services(cluster: Cluster, m
         ("live", 1, "live", ""),
         ("live", 3600, "old", "see whether the process “watch” runs"),
         ("syncing", 1, "syncing", ""),
-        ("down", 1, "down", "The API server does not answer."),
+        ("down", 1, "unreachable", "The API server does not answer."),
     ],
 )
 def test_how_well_it_is_followed_is_a_word_an_age_and_a_reason(
@@ -144,7 +144,7 @@ def test_namespaces_that_were_never_asked_about_are_named(cluster: Cluster, mach
 def test_machines_say_in_which_namespace_of_what_they_are(cluster: Cluster, machine: Machine) -> None:
     world.machine("here")
     html = page(world.person(), "/machines/")
-    assert "Kubernetes · namespace <code>shop-test</code>" in html
+    assert 'Kubernetes · namespace <code class="nowrap">shop-test</code>' in html
     assert 'href="/clusters/prod-1/"' in html
     assert 'href="/clusters/local/"' in html
 

@@ -50,6 +50,11 @@ class Ask:
         return self.route.startswith("api/") and self.route != "api/docs/"
 
     @property
+    def kubernetes(self) -> bool:
+        """Refusals there are Kubernetes' own `Status`, not our problem+json."""
+        return "/k8s/" in self.route
+
+    @property
     def read(self) -> bool:
         """What the scope “read” lets through: looking at what a viewer may look at."""
         return (self.method in SAFE or self.looks) and _FROM[self.level] <= _FROM[VIEWER]
@@ -106,6 +111,8 @@ WAITS = (("pk", "@waiting"),)  # the deployment that waits for approval
 TO_TEST = {"machine": "test-a", "action": "deploy", "version": 1}
 TO_PROD = {"machine": "prod", "action": "deploy", "version": 1}
 HOOK = {"kind": "webhook", "name": "hook", "address": "https://hooks.example.org/x"}
+EAST = (("name", "east"), ("path", "api/v1/namespaces/shop-test/pods"))
+EAST_POD = (("name", "east"), ("path", "api/v1/namespaces/shop-test/pods/web-1"))
 NOBODYS = (("pk", "999999"),)
 OF_TEMPLATE = (("slug", "node"),)
 OF_CONFIG = (("source", "database"), ("key", "shop/none.yaml"))
@@ -246,6 +253,12 @@ API = [
     Ask("DELETE", f"api/{P}configs/text/<path:key>/", MAINTAINER, 404, values=OF_CONFIG),
     Ask("GET", f"api/{P}configs/history/<path:key>/", DEVELOPER, values=OF_CONFIG),
     Ask("GET", f"api/{P}configs/diff/<path:key>/", DEVELOPER, 404, values=OF_CONFIG),
+    # the gateway; the cluster has no connection, so that whoever may change something is told so
+    Ask("GET", "api/clusters/<str:name>/k8s/<path:path>", VIEWER, values=EAST),
+    Ask("GET", "api/clusters/<str:name>/k8s/<path:path>", VIEWER, 404, values=(("path", "version"),)),
+    Ask("POST", "api/clusters/<str:name>/k8s/<path:path>", DEVELOPER, 403, values=EAST),
+    Ask("PATCH", "api/clusters/<str:name>/k8s/<path:path>", DEVELOPER, 415, values=EAST_POD),
+    Ask("DELETE", "api/clusters/<str:name>/k8s/<path:path>", DEVELOPER, 422, values=EAST_POD),
 ]
 
 PAGES = [

@@ -121,6 +121,7 @@ SCREENS = [
     Screen("builds.TemplateRevision"),
     Screen("projects.HookDelivery", actions=("replay",)),
     Screen("projects.SourceListener", actions=("compare_now",)),
+    Screen("clusters.ClusterFeed"),
     Screen("builds.BuildRules"),
     Screen("builds.ChangeBuild"),
     Screen("builds.Review", actions=("try_again", "give_up")),

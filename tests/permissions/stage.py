@@ -16,14 +16,14 @@ from builds.actions import save_credential
 from builds.models import InputRequest
 from builds.templates import sync_library
 from clusters.actions import save_freeze, update_machine
-from clusters.models import FreezeWindow
+from clusters.models import Cluster, ClusterFeed, FreezeWindow, Machine
 from deployments.actions import start_deployment
 from deployments.models import Deployment
 from fangduoduo_release.common.actor import SYSTEM
 from fangduoduo_release.common.models import Connection
 from permissions.models import ApiToken, User
 from projects import grants
-from projects.actions import save_spec
+from projects.actions import grant_machine, save_spec
 from projects.models import Project, ProjectUserObjectPermission, RoleGrant
 from projects.requests import ask as ask_for
 from tests import world
@@ -54,6 +54,7 @@ class Stage:
         nights = FreezeWindow(**{**NIGHTS, "start_time": time(22), "end_time": time(6)})
         freeze = save_freeze(actor=SYSTEM, window=nights)
         world.machine("stage", "staging")
+        self.east(project)
         asked = ask_for(actor=world.person("yan"), slug=project.slug, kind="role", role="viewer", reason="to look")
         build = world.build(project, state="running")
         InputRequest.objects.create(build=build, ident="Go", message="Go on?")
@@ -92,6 +93,16 @@ class Stage:
             "waiting": waiting.pk,
             "projects": "test-a",
         }
+
+    @staticmethod
+    def east(project: Project) -> None:
+        """A Kubernetes that was read once and has no connection, with a namespace for the project."""
+        cluster = Cluster.objects.create(name="east", kind="kubernetes")
+        placed = {"cluster": cluster, "placement": {"namespace": "shop-test"}}
+        machine = Machine.objects.create(name="east-test", environment="test", **placed)
+        grant_machine(actor=SYSTEM, project=project, machine=machine)
+        now = timezone.now()
+        ClusterFeed.objects.create(cluster=cluster, resource="pods", state="live", synced_at=now, seen_at=now)
 
     @staticmethod
     def expired(project: Project) -> User:

@@ -16,6 +16,7 @@ from django.utils import timezone
 
 from builds.models import BuildLog, BuildRules, LogChunk, LogMark, Review, TestResult
 from builds.models import Stage as StageRow
+from clusters.models import Cluster, ClusterFeed
 from deployments.models import Instance
 from fangduoduo_release.common import events
 from fangduoduo_release.common.actor import SYSTEM
@@ -70,6 +71,7 @@ class OpsStage(Stage):
         changed = world.change_build(self.project)
         Review.objects.create(build=changed, what="ended", message="m", state="failed")
         SourceListener.objects.create(connection=Connection.objects.get(name="origin"))
+        ClusterFeed.objects.create(cluster=Cluster.objects.create(name="k8s", kind="kubernetes"), resource="pods")
         self.people["clerk"] = world.person("clerk", is_staff=True)
         self.people["root"] = User.objects.create_superuser("root", password=None)
         for name in ("clerk", "root"):

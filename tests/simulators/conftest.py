@@ -1,4 +1,4 @@
-"""A simulated Jenkins or Gerrit for each test, and somebody who asks it."""
+"""A simulated Jenkins, Gerrit or Kubernetes for each test, and somebody who asks it."""
 
 from __future__ import annotations
 
@@ -14,8 +14,11 @@ from tests.simulators.gerrit_rig import USER, Rig
 from tests.simulators.jenkins import Jenkins
 from tests.simulators.jenkins.fixtures import jenkins
 from tests.simulators.jenkins_ground import Person
+from tests.simulators.kubernetes.fixtures import cluster
+from tests.simulators.kubernetes_ground import SPACE, Caller
+from tests.simulators.kubernetes_rig import Rig as Cluster
 
-__all__ = ["gerrit_rig", "jenkins"]
+__all__ = ["cluster", "gerrit_rig", "jenkins"]
 
 
 @pytest.fixture
@@ -31,3 +34,11 @@ def asker(gerrit_rig: Rig) -> Iterator[Asker]:
     gerrit_rig.gerrit.create_project("team/app")
     with httpx.Client(base_url=f"{gerrit_rig.url}a/", auth=(USER, gerrit_rig.password), timeout=20) as client:
         yield Asker(gerrit_rig, client)
+
+
+@pytest.fixture
+def caller(cluster: Cluster) -> Iterator[Caller]:
+    """The administrator, and a namespace `shop-test`."""
+    cluster.namespace(SPACE)
+    with Caller(cluster) as caller:
+        yield caller

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 JENKINS = Path(__file__).parent.parent / "recordings" / "jenkins"
+KUBERNETES = Path(__file__).parent.parent / "recordings" / "kubernetes"
 
 
 @dataclass(frozen=True, slots=True)

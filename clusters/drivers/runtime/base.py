@@ -43,10 +43,12 @@ LEAVING = frozenset({"draining", "stopping", "dead"})  # states of instances tha
 
 @dataclass(frozen=True, slots=True)
 class ServiceRef:
-    """A service as a runtime knows it: its key (uuid as text) and the traffic group (stable or canary)."""
+    """A service as a runtime knows it: its key (uuid as text) and the traffic group (stable or canary). `where`: the
+    machine's own word for where to look (a namespace); it tells no two services apart."""
 
     key: str
     group: str = STABLE
+    where: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True, slots=True)

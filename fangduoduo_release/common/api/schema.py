@@ -43,6 +43,7 @@ IDEMPOTENCY_KEY = {
     "schema": {"type": "string", "minLength": 1, "maxLength": 120},
     "description": "The same key gives the same answer, once done.",
 }
+KUBERNETES = "x-kubernetes"  # marks what answers in Kubernetes' own forms
 METHODS = ("get", "post", "put", "patch", "delete")
 
 
@@ -52,7 +53,7 @@ def describe_errors(result: dict[str, Any], **_: Any) -> dict[str, Any]:
     components.setdefault("schemas", {})["Problem"] = PROBLEM
     for operations in result["paths"].values():
         for method in METHODS:
-            if method in operations:
+            if method in operations and KUBERNETES not in operations[method]:
                 _describe(operations[method], reads=method == "get")
     return result
 

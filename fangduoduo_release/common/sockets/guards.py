@@ -1,7 +1,7 @@
 """May this caller listen: asked at connect, every few seconds while the socket is open, and at once when it is told
 that the person's rights have changed (an event of the person's own topic).
 
-Close codes: 4401 not signed in, 4404 absent or not to be seen, 4403 not allowed any more, 4503 cannot be asked now (daphne sends no 1013).
+Close codes: 4401 not signed in, 4404 absent or not to be seen, 4403 not allowed (any more), 4503 cannot be asked now (daphne sends no 1013).
 The object and the check are named in settings (SOCKET_TOPICS, SOCKET_GUARD): this room imports no app.
 """
 
@@ -18,9 +18,9 @@ from django.conf import settings
 from django.db import DatabaseError, InterfaceError
 from django.utils.module_loading import import_string
 
-from fangduoduo_release.common.errors import AppError
+from fangduoduo_release.common.errors import AppError, Denied
 
-from .identity import Scope, caller_of, user_of
+from .identity import Caller, Scope, caller_of, user_of
 from .poller import poller
 from .pool import DatabasePool
 
@@ -30,6 +30,7 @@ BLIND_S = 60.0  # so long a socket stays open while nobody can be asked
 NOT_SIGNED_IN, NOT_ANY_MORE, UNSEEN, TRY_LATER = 4401, 4403, 4404, 4503
 
 Check = Callable[[Any], object]
+Who = Callable[[Caller], Any]
 
 
 def may_see(kind: str, pk: int) -> Check:
@@ -48,10 +49,13 @@ def anybody(user: Any) -> object:
 
 
 class Guard:
-    """Watches over one socket. `check(user)` raises an AppError to refuse; it runs in the pool."""
+    """Watches over one socket. `check(user)` raises an AppError to refuse; it runs in the pool, as `who` does, which says
+    whose the caller's session or token is. `refusal` is what stood in the way, to be told to who may see the object."""
 
-    def __init__(self, scope: Scope, check: Check, pool: DatabasePool) -> None:
+    def __init__(self, scope: Scope, check: Check, pool: DatabasePool, who: Who = user_of) -> None:
         self._caller = caller_of(scope)
+        self._who = who
+        self.refusal: Denied | None = None
         self._check = check
         self._pool = pool
         self._topic = ""  # of the person, known once they are
@@ -96,12 +100,15 @@ class Guard:
                     return TRY_LATER
 
     def _ask(self) -> int | None:
-        user = user_of(self._caller)
+        user = self._who(self._caller)
         if user is None:
             return NOT_SIGNED_IN
         self._topic = user.topic
         try:
             self._check(user)
+        except Denied as refused:
+            self.refusal = refused
+            return NOT_ANY_MORE
         except AppError:
             return UNSEEN
         return None

@@ -73,7 +73,6 @@ LOOKS: dict[str, Look] = {
     "syncing": Look("blue", "loader-2", _("Being read"), spins=True),
     "waiting": Look("grey", "clock", _("Not followed yet")),
     "old": Look("amber", "alert-triangle", _("Out of date")),
-    "down": Look("red", "plug", _("Not reached")),
 }
 
 ENVIRONMENTS = {"test": _("Test"), "staging": _("Staging"), "production": _("Production")}

@@ -67,6 +67,21 @@ class Place:
         assert seen.green(wanted.artifact.digest), seen
         return wanted
 
+    def crash(self, name: str) -> Wanted:
+        program = "print('no luck'); raise SystemExit(7)"
+        return self.want(self.version(name), command=("python3", "-c", program))
+
+    def digest(self, wanted: Wanted) -> str:
+        return wanted.artifact.digest
+
+    def answers(self) -> set[str]:
+        """The versions that answer now at the stable port."""
+        told = [self.ask() for _ in range(6)]
+        return {body.split()[0] for status, body in told if status == 200}
+
+    def sicken(self, instance: str) -> None:
+        self.runtime.exec(self.service, instance, ["touch", "sick"])
+
     def ask(self, path: str = "/", port: int = 0) -> tuple[int, str]:
         """Status and body through the stable port (or straight from an instance)."""
         connection = http.client.HTTPConnection("127.0.0.1", port or self.port, timeout=10)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.db import transaction
 from django.utils import timezone
 
 from clusters.drivers.runtime.kubernetes.names import BY_KEY, PODS, Resource
@@ -35,7 +36,10 @@ def pod(name: str, namespace: str = "shop", *, labels: dict[str, str] | None = N
     }
 
 
-def put(cluster: Cluster, *items: dict[str, Any], resource: Resource = PODS, gone: bool = False) -> None:
+@transaction.atomic
+def put(
+    cluster: Cluster, *items: dict[str, Any], resource: Resource = PODS, gone: bool = False, version: str = ""
+) -> None:
     """Write one batch, as an informer does: rows and the feed's number together."""
     row = ClusterFeed.objects.filter(cluster=cluster, resource=resource.key).first() or feed(cluster, resource)
     seq = row.seq
@@ -56,4 +60,4 @@ def put(cluster: Cluster, *items: dict[str, Any], resource: Resource = PODS, gon
                 "changed_at": timezone.now(),
             },
         )
-    ClusterFeed.objects.filter(pk=row.pk).update(seq=seq, resource_version=str(1000 + seq))
+    ClusterFeed.objects.filter(pk=row.pk).update(seq=seq, resource_version=version or str(1000 + seq))

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from clusters.drivers.runtime.kubernetes.names import DEPLOYMENTS, PODS, Resource
+from django.db import transaction
+
+from clusters.drivers.runtime.kubernetes.names import DEPLOYMENTS, Resource
 from clusters.models import Cluster, ClusterObject
 from fangduoduo_release.common.models import Connection
 from tests.simulators.kubernetes_rig import Rig
@@ -48,16 +50,15 @@ def connect(cluster: Cluster, rig: Rig) -> None:
     cluster.save()
 
 
+@transaction.atomic
 def show(cluster: Cluster, rig: Rig, resource: Resource = DEPLOYMENTS) -> None:
     """Write what there is, as the informers do; once."""
-    feed(cluster, resource)
+    version = str(rig.revision)
+    feed(cluster, resource, resource_version=version)
     there = rig.all(resource.plural)
     names = {(one["metadata"].get("namespace", ""), one["metadata"]["name"]) for one in there}
     rows = ClusterObject.objects.filter(cluster=cluster, resource=resource.key, gone=False)
     gone = [one for one in rows if (one.namespace, one.name) not in names]
-    put(cluster, *there, resource=resource)
+    put(cluster, *there, resource=resource, version=version)
     if gone:
-        put(cluster, *[{"metadata": {"name": one.name, "namespace": one.namespace, "uid": one.uid}} for one in gone], resource=resource, gone=True)  # fmt: skip
-
-
-__all__ = ["PODS", "connect", "manifest", "show"]
+        put(cluster, *[{"metadata": {"name": one.name, "namespace": one.namespace, "uid": one.uid}} for one in gone], resource=resource, gone=True, version=version)  # fmt: skip

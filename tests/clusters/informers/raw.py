@@ -67,6 +67,18 @@ class Stream:
         )
         await self._writer.drain()
 
+    async def raw(self, status: int, data: bytes) -> None:
+        self._writer.write(f"HTTP/1.1 {status} X\r\nContent-Length: {len(data)}\r\n\r\n".encode() + data)
+        await self._writer.drain()
+
+    @property
+    def closed(self) -> bool:
+        """The other side has gone."""
+        return self._writer.transport.is_closing()
+
+    async def tick(self) -> None:
+        await asyncio.sleep(0.02)
+
     def cut(self) -> None:
         """As when a host dies: no end of the answer, the connection reset."""
         self._writer.transport.abort()
@@ -117,9 +129,11 @@ class RawServer:
         self.forbidden: Callable[[Request], bool] = lambda _request: False
         self.bookmark_s = 0.5
         self.silent = False  # takes requests and says nothing at all
+        self.frozen = False  # says nothing any more, in answers under way either
         self.watch_s: float | None = None  # so long a watch lasts at most, then it is cut
         self._scripts: dict[str, deque[Script]] = defaultdict(deque)
         self._kept: dict[str, _Kept] = defaultdict(_Kept)
+        self._snapshots: dict[tuple[str, str], list[Item]] = {}
         self._port = port
         self._ready = threading.Event()
         self._writers: set[asyncio.StreamWriter] = set()
@@ -153,6 +167,11 @@ class RawServer:
         """Cut every connection; how many."""
         return self._call(self._cut)
 
+    def versions(self, resource: Resource = PODS) -> dict[str, str]:
+        """The names and versions of what is there."""
+        found = self._call(lambda: list(self._kept[resource.key].items.values()))
+        return {item["metadata"]["name"]: item["metadata"]["resourceVersion"] for item in found}
+
     def watches(self, path: str = "/api/v1/pods") -> list[Request]:
         return [one for one in list(self.requests) if one.watches and one.path == path]
 
@@ -166,6 +185,8 @@ class RawServer:
         return self
 
     def __exit__(self, *_: object) -> None:
+        if not self._thread.is_alive():  # stopped before
+            return
         self._loop.call_soon_threadsafe(self._over.set)
         self._thread.join(10)
 
@@ -233,11 +254,11 @@ class RawServer:
         try:
             while request := await _request(reader):
                 self.requests.append(request)
-                while self.silent:
+                while self.silent or self.frozen:
                     await asyncio.sleep(0.05)
                 await self._answer(request, Stream(writer))
-        except (OSError, asyncio.IncompleteReadError):
-            pass
+        except (OSError, asyncio.IncompleteReadError, asyncio.CancelledError):
+            pass  # the other side has gone, or the test is over
         finally:
             self._writers.discard(writer)
             writer.close()
@@ -259,12 +280,19 @@ class RawServer:
 
     async def _list(self, request: Request, stream: Stream) -> None:
         resource, namespace = _resource(request.path)
-        items = [item for key, item in sorted(self._kept[resource.key].items.items()) if namespace in {"", key[0]}]
         version, _, start = request.query.get("continue", f"{self.version}:0").partition(":")
+        if start == "0":
+            kept = self._kept[resource.key].items
+            self._snapshots[request.path, version] = [
+                item for key, item in sorted(kept.items()) if namespace in {"", key[0]}
+            ]  # fmt: skip
+        items = self._snapshots[request.path, version]
         end = int(start) + int(request.query.get("limit", len(items)) or len(items))
         metadata = {"resourceVersion": version}
         if end < len(items):
             metadata["continue"] = f"{version}:{end}"
+        else:
+            del self._snapshots[request.path, version]
         page = [{k: v for k, v in item.items() if k not in {"kind", "apiVersion"}} for item in items[int(start) : end]]
         await stream.json(
             200, {"kind": f"{resource.kind}List", "apiVersion": "v1", "metadata": metadata, "items": page}
@@ -281,6 +309,8 @@ class RawServer:
         until = self._loop.time() + float(request.query.get("timeoutSeconds", 300))
         cut = self._loop.time() + self.watch_s if self.watch_s is not None else None
         while self._loop.time() < until:
+            while self.frozen:
+                await asyncio.sleep(0.05)
             changed = self._changed
             log = self._kept[resource.key].log
             for version, kind, item in log[_first_after(log, at) :]:

@@ -42,6 +42,8 @@ class Controllers:
             self._owner("deployment", change)
         elif change.kind is PODS:
             self._owner("replicaset", change)
+            if change.type == "DELETED":
+                self._pod_gone(change)
             self.later("services", change.key[0], self.kubernetes.pace.endpoints)
             if self.kubernetes.store.tables[QUOTAS]:
                 self.later("quotas", change.key[0])
@@ -56,6 +58,13 @@ class Controllers:
         for owner in change.stored.obj["metadata"].get("ownerReferences") or ():
             if owner.get("controller") and owner["kind"].lower() == what:
                 self.later(what, (change.key[0], owner["name"]))
+
+    def _pod_gone(self, change: Change) -> None:
+        """What is recreated waits for the last of its pods."""
+        for owner in change.stored.obj["metadata"].get("ownerReferences") or ():
+            above = self.kubernetes.store.get(REPLICASETS, change.key[0], owner["name"])
+            for each in (above.obj["metadata"].get("ownerReferences") or ()) if above is not None else ():
+                self.later("deployment", (change.key[0], each["name"]))
 
     def everything(self) -> None:
         """Look at all of it again."""
@@ -73,7 +82,8 @@ class Controllers:
                 await asyncio.sleep(0.02)
             self._news.clear()
             work, self._queue = self._queue, {}
-            for number, (what, about) in enumerate(work):
+            # Deployments last: they then see at once what has become of all of their replica sets.
+            for number, (what, about) in enumerate(sorted(work, key=lambda each: each[0] == "deployment")):
                 self._do(what, about)
                 if number % 50 == 49:
                     await asyncio.sleep(0)

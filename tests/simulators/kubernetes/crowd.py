@@ -90,6 +90,7 @@ def _pods(kubernetes: Kubernetes, owner: Object, template: Object, replicas: int
     pod["metadata"] |= {"name": "", "uid": ""}
     defaults.fill("Pod", pod, metadata["namespace"])
     updated(PODS, None, pod, "kube-controller-manager")
+    defaults.admit(pod)
     nodes = [name for _, name in kubernetes.store.tables[NODES]]
     image = kubernetes.images.identity(template["spec"]["containers"][0]["image"])
     for _ in range(replicas):

@@ -133,11 +133,17 @@ _SOURCES: list[Object] = [
 def _pod(obj: Object) -> None:
     spec = obj.setdefault("spec", {})
     pod_spec(spec)
+    spec.setdefault("enableServiceLinks", True)
+    obj.setdefault("status", {"phase": "Pending", "qosClass": _quality(spec)})
+
+
+def admit(obj: Object) -> None:
+    """What admission adds to a pod; it belongs to no manager."""
+    spec = obj["spec"]
     account = spec.setdefault("serviceAccountName", "default")
     spec.setdefault("serviceAccount", account)
     spec.setdefault("tolerations", _TOLERATIONS)
     spec.setdefault("priority", 0)
-    spec.setdefault("enableServiceLinks", True)
     spec.setdefault("preemptionPolicy", "PreemptLowerPriority")
     if not any(volume["name"].startswith("kube-api-access-") for volume in spec.get("volumes") or []):
         name = f"kube-api-access-{clock.suffix()}"
@@ -145,7 +151,6 @@ def _pod(obj: Object) -> None:
         mount = {"name": name, "readOnly": True, "mountPath": "/var/run/secrets/kubernetes.io/serviceaccount"}
         for container in spec.get("containers") or []:
             container.setdefault("volumeMounts", []).append(mount)
-    obj.setdefault("status", {"phase": "Pending", "qosClass": _quality(spec)})
 
 
 def _quality(spec: Object) -> str:

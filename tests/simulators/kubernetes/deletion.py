@@ -118,15 +118,16 @@ class Deletion:
 
     def heard(self, change: Change) -> None:
         metadata = change.stored.obj["metadata"]
-        for owner in metadata.get("ownerReferences") or ():
-            held = self._dependents.setdefault(owner["uid"], {})
-            if change.type == "DELETED":
-                held.pop((change.kind, change.key), None)
-                if not held:
-                    del self._dependents[owner["uid"]]
-            else:
-                held[change.kind, change.key] = None
-            if change.type == "DELETED" or change.type == "ADDED":
+        before = change.before.obj["metadata"].get("ownerReferences") or () if change.before is not None else ()
+        owners = metadata.get("ownerReferences") or ()
+        if change.type == "DELETED" or (before and before != owners):
+            for owner in before:
+                self._lost(owner["uid"], change)
+        if change.type != "DELETED":
+            for owner in owners:
+                self._dependents.setdefault(owner["uid"], {})[change.kind, change.key] = None
+        if change.type != "MODIFIED":
+            for owner in owners:
                 self._owner_again(owner, change.key[0])
         if change.type == "DELETED" and metadata["uid"] in self._dependents:
             self._later(change.kind, change.key, metadata["uid"])
@@ -134,6 +135,12 @@ class Deletion:
             home = self.store.get(NAMESPACES, "", change.key[0])
             if home is not None and "deletionTimestamp" in home.obj["metadata"]:
                 self._later(NAMESPACES, ("", change.key[0]))
+
+    def _lost(self, uid: str, change: Change) -> None:
+        held = self._dependents.get(uid, {})
+        held.pop((change.kind, change.key), None)
+        if not held:
+            self._dependents.pop(uid, None)
 
     def _owner_again(self, owner: Object, namespace: str) -> None:
         for kind in ALL:

@@ -60,6 +60,10 @@ class Deployments:
                 self._scale(live.obj, new, live.obj["spec"]["replicas"])
         elif new is not None and not self._grow(live.obj, new, sets):
             self._shrink(live.obj, new, old)
+            sets = self.kubernetes.deletion.of_kind(live.obj["metadata"]["uid"], REPLICASETS)
+            new = self._find(live.obj, sets)
+            assert new is not None
+            self._grow(live.obj, new, sets)
         sets = self.kubernetes.deletion.of_kind(live.obj["metadata"]["uid"], REPLICASETS)
         new = self._find(live.obj, sets)
         self.status.write(live, sets, new)

@@ -130,7 +130,7 @@ class Faults:
 
     def compact(self) -> None:
         """What changed up to now is forgotten."""
-        self._kubernetes.call(self._kubernetes.store.compact)
+        self._kubernetes.call(self._kubernetes.compact)
 
     # -- of the state -----------------------------------------------------------------------------------------------
 

@@ -91,7 +91,7 @@ def of_value(value: Any, type_: Type) -> Fields:
         return {f"f:{name}": of_value(each, type_.of(name)) for name, each in value.items()}
     if type_.form == "keyed" and isinstance(value, list):
         item = type_.item or ANY
-        return {key_of(each, type_): {".": {}, **of_value(each, item)} for each in value}
+        return {key_of(each, type_): _whole(each, item) for each in value}
     if type_.form == "set" and isinstance(value, list):
         return {f"v:{orjson.dumps(each).decode()}": {} for each in value}
     return {}
@@ -128,9 +128,11 @@ def _children_compared(old: Fields, new: Fields, type_: Type, fresh: bool) -> tu
         after = new.get(name, _NOTHING)
         child = type_.of(name[2:]) if name.startswith("f:") else type_.item or ANY
         if after is _NOTHING:
-            gone[name] = _whole(before, child, name)
+            gone[name] = _whole(before, child)
+        elif before is _NOTHING and after is None:
+            continue  # a null says nothing
         elif before is _NOTHING:
-            changed[name] = _added(after, child, name)
+            changed[name] = _added(after, child)
         else:
             more, less = compared(before, after, child)
             if more is not None:
@@ -142,12 +144,12 @@ def _children_compared(old: Fields, new: Fields, type_: Type, fresh: bool) -> tu
     return (changed or ({} if fresh else None)), gone or None
 
 
-def _added(value: Any, type_: Type, name: str) -> Fields:
+def _added(value: Any, type_: Type) -> Fields:
     """With everything above it that was not there: the set of an update knows that the map itself is new."""
     found = compared(None, value, type_)[0]
     return {} if found is None else found
 
 
-def _whole(value: Any, type_: Type, name: str) -> Fields:
+def _whole(value: Any, type_: Type) -> Fields:
     fields = of_value(value, type_)
     return {".": {}, **fields} if fields else {}

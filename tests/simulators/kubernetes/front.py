@@ -80,7 +80,7 @@ class Front:
             body=body, status=code, headers=self.headers(priority=priority), content_type="application/json"
         )
 
-    def refusal(self, refused: status.Refused) -> web.Response:
-        response = self.json(refused.raw, refused.code, priority=refused.code != 401)
+    def refusal(self, refused: status.Refused, *, priority: bool = True) -> web.Response:
+        response = self.json(refused.raw, refused.code, priority=priority and refused.code != 401)
         response.headers.update(refused.headers)
         return response

@@ -104,6 +104,7 @@ class Kubelet:
             if owner == uid:
                 log.end()
         self.kubernetes.logs.forget(uid)
+        self.kubernetes.execs.forget(uid)
         self.kubernetes.scheduler.freed(uid)
 
     # -- beginning --------------------------------------------------------------------------------------------------

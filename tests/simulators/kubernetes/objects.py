@@ -10,7 +10,7 @@ import yaml
 
 from . import clock, defaults, status
 from .admission import Admission
-from .kinds import NAMESPACES, Kind, Object
+from .kinds import NAMESPACES, PODS, Kind, Object
 from .managers import Applied, same, updated
 from .patches import merged, pointed, strategic
 from .schema import problems, type_of
@@ -71,7 +71,12 @@ class Objects:
             obj.pop("status", None)
         metadata.pop("managedFields", None)
         self._born(kind, namespace, obj)
+        given = obj.pop("status", None) if kind.status else None
         updated(kind, None, obj, how.manager)
+        if given is not None:
+            obj["status"] = given
+        if kind is PODS:
+            defaults.admit(obj)
         return self._keep(kind, obj, None, how)
 
     def replace(self, kind: Kind, namespace: str, name: str, obj: Object, how: How) -> Stored:
@@ -150,6 +155,8 @@ class Objects:
         else:
             self._live_on(kind, live.obj, new, how)
         applied.sign(before, new)
+        if kind is PODS and live is None:
+            defaults.admit(new)
         return self._keep(kind, new, live, how), live is None
 
     # -- common steps -----------------------------------------------------------------------------------------------
@@ -247,16 +254,16 @@ class Objects:
     def _keep(self, kind: Kind, new: Object, live: Stored | None, how: How) -> Stored:
         check(kind, new, live.obj if live else None)
         self.admission.judge(kind, new, live.obj if live else None)
-        if live is not None and same(live.obj, new):
+        if live is not None and same(live.obj, new) and _owners(live.obj) == _owners(new):
             return live
         if how.dry:
             if live is None:
                 new["metadata"].pop("resourceVersion", None)
             ordered = {"kind": kind.name, "apiVersion": kind.api_version, **new}
             return Stored(ordered, orjson.dumps(ordered), live.revision if live else 0)
-        if live is not None and "deletionTimestamp" in new["metadata"] and not new["metadata"].get("finalizers"):
-            if kind.name not in ("Pod", "Namespace"):
-                return self.store.remove(kind, (new["metadata"].get("namespace", ""), new["metadata"]["name"]))
+        ending = "deletionTimestamp" in new["metadata"] and not new["metadata"].get("finalizers")
+        if live is not None and ending and kind not in (PODS, NAMESPACES):
+            return self.store.remove(kind, (new["metadata"].get("namespace", ""), new["metadata"]["name"]))
         return self.store.put(kind, new)
 
     # -- for controllers --------------------------------------------------------------------------------------------
@@ -273,6 +280,10 @@ class Objects:
             metadata["generation"] = live.obj["metadata"].get("generation", 0) + 1
         updated(kind, live.obj, new, manager, subresource)
         return self.store.put(kind, new)
+
+
+def _owners(obj: Object) -> Any:
+    return obj["metadata"].get("managedFields")
 
 
 def _drop(obj: Any, path: str) -> None:

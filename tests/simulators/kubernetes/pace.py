@@ -22,6 +22,7 @@ class Pace:
     backoff_max: float = 1.0
     pull_backoff: float = 0.1
     endpoints: float = 0.0
+    propagation: tuple[float, float] = (0.05, 0.2)  # until a proxy knows of a service's endpoints
     second: float = 1.0
     list_item: float = 0.0
     shown: float = 0.02  # how long a crash is seen before its back-off

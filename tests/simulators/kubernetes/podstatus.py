@@ -120,6 +120,6 @@ def owned(status: Object) -> Object:
         conditions[f'k:{{"type":"{each["type"]}"}}'] = {".": {}, **{f"f:{name}": {} for name in names}}
     found: dict[str, Any] = {"f:conditions": conditions, "f:containerStatuses": {}, "f:hostIP": {}, "f:hostIPs": {}}
     if "podIP" in status:
-        found |= {"f:phase": {}, "f:podIP": {}}
+        found |= {"f:podIP": {}} | ({} if status["phase"] == "Pending" else {"f:phase": {}})
         found["f:podIPs"] = {".": {}, f'k:{{"ip":"{status["podIP"]}"}}': {".": {}, "f:ip": {}}}
     return {"f:status": found | {"f:startTime": {}}}

@@ -101,8 +101,8 @@ class Rollouts:
             _set(status, "Progressing", "Unknown", "DeploymentResumed", "Deployment is resumed", fresh=True)
             current = next(each for each in status["conditions"] if each["type"] == "Progressing")
         reason = current["reason"] if current else ""
-        if complete(obj) and reason == "NewReplicaSetAvailable":
-            return
+        if reason == "NewReplicaSetAvailable" and status.get("replicas") == status.get("updatedReplicas"):
+            return  # no rollout is under way; another size is none
         if complete(obj):
             said = f"{word} has successfully progressed."
             _set(status, "Progressing", "True", "NewReplicaSetAvailable", said, fresh=True)
@@ -141,16 +141,12 @@ def _set(status: Object, type_: str, value: str, reason: str, message: str, *, f
     """As the controller does: a condition that changes goes to the end."""
     conditions = status.setdefault("conditions", [])
     current = next((each for each in conditions if each["type"] == type_), None)
-    if current is not None and (current["status"], current["reason"], current["message"]) == (value, reason, message):
-        if not fresh:
-            return
+    if current is not None and (current["status"], current["reason"]) == (value, reason) and not fresh:
+        return
     now = clock.now()
     since = current["lastTransitionTime"] if current is not None and current["status"] == value else now
     made = {
         "type": type_, "status": value, "lastUpdateTime": now, "lastTransitionTime": since, "reason": reason,
         "message": message,
     }  # fmt: skip
-    if current is not None and current["status"] == value:
-        conditions[conditions.index(current)] = made
-    else:
-        status["conditions"] = [each for each in conditions if each["type"] != type_] + [made]
+    status["conditions"] = [each for each in conditions if each["type"] != type_] + [made]

@@ -42,7 +42,8 @@ class Routes:
         try:
             return await self._met(request, line)
         except status.Refused as refused:
-            return self.kubernetes.front.refusal(refused)
+            streaming = request.path.endswith(("/log", "/exec"))
+            return self.kubernetes.front.refusal(refused, priority=not streaming)
 
     async def _met(self, request: web.Request, line: str) -> web.StreamResponse:
         faults = self.kubernetes.faults
@@ -148,7 +149,7 @@ class Routes:
         if asked.kind is PODS and asked.sub == "log":
             return await self.kubernetes.logs.serve(request, asked.namespace, asked.name, line)
         if asked.kind is PODS and asked.sub == "exec":
-            return await self.kubernetes.execs.serve(request, asked.namespace, asked.name)
+            return await self.kubernetes.execs.serve(request, asked.namespace, asked.name, line)
         if asked.verb in ("list", "watch"):
             return await self._many(request, asked, line)
         kind = asked.kind

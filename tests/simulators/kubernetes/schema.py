@@ -45,7 +45,7 @@ _SETS = {"V1ObjectMeta.finalizers"}
 _ATOMIC = {
     "V1LabelSelector", "V1SecretKeySelector", "V1ConfigMapKeySelector", "V1ObjectFieldSelector", "V1NodeSelector",
     "V1ResourceFieldSelector", "V1ObjectReference", "V1LocalObjectReference", "V2CrossVersionObjectReference",
-    "V1TypedLocalObjectReference",
+    "V1TypedLocalObjectReference", "V1OwnerReference",
 }  # fmt: skip
 _ATOMIC_FIELDS = {"V1PodSpec.nodeSelector", "V1ServiceSpec.selector", "V1ReplicationControllerSpec.selector"}
 DEFAULT_KEYS = {"protocol": "TCP"}
@@ -78,7 +78,7 @@ class Type:
 
 
 ANY = Type("any")
-_SCALARS = {"str": "string", "int": "integer", "float": "number", "bool": "boolean"}
+_SCALARS = {"str": "string", "bytes": "string", "int": "integer", "float": "number", "bool": "boolean"}  # bytes: base64
 
 
 @functools.cache

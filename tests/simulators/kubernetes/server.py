@@ -24,13 +24,14 @@ from .execs import Execs
 from .faults import Faults
 from .front import Front
 from .images import Image, Images
-from .kinds import NAMESPACES, NODES, Object, named
+from .kinds import NAMESPACES, NODES, Kind, Object, named
 from .kubelet import Kubelet
 from .listing import Lister
 from .logs import Logs
 from .objects import How, Objects
 from .pace import Pace
-from .processes import Programs, Proxies
+from .processes import Programs
+from .proxies import Proxies
 from .replicasets import ReplicaSets
 from .requests import Requests
 from .routes import Routes
@@ -112,9 +113,10 @@ class Kubernetes:
         await self.front.stop()
         await self.proxies.stop()
         await self.programs.stop()
-        for task in asyncio.all_tasks() - {asyncio.current_task()}:
+        left = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in left:
             task.cancel()
-        await asyncio.sleep(0)
+        await asyncio.wait_for(asyncio.gather(*left, return_exceptions=True), 5)
 
     def _build(self) -> None:
         self.store = Store()
@@ -221,6 +223,15 @@ class Kubernetes:
         copy = orjson.loads(orjson.dumps(obj))
         return self.call(self.objects.create, named(kind), namespace, copy, How(manager)).obj
 
+    def status(self, kind: str, namespace: str, name: str, status: Object, manager: str = "controller") -> None:
+        """What some other controller says of an object."""
+        self.call(self._status, named(kind), namespace, name, status, manager)
+
+    def _status(self, kind: Kind, namespace: str, name: str, status: Object, manager: str) -> None:
+        new = self.objects.get(kind, namespace, name).thaw()
+        new["status"] = status
+        self.objects.write(kind, new, manager, "status")
+
     def delete(self, kind: str, namespace: str, name: str, **options: Any) -> None:
         self.call(self.deletion.delete, named(kind), (namespace, name), options)
 
@@ -235,6 +246,11 @@ class Kubernetes:
     def say(self, namespace: str, pod: str, lines: list[str], container: str = "") -> None:
         """A container writes these lines to its log."""
         self.call(self.logs.write, namespace, pod, lines, container)
+
+    def service_url(self, namespace: str, name: str) -> str:
+        """Where a service's proxy listens; only with `processes`. Empty until the service is known to it."""
+        proxy = self.call(lambda: self.proxies.all.get((namespace, name)))
+        return f"http://127.0.0.1:{proxy.port}" if proxy is not None and proxy.port else ""
 
     def fill(self, namespace: str, deployments: int, replicas: int, **more: Any) -> list[str]:
         """Many deployments with their running pods, without the work of rolling them out."""

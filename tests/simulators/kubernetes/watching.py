@@ -19,7 +19,6 @@ from .store import Change
 if TYPE_CHECKING:
     from .server import Kubernetes
 
-BACKLOG = 10_000
 _BATCH = 256 * 1024
 
 
@@ -34,6 +33,7 @@ class Watch:
     news: asyncio.Event = field(default_factory=asyncio.Event)
     revision: int = 0
     ended: bool = False
+    backlog: int = 10_000
 
     def hear(self, change: Change) -> None:
         if self.namespace and change.key[0] != self.namespace:
@@ -41,7 +41,7 @@ class Watch:
         line = self.line(change)
         if line is None:
             return
-        if len(self.lines) >= BACKLOG:
+        if len(self.lines) >= self.backlog:
             self.ended = True
         else:
             self.lines.append(line)
@@ -65,6 +65,7 @@ class Watching:
         self.kubernetes = kubernetes
         self.watches: dict[Kind, set[Watch]] = {}
         self.bookmark_every = 60.0
+        self.backlog = 10_000
         kubernetes.store.listeners.append(self.heard)
 
     def heard(self, change: Change) -> None:
@@ -83,7 +84,7 @@ class Watching:
                 422, "Invalid", f"ListOptions.meta.k8s.io \"\" is invalid: {causes[0]['field']}: {causes[0]['message']}",
                 {"group": "meta.k8s.io", "kind": "ListOptions", "causes": causes},
             )  # fmt: skip
-        watch = Watch(kind, namespace, test)
+        watch = Watch(kind, namespace, test, backlog=self.backlog)
         gone = self._begin(watch, query.get("resourceVersion", ""))
         if gone is not None and self.kubernetes.faults.meet("gone", line):
             raise gone

@@ -110,6 +110,8 @@ class Api:
             headers["Authorization"] = f"Bearer {bearer}"
         if body is not None:
             headers["Content-Type"] = content_type
+            if isinstance(body, str) and content_type.endswith("json"):
+                body = orjson.loads(body)  # the client makes JSON of whatever it is given, also of JSON
         url = f"{self.access.server}{path}" + (f"?{urlencode(plain(query))}" if query else "")
         try:
             return self._rest.request(
@@ -172,9 +174,10 @@ class Api:
         *,
         force: bool = False,
         dry_run: bool = False,
+        manager: str = MANAGER,
     ) -> Answer:
         """Server-side apply of one object under our field manager; unjudged, because conflicts are read by field."""
-        query: dict[str, str] = {"fieldManager": MANAGER, "fieldValidation": "Strict"}
+        query: dict[str, str] = {"fieldManager": manager, "fieldValidation": "Strict"}
         query |= {"force": "true"} if force else {}
         query |= {"dryRun": "All"} if dry_run else {}
         path = resource.path(namespace, str(manifest["metadata"]["name"]))
@@ -236,6 +239,8 @@ def judge(answer: Answer) -> AppError:
         return Invalid(S("The API server finds it invalid: %(reason)s", reason=kept[:300]), code="invalid_manifest")
     if answer.status == 500 and "field not declared in schema" in message:
         return Invalid(S("The manifest has a field that Kubernetes does not know: %(reason)s", reason=kept[:300]), code="invalid_manifest")  # fmt: skip
+    if answer.status == 500 and "failed to create typed patch object" in message:  # text where a number belongs
+        return Invalid(S("The API server finds it invalid: %(reason)s", reason=kept[:300]), code="invalid_manifest")
     if answer.status == 429 or answer.status >= 500:
         return Unavailable(
             S("The API server is overloaded or not ready (%(status)s).", status=answer.status), evidence=kept

@@ -21,15 +21,18 @@ from .names import (
     ACCESS_REVIEWS,
     AUTOSCALERS,
     CONFIGMAPS,
+    CRONJOBS,
     DEPLOYMENTS,
     EVENTS,
     INGRESSES,
+    JOBS,
     NAMESPACES,
     NODES,
     PODS,
     REPLICASETS,
     SECRETS,
     SERVICES,
+    STATEFULSETS,
     Resource,
 )
 
@@ -85,6 +88,17 @@ WISHED = (
     Wish(_rights("get", PODS, sub="log"), S("Logs of pods in %(namespace)s cannot be shown.")),
     # Opening a terminal is a GET with an upgrade; servers before 1.35 judge it as “get”, later ones as “create” too.
     Wish(_rights("get create", PODS, sub="exec"), S("There are no terminals in %(namespace)s.")),
+    Wish(
+        (
+            *_rights("delete", PODS),
+            *_rights("get patch", DEPLOYMENTS, STATEFULSETS, sub="scale"),
+            *_rights("get list create patch delete", STATEFULSETS),
+            *_rights("get list", JOBS, CRONJOBS),
+        ),
+        S(
+            "Through the gateway no pod of %(namespace)s can be deleted, nothing scaled, and no StatefulSet, Job or CronJob used."
+        ),
+    ),
     Wish(_rights("get", NAMESPACES), S("Nobody is told when the namespace %(namespace)s does not exist.")),
 )
 IN_NAMESPACE = (*NEEDED, *(right for wish in WISHED for right in wish.rights))
@@ -158,13 +172,14 @@ def _sentence(version: str, user: str, needed: bool, lost: bool, placed: bool) -
         return S("Kubernetes %(version)s answers, but the account lacks what the portal needs.", version=version)
     if not placed:
         return S(
-            "Kubernetes %(version)s answers; signed in as “%(user)s”. What it may do in a namespace is asked once a machine names one.",
+            "Kubernetes %(version)s answers. What the account may do in a namespace is asked once a machine names one.",
             version=version,
-            user=user or "?",
         )
     if lost:
         return S("Kubernetes %(version)s answers; some of what the portal can do will not work.", version=version)
-    return S("Kubernetes %(version)s answers; signed in as “%(user)s”.", version=version, user=user or "?")
+    if not user:
+        return S("Kubernetes %(version)s answers, and the account may do all that the portal needs.", version=version)
+    return S("Kubernetes %(version)s answers; signed in as “%(user)s”.", version=version, user=user)
 
 
 def _told(rights: Iterable[Right], namespace: str) -> Iterator[Sentence]:

@@ -19,7 +19,7 @@ import orjson
 from fangduoduo_release.common.errors import Unavailable
 from fangduoduo_release.common.sentence import S
 
-from .async_api import AsyncApi
+from .async_api import AsyncApi, Response
 from .listing import Expired, Refused, refused, whole
 from .names import EVENTS, Resource
 from .pace import Pace, Patience
@@ -32,6 +32,7 @@ EVENTS_KEPT_S = 3600.0
 EVENTS_COMPARED_S = 3000.0  # those about to be forgotten may be so on one side only
 STEP = 100  # objects taken apart before others in the loop have their turn
 PASSING = frozenset({401, 403, 429, 503})  # say nothing of what we asked for
+STEP_S = 0.1
 ENOUGH_MISSED = 3  # refusals of a token in a row before they are told
 
 
@@ -59,6 +60,7 @@ class Informer:
         self._listed_at = 0.0
         self._lists = 0
         self._to_list = True  # what is stored may differ from what is there
+        self._response: Response | None = None  # the watch that was opened last
         self._damaged = False  # something that came could not be read
         self._unknown = 0  # how often in a row the server did not accept who we are
 
@@ -87,8 +89,9 @@ class Informer:
         except Refused as no:
             return await self._heed(no)
         except Unavailable as error:
-            self._sink.down(error.sentence)
-            return self._patience.after_failure()
+            if not self._patience.is_open:  # one that was cut is opened anew before anybody is told
+                self._sink.down(error.sentence)
+                return self._patience.after_failure()
         return self._patience.after_cut()
 
     async def _heed(self, no: Refused) -> float:
@@ -170,7 +173,7 @@ class Informer:
                 raise Expired
             if response.status != 200:
                 raise await refused(response)
-            self._unknown = 0
+            self._unknown, self._response = 0, response
             self._patience.opened()
             self._sink.opened()
             lines = Lines()
@@ -222,6 +225,10 @@ class Informer:
                 logger.error("%s: %s objects were stored otherwise than they are", self._resource.key, wrong)
                 self._sink.count("drift", wrong)
                 self._to_list = True
+                if self._response is not None:
+                    self._response.close()
+                while self._to_list:
+                    await asyncio.sleep(STEP_S)
 
     async def _compare(self) -> int:
         """How many objects are stored otherwise than they are, the watch having come as far as the list."""

@@ -91,7 +91,7 @@ async def _page(api: AsyncApi, path: str, query: dict[str, str | int], in_the_mi
                 raise TooLarge
     await asyncio.sleep(0)
     found = _parsed(b"".join(chunks))
-    if not isinstance(found, dict) or not isinstance(found.get("metadata"), dict):
+    if not isinstance(found, dict) or not version_of(found):
         raise Unavailable(S("The API server answered with something that is not an object of Kubernetes."))
     return found
 

@@ -44,7 +44,7 @@ def page(api: Api, pods: Sequence[Object], query: LogQuery) -> LogPage:
 def _of_pod(api: Api, pod: Object, query: LogQuery) -> list[tuple[str, LogLine]]:
     name, namespace = str(path(pod, "metadata", "name")), str(path(pod, "metadata", "namespace"))
     container = query.container or main_container(pod)
-    if query.container and query.container not in containers(pod):
+    if query.container and query.container not in (*containers(pod), *containers(pod, init=True)):
         return []
     asked: dict[str, str | int] = {"timestamps": "true", "container": container, "limitBytes": query.limit_bytes}
     if query.after:

@@ -13,6 +13,7 @@ from fangduoduo_release.common.safe_yaml import dump
 
 from . import names
 from .parts import Manifest
+from .pods import path
 
 MASK = "********"
 # What the server adds by itself and nobody changed.
@@ -22,6 +23,13 @@ _NOTES = (
     names.GENERATION, names.MANIFEST, "deployment.kubernetes.io/revision",
     "kubectl.kubernetes.io/last-applied-configuration",
 )  # fmt: skip
+
+
+# Where a pod's spec names config: below these keys.
+KINDS_NAMED = {
+    "configMap": "ConfigMap", "configMapRef": "ConfigMap", "configMapKeyRef": "ConfigMap",
+    "secret": "Secret", "secretRef": "Secret", "secretKeyRef": "Secret", "imagePullSecrets": "Secret",
+}  # fmt: skip
 
 
 def masked(manifest: Mapping[str, Any]) -> Manifest:
@@ -50,7 +58,7 @@ def stamped(manifests: Sequence[Manifest], wanted: Wanted, sha256: str) -> list[
         mine = copy.deepcopy(one)
         if wanted.deployment:
             mine["metadata"]["labels"][names.DEPLOYMENT] = wanted.deployment
-        if is_main(mine, manifests):
+        if is_main(mine):
             notes = mine["metadata"].setdefault("annotations", {})
             notes |= {names.GENERATION: str(wanted.generation), names.MANIFEST: sha256}
             if wanted.paused:
@@ -59,15 +67,15 @@ def stamped(manifests: Sequence[Manifest], wanted: Wanted, sha256: str) -> list[
     return found
 
 
-def is_main(manifest: Mapping[str, Any], manifests: Sequence[Mapping[str, Any]]) -> bool:
+def is_main(manifest: Mapping[str, Any]) -> bool:
     """Whether this is the Deployment that is the service: the one whose template was given our selector's labels."""
     if manifest.get("kind") != "Deployment":
         return False
-    return names.SERVICE in (manifest["spec"]["template"].get("metadata", {}).get("labels") or {})
+    return names.SERVICE in (path(manifest, "spec", "template", "metadata", "labels") or {})
 
 
 def main_of(manifests: Sequence[Manifest]) -> Manifest:
-    return next(one for one in manifests if is_main(one, manifests))
+    return next(one for one in manifests if is_main(one))
 
 
 def comparable(item: Mapping[str, Any] | None) -> str:
@@ -96,6 +104,22 @@ def unified(what: str, before: str, after: str) -> str:
 
 def title(manifest: Mapping[str, Any]) -> str:
     return f"{manifest['kind']}/{manifest['metadata']['name']}"
+
+
+def config_of(pod: Mapping[str, Any]) -> set[str]:
+    """kind/name of every ConfigMap and Secret that a pod's spec names, wherever it may name one."""
+    found: set[str] = set()
+    waiting: list[tuple[str, Any]] = [("", pod)]
+    while waiting:
+        under, one = waiting.pop()
+        if isinstance(one, Mapping):
+            kind, name = KINDS_NAMED.get(under), one.get("name") or one.get("secretName")
+            if kind and isinstance(name, str):
+                found.add(f"{kind}/{name}")
+            waiting += one.items()
+        elif isinstance(one, list):
+            waiting += [(under, item) for item in one]
+    return found
 
 
 def conflicts_of(status: Mapping[str, Any], what: str) -> tuple[FieldConflict, ...]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 MANAGER = "fangduoduo-release"  # our field manager in server-side apply
+HEIR = f"{MANAGER}-scaled"  # holds the number of replicas for whoever scales it from then on
 PREFIX = "fangduoduo-release"
 SERVICE = f"{PREFIX}/service"  # the service's key; on everything we make, pods too
 PROJECT = f"{PREFIX}/project"
@@ -56,6 +57,8 @@ PODS = Resource("Pod", "pods")
 SERVICES = Resource("Service", "services")
 EVENTS = Resource("Event", "events")
 NODES = Resource("Node", "nodes", namespaced=False)
+JOBS = Resource("Job", "jobs", "batch")
+CRONJOBS = Resource("CronJob", "cronjobs", "batch")
 NAMESPACES = Resource("Namespace", "namespaces", namespaced=False)
 CONFIGMAPS = Resource("ConfigMap", "configmaps")
 SECRETS = Resource("Secret", "secrets")

@@ -207,7 +207,7 @@ def _fill_container(container: Manifest, wanted: Wanted, ours: Parts, manifest: 
     # HOST and PORT are offered to who has not said otherwise; what people wrote into the spec wins over the manifest.
     taken = [one for one in mine if one["name"] in wished or one["name"] not in written]
     names_taken = {one["name"] for one in taken}
-    environment = container["env"] = [*(one for one in there if one.get("name") not in names_taken), *taken]
+    environment = container["env"] = [*(one for one in there if str(one.get("name")) not in names_taken), *taken]
     if wanted.spec.command and not container.get("command"):
         known = {str(one.get("name")) for one in environment}
         container["command"] = [parts.word_of(word, known) for word in wanted.spec.command]

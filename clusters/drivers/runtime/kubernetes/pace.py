@@ -36,6 +36,11 @@ class Patience:
         self._cuts = 0
         self._since: float | None = None  # the stream is open
 
+    @property
+    def is_open(self) -> bool:
+        """The stream was opened, and its end was not heard of yet."""
+        return self._since is not None
+
     def opened(self) -> None:
         self._since = time.monotonic()
 

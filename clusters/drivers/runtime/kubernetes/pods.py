@@ -24,7 +24,7 @@ FOR_GOOD = re.compile(
 )
 CANNOT_START = frozenset({"CreateContainerConfigError", "CreateContainerError", "RunContainerError"})
 DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
-_LACKING = re.compile(r"Insufficient ([A-Za-z0-9./-]+)")
+_LACKING = re.compile(r"Insufficient ([A-Za-z0-9./-]*[A-Za-z0-9])")
 PATIENCE_S = 30.0  # with what a node may yet get done: a pull, a mount, a container that cannot be made
 AFTERMATH_S = 60.0  # a container that has run for longer is not unwell because it ended once before
 CRASHES = 2  # restarts of a container that never got ready, after which it is a loop

@@ -29,11 +29,13 @@ from fangduoduo_release.common.sentence import S, Sentence
 from . import drift, logs, manifests, names, observe
 from .api import Api
 from .exec import Pods
+from .parts import Manifest
 from .pods import main_container, path
 from .seeing import Reader, Seer
 from .writing import Writer
 
 SOON_S = 0.5
+KEPT_GOALS = 200
 TELLING = frozenset({"crash_loop", "probe_failing", "start_failed"})  # failures of which a pod's own words say more
 
 
@@ -53,6 +55,7 @@ class KubernetesRuntime:
 
     def __init__(self, config: KubernetesConfig, api: Api, reader: Reader) -> None:
         self.config, self._api = config, api
+        self._goals: dict[str, tuple[Wanted, list[Manifest]]] = {}  # the last one of each service: a large base costs
         self._writer, self._seer = Writer(api, config.key), Seer(api, reader)
 
     def plan(self, wanted: Wanted) -> Plan:
@@ -71,14 +74,14 @@ class KubernetesRuntime:
         observe.refuse_older(sight.generation, wanted)
         if sight.deployment is None:
             return self._gone(wanted)
-        if sight.generation < wanted.generation:
-            return Observed(
-                wanted.service, "converging", sight.generation, "", 0, wanted.spec.replicas, settled=False,
-                doing=S("Waiting for the cluster to show the change."), look_again_s=SOON_S,
-            )  # fmt: skip
         finding = observe.look(sight, wanted.service, wanted.artifact.image, datetime.now(UTC))
         observed = self._explain(finding, _namespace(wanted))
-        return replace(observed, drift=self._drift(sight, wanted), url=_url(wanted))
+        drift = self._drift(sight, wanted)
+        if sight.generation < wanted.generation:
+            # The server itself says so: what was applied has been undone (`kubectl rollout undo` brings back our mark too).
+            turned = S("Its Deployment was turned back to an earlier state in the cluster.")
+            observed, drift = replace(observed, settled=False, doing=turned), (turned, *drift)
+        return replace(observed, drift=drift, url=_url(wanted))
 
     def _gone(self, wanted: Wanted) -> Observed:
         sentence = S("Its Deployment is not in the cluster any more: it, or its namespace, was deleted.")
@@ -97,7 +100,7 @@ class KubernetesRuntime:
     def _drift(self, sight: observe.Sight, wanted: Wanted) -> tuple[Sentence, ...]:
         """How the Deployment and its Services differ from what we said."""
         try:
-            _, goal = self._writer.goal(wanted)
+            goal = self._goal(wanted)
         except AppError:
             return ()  # whoever asks for a plan is told why
         there = {manifests.title(one): one for one in (sight.deployment, *sight.services) if one is not None}
@@ -105,9 +108,17 @@ class KubernetesRuntime:
         for manifest in goal:
             live = there.get(manifests.title(manifest))
             if live is not None:
-                met = drift.differences({"spec": manifest["spec"]}, live)
+                met = drift.differences({"spec": manifest.get("spec") or {}}, live)
                 found += drift.sentences(manifest["kind"], manifest["metadata"]["name"], met)
         return tuple(found)
+
+    def _goal(self, wanted: Wanted) -> list[Manifest]:
+        kept = self._goals.get(wanted.service.key)
+        if kept is None or kept[0] != wanted:
+            if len(self._goals) > KEPT_GOALS:
+                self._goals.clear()
+            kept = self._goals[wanted.service.key] = (wanted, self._writer.goal(wanted)[1])
+        return kept[1]
 
     def observe(self, service: ServiceRef) -> Observed:
         """What runs, whatever was wanted."""

@@ -32,9 +32,14 @@ class Seer:
         objects, age_s = self._reader(service.key)
         sight = observe.sort_out(objects, service)
         fresh = age_s is not None and age_s <= FRESH_S
-        if fresh and (sight.generation >= generation or sight.deployment is not None):
-            return sight  # what was applied a moment ago is about to be seen
-        return observe.sort_out(self._look(service, namespace), service)
+        if fresh and sight.deployment is not None and sight.generation >= generation:
+            return sight
+        # Rows are behind, or somebody took it away or turned it back: only the server knows which.
+        looked = observe.sort_out(self._look(service, namespace or service.where), service)
+        if looked.deployment is None or looked.generation < generation:
+            self.forget(service)  # perhaps it was looked at before it was applied
+            looked = observe.sort_out(self._look(service, namespace or service.where), service)
+        return looked
 
     def pods(self, service: ServiceRef) -> list[Object]:
         """Its pods."""
@@ -42,14 +47,15 @@ class Seer:
         found = [one for one in objects if one.get("kind") == "Pod" and is_of(one, service.key, service.group)]
         if found or (age_s is not None and age_s <= FRESH_S):
             return found
-        looked = self._look(service, "")
+        looked = self._look(service, service.where)
         return [one for one in looked if one.get("kind") == "Pod" and is_of(one, service.key, service.group)]
 
     def namespaces(self, service: ServiceRef) -> list[str]:
-        """Where the service was seen; [""] when nowhere."""
+        """Where the service is to be and was seen; [""] (the whole cluster) when nobody can say."""
         objects, _ = self._reader(service.key)
         mine = [one for one in objects if is_of(one, service.key, service.group)]
-        return sorted({str(one["metadata"].get("namespace") or "") for one in mine}) or [""]
+        found = {service.where} | {str(one["metadata"].get("namespace") or "") for one in mine}
+        return sorted(found - {""}) or [""]
 
     def _look(self, service: ServiceRef, namespace: str) -> tuple[Object, ...]:
         """The service's objects from the server itself. Raises Unavailable, Rejected."""
@@ -59,6 +65,7 @@ class Seer:
             if kept is not None and now - kept[0] < DIRECT_S:
                 return kept[1]
         found: list[Object] = []
+        # What is made of others is read after them: what is seen of it is never older than what made it.
         for resource in LOOKED_AT:
             found += self._api.list(resource, namespace, labels=f"{names.SERVICE}={service.key}")
         if any(one.get("kind") == "Pod" and not is_ready(one) for one in found):

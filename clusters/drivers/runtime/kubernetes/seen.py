@@ -91,9 +91,10 @@ def gone(resource: str, key: Key, version: str) -> Seen:
 
 
 def version_of(page: Any) -> str:
-    """The resourceVersion of a list."""
+    """The resourceVersion of a list or a bookmark; "" when it has none."""
     metadata = page.get("metadata") if isinstance(page, dict) else None
-    return _text(metadata, "resourceVersion", LONGEST_VERSION) if isinstance(metadata, dict) else ""
+    found = metadata.get("resourceVersion") if isinstance(metadata, dict) else None
+    return found if isinstance(found, str) and len(found) <= LONGEST_VERSION else ""
 
 
 def newer(one: str, other: str) -> bool:

@@ -10,14 +10,15 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from clusters.drivers.runtime.base import FieldConflict, Plan, ServiceRef, Wanted
-from fangduoduo_release.common.errors import AppError, Conflict, Invalid, NotFound, Rejected
+from fangduoduo_release.common.errors import AppError, Conflict, Invalid, NotFound, Rejected, Unavailable
 from fangduoduo_release.common.sentence import S, Sentence
 
 from . import manifests, names, overlay
 from .api import Answer, Api, judge, status_of
 from .observe import Sight, refuse_older
-from .parts import Manifest
+from .parts import HASHED, Manifest
 from .pods import Object, path
+from .server import Server, without_sleep
 
 
 class Writer:
@@ -25,14 +26,16 @@ class Writer:
 
     def __init__(self, api: Api, key: bytes) -> None:
         self._api, self._key = api, key
+        self._server = Server(api)
 
     def goal(self, wanted: Wanted) -> tuple[str, list[Manifest]]:
-        """(namespace, every object). Raises Invalid."""
+        """(namespace, every object). Raises Invalid; Unavailable, Rejected when the server does not say what it knows."""
         namespace = str(wanted.placement.get("namespace") or "")
         if not namespace:
             sentence = S("The machine “%(name)s” names no namespace; ops can set it.", name=wanted.machine)
             raise Invalid(sentence, code="no_namespace")
-        return namespace, overlay.manifests(wanted, namespace, self._key)
+        found = overlay.manifests(wanted, namespace, self._key)
+        return namespace, found if self._server.knows_sleep() else without_sleep(found)
 
     def plan(self, wanted: Wanted) -> Plan:
         """What `apply` would change, as the server itself says (a dry run). Raises Invalid, Conflict, Rejected, Unavailable."""
@@ -41,38 +44,48 @@ class Writer:
         sha256 = manifests.digest_of(text)
         diffs, conflicts, replaces = [], [], False
         for manifest in goal:
-            resource = _resource(manifest)
-            live = self._api.get(resource, namespace, manifest["metadata"]["name"])
-            if manifests.is_main(manifest, goal):
-                self._refuse_foreign(live, wanted)
-            would_be, met = self._try(manifest, namespace, wanted)
+            live = self._live(manifest, namespace, wanted)
+            would_be, met = self._try(manifest, namespace, live)
             conflicts += met
             diff = manifests.unified(
                 manifests.title(manifest), manifests.comparable(live), manifests.comparable(would_be)
             )
             if diff:
                 diffs.append(diff)
-            if manifests.is_main(manifest, goal):
+            if manifests.is_main(manifest):
                 replaces = path(live or {}, "spec", "template") != path(would_be, "spec", "template")
-        deletes = self._surplus(wanted.service, namespace, goal)
+        # Config that nobody needs any more is tidied away without a word: it was ours and of one version only.
+        deletes = [what for what in self._surplus(wanted.service, namespace, goal) if not HASHED.search(what)]
         for what in deletes:
             diffs.append(f"--- applied/{what}\n+++ /dev/null\n")
         return Plan(
             manifest=text, sha256=sha256, diff="".join(diffs), changed=bool(diffs), replaces_instances=replaces,
             warnings=tuple(_conflict_sentence(one) for one in conflicts) if not wanted.take_over else (),
-            conflicts=tuple(conflicts), deletes=tuple(what for what in deletes),
+            conflicts=tuple(conflicts), deletes=tuple(deletes),
         )  # fmt: skip
 
-    def _try(self, manifest: Manifest, namespace: str, wanted: Wanted) -> tuple[dict[str, Any], list[FieldConflict]]:
+    def _live(self, manifest: Manifest, namespace: str, wanted: Wanted) -> dict[str, Any] | None:
+        """The object as it is there. Raises Conflict ("foreign"): everything ours has one field manager, also where
+        another portal wrote it, so the server would not stop us."""
+        live = self._api.get(_resource(manifest), namespace, manifest["metadata"]["name"])
+        if live is not None:
+            _refuse_foreign(live, manifest, wanted)
+        return live
+
+    def _try(
+        self, manifest: Manifest, namespace: str, live: Object | None
+    ) -> tuple[dict[str, Any], list[FieldConflict]]:
         """(what it would become, whose fields are in the way)."""
-        resource = _resource(manifest)
-        answer = self._api.apply(resource, namespace, manifest, dry_run=True)
-        met = _conflicts(answer, manifest)
+        answer = self._api.apply(_resource(manifest), namespace, manifest, dry_run=True)
+        met = manifests.conflicts_of(status_of(answer.body), manifests.title(manifest)) if answer.status == 409 else ()
         if met:
-            answer = self._api.apply(resource, namespace, manifest, dry_run=True, force=True)
+            answer = self._api.apply(_resource(manifest), namespace, manifest, dry_run=True, force=True)
         if not answer.ok:
-            raise self._refusal(answer, namespace)
-        return answer.json(), list(met)
+            raise _refusal(answer, namespace)
+        would_be = answer.json()
+        if live is not None and _is_handed_over(live, manifest):
+            would_be["spec"]["replicas"] = live["spec"]["replicas"]
+        return would_be, [one for one in met if one.owner != names.HEIR]
 
     def apply(self, wanted: Wanted) -> None:
         """Server-side apply of every object. Raises Conflict ("superseded", "field_conflict", "foreign"), Invalid,
@@ -80,23 +93,49 @@ class Writer:
         namespace, goal = self.goal(wanted)
         sha256 = manifests.digest_of(manifests.canonical(goal))
         main = manifests.main_of(goal)
-        live = self._api.get(names.DEPLOYMENTS, namespace, main["metadata"]["name"])
-        self._refuse_foreign(live, wanted)
+        live = self._live(main, namespace, wanted)
         refuse_older(Sight(live).generation, wanted)
+        if path(live or {}, "metadata", "deletionTimestamp"):
+            raise Unavailable(S("The Deployment “%(name)s” is still being deleted.", name=main["metadata"]["name"]))
+        if live is not None:
+            self._hand_over_replicas(live, main, namespace)
+        surplus = self._surplus(wanted.service, namespace, goal)
+        for what in surplus:
+            if what.startswith(f"{names.AUTOSCALERS.kind}/"):
+                self.delete(namespace, what)  # before it undoes the number that is set now
         for manifest in manifests.stamped(goal, wanted, sha256):
-            answer = self._api.apply(_resource(manifest), namespace, manifest, force=wanted.take_over)
-            met = _conflicts(answer, manifest)
-            if met:
-                raise Conflict(_conflicts_sentence(met), code="field_conflict")
-            if not answer.ok:
-                raise self._refusal(answer, namespace)
-        self._clear(wanted, namespace, goal)
+            if not manifests.is_main(manifest):
+                self._live(manifest, namespace, wanted)
+            self._put(manifest, namespace, force=wanted.take_over)
+        self._clear(wanted, namespace, surplus)
 
-    def _clear(self, wanted: Wanted, namespace: str, goal: Sequence[Manifest]) -> None:
+    def _put(self, manifest: Manifest, namespace: str, *, force: bool) -> None:
+        answer = self._api.apply(_resource(manifest), namespace, manifest, force=force)
+        met = manifests.conflicts_of(status_of(answer.body), manifests.title(manifest)) if answer.status == 409 else ()
+        if met and all(one.owner == names.HEIR for one in met):
+            answer, met = self._api.apply(_resource(manifest), namespace, manifest, force=True), ()
+        if met:
+            raise Conflict(_conflicts_sentence(met), code="field_conflict")
+        if not answer.ok:
+            raise _refusal(answer, namespace)
+
+    def _hand_over_replicas(self, live: Object, main: Manifest, namespace: str) -> None:
+        """Before something else scales it: a field that we alone hold and leave out would fall back to one replica."""
+        if not _is_handed_over(live, main):
+            return
+        heir = {
+            "apiVersion": main["apiVersion"], "kind": main["kind"],
+            "metadata": {"name": main["metadata"]["name"], "namespace": namespace}, "spec": {"replicas": live["spec"]["replicas"]},
+        }  # fmt: skip
+        answer = self._api.apply(names.DEPLOYMENTS, namespace, heir, force=True, manager=names.HEIR)
+        if not answer.ok:
+            raise _refusal(answer, namespace)
+
+    def _clear(self, wanted: Wanted, namespace: str, surplus: Sequence[str]) -> None:
         """Delete what belongs to the service and is wanted no more; config that pods still were started with stays."""
-        used = self._used_config(wanted.service, namespace)
-        for what in self._surplus(wanted.service, namespace, goal):
-            if what.partition("/")[2] not in used:
+        used = self._used_config(wanted.service, namespace) if surplus else set()
+        for what in surplus:
+            if what not in used:
                 self.delete(namespace, what)
 
     def _surplus(self, service: ServiceRef, namespace: str, goal: Sequence[Mapping[str, Any]]) -> list[str]:
@@ -104,50 +143,27 @@ class Writer:
         return [what for _, what in self.owned(service, [namespace]) if what not in wanted]
 
     def _used_config(self, service: ServiceRef, namespace: str) -> set[str]:
-        """Names of ConfigMaps and Secrets that ReplicaSets which may still start pods refer to."""
+        """ConfigMaps and Secrets that ReplicaSets which may still start pods refer to."""
         used: set[str] = set()
         for item in self._api.list(names.REPLICASETS, namespace, labels=_selector(service)):
             if int(path(item, "spec", "replicas") or 0) or int(path(item, "status", "replicas") or 0):
-                used |= _referred(path(item, "spec", "template", "spec") or {})
+                used |= manifests.config_of(path(item, "spec", "template", "spec") or {})
         return used
 
-    def _refuse_foreign(self, live: Object | None, wanted: Wanted) -> None:
-        """A Deployment of that name that is not ours, or another service's, is left alone."""
-        if live is None:
-            return
-        name, owner = str(path(live, "metadata", "name")), (path(live, "metadata", "labels") or {}).get(names.SERVICE)
-        if owner == wanted.service.key or (owner is None and wanted.take_over):
-            return
-        if owner is None:
-            sentence = S(
-                "The namespace has a Deployment “%(name)s” that this portal did not make; rename or remove it.",
-                name=name,
-            )
-        else:
-            sentence = S("The Deployment “%(name)s” belongs to another service or another portal.", name=name)
-        raise Conflict(sentence, code="foreign")
-
-    def _refusal(self, answer: Answer, namespace: str) -> AppError:
-        message = str(status_of(answer.body).get("message") or "")
-        if answer.status == 404 and f'namespaces "{namespace}" not found' in message:
-            return Rejected(
-                S("The cluster has no namespace “%(name)s”.", name=namespace), evidence=message, code="no_namespace"
-            )
-        if answer.status == 403 and "is being terminated" in message:
-            return Rejected(
-                S("The namespace “%(name)s” is being deleted.", name=namespace), evidence=message, code="no_namespace"
-            )
-        return judge(answer)
-
     def owned(self, service: ServiceRef, namespaces: Sequence[str]) -> list[tuple[str, str]]:
-        """(namespace, kind/name) of everything in these namespaces that is the service's; "" means the whole cluster."""
+        """(namespace, kind/name) of everything in these namespaces that is the service's; "" means the whole cluster.
+        Raises Rejected, Unavailable: what cannot be looked for is not gone."""
         found = []
         for namespace in namespaces:
             for resource in names.DEPLOYABLE:
                 try:
                     items = self._api.list(resource, namespace, labels=_selector(service))
-                except (Rejected, NotFound):
-                    continue  # an account that may not see a kind has made none of it; not every cluster serves every kind
+                except NotFound:
+                    continue  # not every cluster serves every kind
+                except Rejected as error:
+                    if error.code != "forbidden" or resource == names.DEPLOYMENTS:
+                        raise
+                    continue  # an account that may not see a kind has made none of it
                 found += [
                     (str(path(one, "metadata", "namespace")), f"{resource.kind}/{path(one, 'metadata', 'name')}")
                     for one in items
@@ -158,6 +174,50 @@ class Writer:
         """Ask for the end of one object, given as kind/name."""
         kind, _, name = what.partition("/")
         self._api.delete(next(one for one in names.DEPLOYABLE if one.kind == kind), namespace, name)
+
+
+def _refuse_foreign(live: Object, manifest: Manifest, wanted: Wanted) -> None:
+    """An object of that name that is another service's, or a Deployment that is nobody's here, is left alone."""
+    what, owner = manifests.title(manifest), (path(live, "metadata", "labels") or {}).get(names.SERVICE)
+    if owner == wanted.service.key:
+        return
+    if owner is not None:
+        raise Conflict(S("%(what)s belongs to another service or another portal.", what=what), code="foreign")
+    if manifest["kind"] == "Deployment" and not wanted.take_over:
+        sentence = S("The namespace has a %(what)s that this portal did not make; rename or remove it.", what=what)
+        raise Conflict(sentence, code="foreign")
+
+
+def _refusal(answer: Answer, namespace: str) -> AppError:
+    message = str(status_of(answer.body).get("message") or "")
+    if answer.status == 404 and f'namespaces "{namespace}" not found' in message:
+        return Rejected(
+            S("The cluster has no namespace “%(name)s”.", name=namespace), evidence=message, code="no_namespace"
+        )
+    if answer.status == 403 and "is being terminated" in message:
+        return Rejected(
+            S("The namespace “%(name)s” is being deleted.", name=namespace), evidence=message, code="no_namespace"
+        )
+    if answer.status == 422 and "field is immutable" in message and "spec.selector" in message:
+        sentence = S(
+            "The Deployment that is there chooses other pods (its selector); that cannot be changed: remove it."
+        )
+        return Conflict(sentence, code="foreign")
+    if answer.status == 409:
+        return Unavailable(S("The object was changed by somebody else at the same moment."), evidence=message[:2000])
+    return judge(answer)
+
+
+def _is_handed_over(live: Object, manifest: Manifest) -> bool:
+    """Whether our own apply, and nobody else, says how many replicas there are, and this goal leaves it to others."""
+    if manifest["kind"] != "Deployment" or "replicas" in manifest["spec"] or path(live, "spec", "replicas") is None:
+        return False
+    holders = [
+        (one.get("manager"), one.get("operation"))
+        for one in path(live, "metadata", "managedFields") or []
+        if path(one, "fieldsV1", "f:spec", "f:replicas") is not None
+    ]
+    return holders == [(names.MANAGER, "Apply")]
 
 
 def _resource(manifest: Mapping[str, Any]) -> names.Resource:
@@ -171,23 +231,6 @@ def _resource(manifest: Mapping[str, Any]) -> names.Resource:
 
 def _selector(service: ServiceRef) -> str:
     return f"{names.SERVICE}={service.key},{names.GROUP}={service.group}"
-
-
-def _referred(pod: Mapping[str, Any]) -> set[str]:
-    """ConfigMaps and Secrets that a pod's spec names, as far as we made them."""
-    found = {str(path(one, "configMap", "name")) for one in pod.get("volumes") or [] if path(one, "configMap", "name")}
-    for container in pod.get("containers") or []:
-        for one in container.get("env") or []:
-            name = path(one, "valueFrom", "secretKeyRef", "name")
-            if name:
-                found.add(str(name))
-    return found
-
-
-def _conflicts(answer: Answer, manifest: Mapping[str, Any]) -> tuple[FieldConflict, ...]:
-    if answer.status != 409:
-        return ()
-    return manifests.conflicts_of(status_of(answer.body), manifests.title(manifest))
 
 
 def _conflict_sentence(one: FieldConflict) -> Sentence:

@@ -15,9 +15,21 @@ from typing import Any, Self
 import yaml
 
 from clusters.drivers.runtime.kubernetes.access import Access
+from tests.simulators.kubernetes_rig import Rule
 from tests.simulators.registry import Signed, certificate
 
+RBAC = Path(__file__).resolve().parents[4] / "deploy" / "kubernetes" / "rbac.yaml"
 TOKEN = "planted-token-of-the-portal"
+
+
+def granted(namespace: str) -> list[Rule]:
+    """What the manifest grants, as the simulator takes it; the right to deploy in the one namespace."""
+    found = []
+    for role in (one for one in yaml.safe_load_all(RBAC.read_text()) if one["kind"] == "ClusterRole"):
+        where = (namespace,) if role["metadata"]["name"].endswith("-deploy") else ()
+        for rule in role["rules"]:
+            found.append(Rule(tuple(rule["verbs"]), tuple(rule["resources"]), tuple(rule["apiGroups"]), where))
+    return found
 
 
 def b64(data: bytes) -> str:

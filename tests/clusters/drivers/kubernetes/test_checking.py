@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Iterator
 from itertools import product
-from pathlib import Path
 from typing import Any
 
 import orjson
@@ -17,10 +16,9 @@ from clusters.drivers.runtime.kubernetes.api import Api
 from clusters.drivers.runtime.kubernetes.checking import FOLLOW_NODES, IN_NAMESPACE, NEEDED, WISHED, check, too_old
 from fangduoduo_release.common.errors import AppError, Rejected, Unavailable
 
-from .ground import Asked, Authority, RawServer, access, answer, failure
+from .ground import RBAC, Asked, Authority, RawServer, access, answer, failure
 
 REVIEWS = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
-RBAC = Path(__file__).resolve().parents[4] / "deploy" / "kubernetes" / "rbac.yaml"
 Grant = tuple[str, str, str]  # namespace ("" for all), verb, resource as we name it
 ALL = {(right.verb, right.named) for right in (*IN_NAMESPACE, *FOLLOW_NODES)}
 
@@ -126,9 +124,9 @@ def test_each_wished_right_says_what_does_not_work_without_it(
     found = check(api, ["shop-test"])
     assert found.ok
     assert said(found.lost) == [wish.lost.msgid % {"namespace": "shop-test"}]
-    named = {one.named for one in wish.rights}
-    verbs = ", ".join(one.verb for one in wish.rights)
-    assert said(found.missing) == [f"may not {verbs} {named.pop()} in shop-test"]
+    names = dict.fromkeys(one.named for one in wish.rights)
+    verbs = {name: ", ".join(one.verb for one in wish.rights if one.named == name) for name in names}
+    assert said(found.missing) == [f"may not {verbs[name]} {name} in shop-test" for name in names]
 
 
 def test_verbs_of_one_resource_are_one_line(account: Account, api: Api) -> None:

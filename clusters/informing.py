@@ -61,7 +61,7 @@ def tidy() -> int:
 def tell_ops() -> int:
     """The duty: tell ops once of every cluster that has not been followed for long, and when it is followed again."""
     told = 0
-    down = {alarm.cluster.pk for alarm in observed.alarms()}
+    down = observed.unfollowed(observed.ALARM_S).values("pk")
     for alarm in observed.alarms(TELL_S):
         with transaction.atomic():
             ClusterFeed.objects.get_or_create(cluster=alarm.cluster, resource=PODS.key)

@@ -1,0 +1,55 @@
+"""From a cluster to what flows from it: followed logs and terminals. For web processes; others need no sockets in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from typing import Any
+
+from django.db import DatabaseError, InterfaceError
+
+from clusters import observed
+from clusters.drivers.runtime.base import ServiceRef
+from clusters.drivers.runtime.kubernetes.access import Access
+from clusters.drivers.runtime.kubernetes.flow import KubernetesStreams
+from clusters.drivers.runtime.local.flow import LocalStreams
+from clusters.drivers.runtime.streams import Streams
+from clusters.kubernetes import KIND, access_of
+from clusters.models import Cluster
+from clusters.runtimes import local_runtime
+from fangduoduo_release.common.errors import Invalid, Unavailable
+from fangduoduo_release.common.sentence import S
+from fangduoduo_release.common.sockets.pool import DatabasePool
+
+_pool = DatabasePool("pods", 2)
+_kept: dict[int, KubernetesStreams] = {}
+
+
+@lru_cache(maxsize=1)
+def _local() -> LocalStreams:
+    return LocalStreams(local_runtime())
+
+
+def streams_of(cluster: Cluster) -> Streams:
+    """What the cluster's kind streams. Uses the database. Raises Invalid (a kind without, a bad connection)."""
+    if cluster.kind == KIND:
+        return _kubernetes(cluster.pk, access_of(cluster))
+    if cluster.kind == "local":
+        return _local()
+    raise Invalid(S("Clusters of kind “%(kind)s” have no logs or terminals to follow.", kind=cluster.kind))
+
+
+def _kubernetes(pk: int, access: Access) -> KubernetesStreams:
+    """Kept while the connection stays as it is: it holds what TLS needs, no connection."""
+    kept = _kept.get(pk)
+    if kept is None or kept.access != access:
+
+        async def pods(service: ServiceRef) -> Sequence[Mapping[str, Any]]:
+            try:
+                sight = await _pool.run(observed.of_service, pk, service.key, ["pods"])
+            except (DatabaseError, InterfaceError) as error:
+                raise Unavailable(S("The portal's database does not answer.")) from error
+            return sight.objects
+
+        kept = _kept[pk] = KubernetesStreams(access, pods)
+    return kept

@@ -1,0 +1,89 @@
+"""`/ws/services/<id>/terminal/?instance=&container=`: a shell in an instance. The protocol is written in clusters/terminals.py."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from django.db import transaction
+
+from clusters.drivers.runtime.streams import Terminal
+from clusters.streams import streams_of
+from clusters.terminals import Outcome, TerminalSockets
+from deployments import wanted
+from deployments.models import Service
+from deployments.rights import require_terminal
+from fangduoduo_release.audit import trail
+from fangduoduo_release.common.errors import NotFound
+from fangduoduo_release.common.sentence import S
+from fangduoduo_release.common.sockets.guards import Who
+from fangduoduo_release.common.sockets.identity import user_of
+from permissions import policy
+
+from .choosing import NAME, chosen, rows
+
+PATH = re.compile(r"/ws/services/([0-9]{1,18})/terminal/")
+
+
+class ServiceDoor:
+    """One attempt to open a terminal in an instance of a service."""
+
+    def __init__(self, pk: int, instance: str, container: str) -> None:
+        self._pk = pk
+        self._instance, self._container = instance, container
+        self._user: Any = None
+        self._service: Service | None = None
+        self._streams: Any = None
+
+    @property
+    def who(self) -> Who:
+        return user_of
+
+    def check(self, user: Any) -> object:
+        service = policy.fetch(user, rows(), pk=self._pk)
+        require_terminal(user, service)
+        if self._service is None:
+            self._user, self._service = user, service
+            self._instance, self._container = chosen(service, self._instance, self._container)
+        return service
+
+    async def open(self, cols: int, rows: int) -> Terminal:
+        assert self._service is not None
+        if not self._instance:
+            raise NotFound(S("No instance runs."))
+        terminal: Terminal = await self._streams.terminal(
+            wanted.ref_of(self._service), self._instance, container=self._container, cols=cols, rows=rows
+        )
+        return terminal
+
+    def record(self, outcome: Outcome | None) -> None:
+        assert self._service is not None
+        after: dict[str, Any] = {**self.facts()}
+        if outcome is None:
+            self._streams = streams_of(self._service.machine.cluster)
+        else:
+            after |= {
+                "seconds": round(outcome.seconds, 1),
+                "exit_code": outcome.exit_code,
+                "typed_bytes": outcome.typed,
+                "shown_bytes": outcome.shown,
+            }
+            after |= {"reason": outcome.reason} if outcome.reason else {}
+        with transaction.atomic():
+            verb = "service.terminal" if outcome is None else "service.terminal_closed"
+            trail.record(self._user, verb, self._service, after=after)
+
+    def facts(self) -> dict[str, str]:
+        return {"instance": self._instance, "container": self._container}
+
+
+def plan(found: re.Match[str], query: dict[str, str]) -> ServiceDoor | None:
+    """The door for an address; None when its names cannot be names."""
+    instance, container = query.get("instance", ""), query.get("container", "")
+    if not NAME.fullmatch(instance) or not NAME.fullmatch(container):
+        return None
+    return ServiceDoor(int(found[1]), instance, container)
+
+
+def sockets() -> TerminalSockets:
+    return TerminalSockets(PATH, plan)

@@ -1,0 +1,119 @@
+"""What a process keeps of clusters: the same as the rows say, within a budget, for many threads."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+
+from clusters.gateway.mirror import Mirrors
+from clusters.models import Cluster, ClusterFeed, ClusterObject
+
+from .rows import feed, pod, put
+
+
+def names(mirrors: Mirrors, cluster: Cluster, namespace: str = "shop") -> list[str]:
+    row = ClusterFeed.objects.get(cluster=cluster)
+    return [entry.name for entry in mirrors.entries(cluster, row, namespace)]
+
+
+@pytest.mark.django_db
+def test_what_did_not_change_is_not_read_again(cluster: Cluster) -> None:
+    put(cluster, *[pod(f"p{n}") for n in range(20)])
+    mirrors, row = Mirrors(), ClusterFeed.objects.get()
+    first = mirrors.entries(cluster, row, "shop")
+    with CaptureQueriesContext(
+        connection,
+    ) as asked:
+        assert mirrors.entries(cluster, row, "shop") is first
+    assert len(asked) == 0
+    put(cluster, pod("p3", status={"phase": "Failed"}))
+    row = ClusterFeed.objects.get()
+    with CaptureQueriesContext(connection) as asked:
+        second = mirrors.entries(cluster, row, "shop")
+    assert len(asked) == 1
+    same = sum(one is other for one, other in zip(first, second, strict=True))
+    assert same == 19
+
+
+@pytest.mark.django_db
+def test_a_feed_that_was_read_late_does_not_undo_what_another_thread_has_read(cluster: Cluster) -> None:
+    put(cluster, pod("a"))
+    mirrors, early = Mirrors(), ClusterFeed.objects.get()
+    put(cluster, pod("b"))
+    assert names(mirrors, cluster) == ["a", "b"]
+    assert [entry.name for entry in mirrors.entries(cluster, early, "shop")] == ["a", "b"]
+
+
+@pytest.mark.django_db
+def test_a_feed_or_a_cluster_that_was_made_anew_is_read_anew(cluster: Cluster) -> None:
+    put(cluster, pod("a"))
+    mirrors = Mirrors()
+    assert names(mirrors, cluster) == ["a"]
+    ClusterFeed.objects.all().delete()
+    ClusterObject.objects.all().delete()
+    feed(cluster)
+    assert names(mirrors, cluster) == []
+
+
+@pytest.mark.django_db
+def test_one_that_nobody_read_for_long_is_read_anew(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
+    put(cluster, pod("a"), pod("b"))
+    mirrors = Mirrors()
+    names(mirrors, cluster)
+    ClusterObject.objects.filter(name="a").delete()  # as rows of the gone are, some minutes later
+    assert names(mirrors, cluster) == ["a", "b"]
+    for kept in mirrors._kept.values():
+        kept.read_at -= 1000
+    assert names(mirrors, cluster) == ["b"]
+
+
+@pytest.mark.django_db
+def test_memory_stays_within_its_budget_and_the_longest_unread_goes_first(cluster: Cluster) -> None:
+    for namespace in ("one", "two", "three"):
+        put(cluster, *[pod(f"p{n}", namespace, labels={"x": "y" * 1000}) for n in range(10)])
+    mirrors = Mirrors(limit=40_000)
+    for namespace in ("one", "two", "one", "three"):
+        assert len(names(mirrors, cluster, namespace)) == 10
+    assert [key[3] for key in mirrors._kept] == ["one", "three"]
+    assert 0 < mirrors.size <= 40_000
+    small = Mirrors(limit=100)
+    assert len(names(small, cluster, "one")) == 10  # too large to be kept, and answered all the same
+    assert small.size == 0
+
+
+@pytest.mark.django_db(transaction=True)
+def test_many_threads_see_one_order_of_things(cluster: Cluster) -> None:
+    put(cluster, *[pod(f"p{n:02}") for n in range(50)])
+    mirrors, ended, wrong = Mirrors(), threading.Event(), []
+
+    def read() -> None:
+        seen: dict[str, int] = {}
+        while not ended.is_set():
+            for entry in mirrors.entries(cluster, ClusterFeed.objects.get(cluster=cluster), "shop"):
+                number = int(entry.parsed()["status"].get("message", 0))
+                if number < seen.get(entry.name, 0):
+                    wrong.append(entry.name)
+                seen[entry.name] = number
+            if len(seen) != 50:
+                wrong.append(f"{len(seen)} pods")
+        connection.close()
+
+    threads = [threading.Thread(target=read) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for number in range(1, 101):
+        put(cluster, pod(f"p{number % 50:02}", status={"message": str(number)}))
+    ended.set()
+    for thread in threads:
+        thread.join()
+    assert not wrong
+    assert last_messages(mirrors, cluster) == {str(number) for number in range(51, 101)}
+
+
+def last_messages(mirrors: Mirrors, cluster: Cluster) -> set[Any]:
+    row = ClusterFeed.objects.get(cluster=cluster)
+    return {entry.parsed()["status"]["message"] for entry in mirrors.entries(cluster, row, "shop")}
