@@ -15,8 +15,9 @@ from clusters.models import Machine
 from deployments import approvals, board, config_shown, freshness, plans
 from deployments.addresses import address_of
 from deployments.api.views import DeploymentFilter, fetch_deployment, rows
-from deployments.cards import cards
+from deployments.cards import cards, rows_of, versions_of
 from deployments.models import Deployment
+from deployments.views.services import terminal_of
 from fangduoduo_release.common.models import Event
 from fangduoduo_release.common.paging import page_of
 from permissions import policy
@@ -52,6 +53,7 @@ class ProjectBoard(Page):
         for cell in row.cells:
             cell.freeze = frozen.get(cell.machine.pk)
             if cell.service is not None:
+                cell.terminal = terminal_of(self.actor, cell.service, granted=cell.granted)
                 cell.known, cell.config_changed = known[cell.service.pk], changed.get(cell.service.pk, 0)
         part = request.GET.get("part") == "live"
         return render(request, "deployments/board_part.html" if part else "deployments/board.html", context)
@@ -101,7 +103,7 @@ class DeploymentPage(Page):
             "project": project,
             "machine": service.machine,
             "events": events,
-            "instances": cards(service.instances.all(), _versions_of(deployment), pins.get("digest") or ""),
+            "instances": cards(rows_of(service), versions_of(deployment), pins.get("digest") or ""),
             "config": config_shown.shown(pins.get("config")),
             "tag_only": deployment.version is not None and not pins.get("digest"),
             "logs_url": reverse("service-logs", args=[service.pk]),
@@ -130,21 +132,6 @@ class DeploymentPage(Page):
             "mine": deployment.started_by_id == self.actor.pk,
             "to_ask": approvals.people_to_ask(deployment)[: approvals.NAMED] if now.missing else [],
         }
-
-
-def _versions_of(deployment: Deployment) -> dict[str, int]:
-    """Which version a digest on an instance stands for: the new one or the one before. Of an image whose tag nobody could
-    resolve only what it turned out to be says so."""
-    kind = deployment.service.machine.cluster.kind
-    found: dict[str, int] = {}
-    if (before := deployment.previous_version) is not None:
-        ran = deployment.previous.pins.get("digest") if not before.pin_on(kind) and deployment.previous else ""
-        found |= dict.fromkeys((before.pin, before.pin_on(kind), ran or ""), before.number)
-    if (version := deployment.version) is not None:
-        pinned = deployment.pins.get("digest") or ""
-        found |= dict.fromkeys((version.pin, version.pin_on(kind), pinned), version.number)
-    found.pop("", None)
-    return found
 
 
 class Machines(Page):

@@ -111,7 +111,7 @@ class ChangePanel(Page):
             "take_over": asked["take_over"],
             "config": config_shown.shown(choice.config, service.config) if choice else None,
             "rule": rule,
-            "kept": bool(preview and preview.choice.version and version_files.is_there(preview.choice.version)),
+            "kept": bool(preview and preview.choice.version and is_kept(preview.choice.version, machine)),
             "reason": given.get("reason", ""),
         }
         return render(request, "deployments/change_panel.html", context)
@@ -157,6 +157,11 @@ class ChangePanel(Page):
         if action == Deployment.Action.DEPLOY:
             return list(project.versions.filter(removed_at=None).order_by("-number")[:CHOICES])
         return []
+
+
+def is_kept(version: Version, machine: Machine) -> bool:
+    """Whether what would run is still here, where this host runs it."""
+    return machine.cluster.kind == "local" and version_files.is_there(version)
 
 
 def _field_of(warning: Sentence) -> tuple[Any, ...]:

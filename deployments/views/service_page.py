@@ -12,8 +12,9 @@ from clusters import freezing
 from deployments import config_shown, configuring, freshness, plans
 from deployments.addresses import address_of
 from deployments.api.services import rows
-from deployments.cards import cards
+from deployments.cards import cards, rows_of, versions_of
 from deployments.models import Deployment, Service
+from deployments.views.services import terminal_of
 from fangduoduo_release.common.errors import Invalid
 from permissions import policy
 from permissions.enforce import OBJECT, Page
@@ -36,17 +37,18 @@ class ServicePage(Page):
         project, machine = service.project, service.machine
         held = policy.permissions_on(self.actor, project)
         last = list(of_service(service)[:LAST])
+        active = next((one for one in last if not one.is_final), None)
         return {
             "service": service,
             "project": project,
             "machine": machine,
-            "instances": cards(service.instances.all(), versions_of(service), pinned_digest(service)),
+            "instances": instances_of(service, active),
             "known": freshness.of_services([service])[service.pk],
             "digest": pinned_digest(service),
             "config": config_shown.shown(service.config),
             "config_drift": drift_of(service, may_read="build_project" in held),
             "deployments": last,
-            "active": next((one for one in last if not one.is_final), None),
+            "active": active,
             "can_roll_back": plans.can_roll_back(service),
             "address": address_of(service),
             "logs_url": reverse("service-logs", args=[service.pk]),
@@ -58,16 +60,18 @@ class ServicePage(Page):
         """What the reader may do here, and whom to ask for the rest."""
         project = service.project
         may_deploy = "deploy_test_project" in held
+        granted = grants.has_machine(project, service.machine)
         return {
             "may_deploy": may_deploy,
-            "granted": grants.has_machine(project, service.machine),
+            "granted": granted,
+            "terminal": terminal_of(self.actor, service, granted=granted),
             "owners": [] if may_deploy else policy.owners_of(project),
             "ask_developer": policy.request_url(project, Role.DEVELOPER),
         }
 
 
 def of_service(service: Service) -> Any:
-    found = Deployment.objects.filter(service=service.pk).select_related("version", "started_by")
+    found = Deployment.objects.filter(service=service.pk).select_related("version", "previous_version", "started_by")
     return found.defer("manifest", "diff").order_by("-id")
 
 
@@ -80,9 +84,14 @@ def pinned_digest(service: Service) -> str:
     return service.version.pin_on(service.machine.cluster.kind) or known
 
 
-def versions_of(service: Service) -> dict[str, int]:
-    digest = pinned_digest(service)
-    return {digest: service.version.number} if digest and service.version is not None else {}
+def instances_of(service: Service, active: Deployment | None) -> list[dict[str, Any]]:
+    """As cards; while something is deployed, its instances are the new ones."""
+    digest, rows = pinned_digest(service), rows_of(service)
+    known = {digest: service.version.number} if digest and service.version is not None else {}
+    if active is None or active.version is None:
+        return cards(rows, known, digest)
+    active.service = service
+    return cards(rows, known | versions_of(active), str(active.pins.get("digest") or ""))
 
 
 def drift_of(service: Service, *, may_read: bool) -> dict[str, Any] | None:

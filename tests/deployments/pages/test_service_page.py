@@ -193,9 +193,9 @@ class TestTheBoard:
         service_rows(shop, machine, 300)
         Instance.objects.filter(name__endswith="0012b").update(ready=False, state="restarting")
         card = self.card(ann)
-        assert card.count("state-short") == 20
+        assert card.count("state-short") == 8
         assert 'data-state="restarting"' in card
-        assert "+280" in card
+        assert "+292" in card
 
 
 class TestTheApi:
