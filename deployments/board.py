@@ -30,6 +30,7 @@ class Cell:
     active: Deployment | None = None
     behind: int = 0
     url: str = ""
+    terminal: dict[str, Any] = field(default_factory=dict)  # how it is offered, where the page offers it
     freeze: Freeze | None = None  # now or next, where the page asks for it
     known: Knowledge | None = None  # how old what is shown is; the same
     config_changed: int = 0  # pinned texts that say something else by now; the same

@@ -33,6 +33,12 @@ def require_change(actor: Any, project: Project, machine: Machine, action: str, 
         )
 
 
-def require_terminal(actor: Any, service: Service, *, granted: bool | None = None) -> None:
+def require_terminal(actor: Any, service: Service) -> None:
     """May this actor open a terminal in its instances? Whoever may restart them: a shell can do that, and more."""
-    require_change(actor, service.project, service.machine, Deployment.Action.RESTART, granted=granted)
+    require_change(actor, service.project, service.machine, Deployment.Action.RESTART)
+
+
+def may_open_terminal(actor: Any, service: Service, *, granted: bool) -> bool:
+    """The same as a quick yes or no, for pages that show many."""
+    codename = "deploy_test_project" if service.machine.environment == "test" else "operate_project"
+    return granted and policy.may(actor, codename, service.project)

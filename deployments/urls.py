@@ -17,6 +17,7 @@ urlpatterns = [
     path("deployments/<int:pk>/<str:verb>/", panels.DeploymentVerb.as_view(), name="deployment-verb"),
     path("services/<int:pk>/", service_page.ServicePage.as_view(), name="service"),
     path("services/<int:pk>/logs/", services.Logs.as_view(), name="service-logs"),
+    path("services/<int:pk>/terminal/", services.TerminalPage.as_view(), name="service-terminal"),
     path("projects/<str:slug>/", pages.ProjectBoard.as_view(), name="project"),
     path("projects/<str:slug>/deployments/", pages.ProjectDeployments.as_view(), name="project-deployments"),
     path("projects/<str:slug>/change/", panels.ChangePanel.as_view(), name="project-change"),

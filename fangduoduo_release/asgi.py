@@ -16,10 +16,12 @@ _stream = import_module("builds.logs.stream")
 # Plain ASGI applications for sockets that carry data, by their paths; every other socket is a wake-up.
 _service_logs = import_module("deployments.streams.logs")
 _terminals = import_module("deployments.streams.terminal").sockets()
+_pod_terminals = import_module("clusters.gateway.terminals").sockets()
 SOCKET_ROOMS: list[tuple[Any, Any]] = [
     (_stream.PATH, _stream.LogStream()),
     (_service_logs.PATH, _service_logs.LogSockets()),
     (_terminals.path, _terminals),
+    (_pod_terminals.path, _pod_terminals),
 ]
 
 _http = import_module("fangduoduo_release.common.http")

@@ -23,8 +23,8 @@ SENTENCES: dict[str, str] = {
     "project.follow": _("%(actor)s followed the repository of %(object)s to its new name %(repository)s"),
     "project.spec": _("%(actor)s changed how %(object)s runs (spec revision %(number)s)"),
     "project.rebind": _("%(actor)s bound %(object)s to the repository %(repository)s"),
-    "config.save": _("%(actor)s saved the configuration %(key)s of %(object)s in %(source)s, revision %(revision)s"),
-    "config.delete": _("%(actor)s removed the configuration %(key)s of %(object)s from %(source)s"),
+    "config.save": _("%(actor)s saved the configuration %(config)s of %(object)s in %(source)s, revision %(revision)s"),
+    "config.delete": _("%(actor)s removed the configuration %(config)s of %(object)s from %(source)s"),
     "machine.grant": _("%(actor)s let %(project)s use the machine %(machine)s"),
     "machine.revoke": _("%(actor)s took the machine %(machine)s from %(project)s"),
     "member.set": _("%(actor)s made %(holder)s %(role)s on %(object)s"),
@@ -109,6 +109,7 @@ SENTENCES: dict[str, str] = {
     "gateway.delete": _("%(actor)s deletes %(object)s through the gateway"),
     "gateway.scale": _("%(actor)s scales %(object)s through the gateway to %(replicas)s"),
     "gateway.exec": _("%(actor)s opens a terminal in %(object)s through the gateway"),
+    "gateway.exec_closed": _("%(actor)s's terminal in %(object)s through the gateway was closed"),
     "gateway.done": _("The cluster did what %(actor)s asked of %(object)s (%(asked)s, %(status)s)"),
     "gateway.failed": _("The cluster refused what %(actor)s asked of %(object)s (%(asked)s, %(status)s)"),
     "gateway.unknown": _(

@@ -62,13 +62,13 @@ def delete_config(*, actor: Any, project: Project, key: str, note: str = "", exp
     with transaction.atomic():
         before = _facts(place, EMBEDDED, key)
         place.delete(key, author=name_of(actor), note=note.strip(), expected=expected)
-        trail.record(actor, "config.delete", project, before=before, after={"key": key, "source": EMBEDDED})
+        trail.record(actor, "config.delete", project, before=before, after={"config": key, "source": EMBEDDED})
         config_use.tell(EMBEDDED, key)
 
 
 def _record(actor: Any, project: Project, before: dict[str, str], saved: Document, source: str) -> None:
-    """Texts stay out of the trail: they are kept under their revision, and may be long."""
-    after = {"key": saved.key, "source": source, "revision": saved.revision, "sha256": saved.sha256}
+    """Texts stay out of the trail: they are kept under their revision, and may be long. What is called “key” is masked there."""
+    after = {"config": saved.key, "source": source, "revision": saved.revision, "sha256": saved.sha256}
     if before.get("revision") != saved.revision:
         trail.record(actor, "config.save", project, before=before, after=after)
 

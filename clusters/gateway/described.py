@@ -44,9 +44,9 @@ STATUSES = {
     503: "The API server or the portal cannot answer now.",
 }
 OBJECT = OpenApiResponse(OpenApiTypes.OBJECT, description="An object or a list, as Kubernetes has it.")
-ANSWERS = {code: OpenApiResponse(StatusOut, description=text) for code, text in STATUSES.items()}
-ANSWERS_OF_READS = {(200, JSON): OBJECT, (200, "text/plain"): OpenApiTypes.STR, **ANSWERS}
-ANSWERS_OF_WRITES = {200: OBJECT, 201: OBJECT, 202: OBJECT, **ANSWERS}
+ANSWERS: dict[Any, Any] = {code: OpenApiResponse(StatusOut, description=text) for code, text in STATUSES.items()}
+ANSWERS_OF_READS: dict[Any, Any] = {(200, JSON): OBJECT, (200, "text/plain"): OpenApiTypes.STR, **ANSWERS}
+ANSWERS_OF_WRITES: dict[Any, Any] = {200: OBJECT, 201: OBJECT, 202: OBJECT, **ANSWERS}
 PATH = OpenApiParameter(
     "path", str, OpenApiParameter.PATH, description="Kubernetes' own: api/v1/namespaces/{namespace}/pods, ….",
 )  # fmt: skip

@@ -17,6 +17,7 @@ from deployments.addresses import address_of
 from deployments.api.views import DeploymentFilter, fetch_deployment, rows
 from deployments.cards import cards, rows_of, versions_of
 from deployments.models import Deployment
+from deployments.views.services import terminal_of
 from fangduoduo_release.common.models import Event
 from fangduoduo_release.common.paging import page_of
 from permissions import policy
@@ -52,6 +53,7 @@ class ProjectBoard(Page):
         for cell in row.cells:
             cell.freeze = frozen.get(cell.machine.pk)
             if cell.service is not None:
+                cell.terminal = terminal_of(self.actor, cell.service, granted=cell.granted)
                 cell.known, cell.config_changed = known[cell.service.pk], changed.get(cell.service.pk, 0)
         part = request.GET.get("part") == "live"
         return render(request, "deployments/board_part.html" if part else "deployments/board.html", context)

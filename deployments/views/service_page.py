@@ -14,6 +14,7 @@ from deployments.addresses import address_of
 from deployments.api.services import rows
 from deployments.cards import cards, rows_of, versions_of
 from deployments.models import Deployment, Service
+from deployments.views.services import terminal_of
 from fangduoduo_release.common.errors import Invalid
 from permissions import policy
 from permissions.enforce import OBJECT, Page
@@ -59,9 +60,11 @@ class ServicePage(Page):
         """What the reader may do here, and whom to ask for the rest."""
         project = service.project
         may_deploy = "deploy_test_project" in held
+        granted = grants.has_machine(project, service.machine)
         return {
             "may_deploy": may_deploy,
-            "granted": grants.has_machine(project, service.machine),
+            "granted": granted,
+            "terminal": terminal_of(self.actor, service, granted=granted),
             "owners": [] if may_deploy else policy.owners_of(project),
             "ask_developer": policy.request_url(project, Role.DEVELOPER),
         }

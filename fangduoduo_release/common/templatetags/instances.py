@@ -4,7 +4,7 @@ millisecond for each. Every piece that repeats (states, times, nodes) is made on
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable, Mapping
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from html import escape
 from typing import Any
 from urllib.parse import quote
@@ -19,12 +19,16 @@ register = template.Library()
 
 
 @register.simple_tag
-def instance_cards(instances: Iterable[Mapping[str, Any]], logs: str = "") -> SafeString:
+def instance_cards(
+    instances: Iterable[Mapping[str, Any]], logs: str = "", terminal: Mapping[str, Any] | None = None
+) -> SafeString:
     """List items of [{name, state, version, ready, restarts, started_at, node, reason, old, containers}]; `logs`: the
-    address of the service's logs, for a link from each."""
+    address of the service's logs, `terminal`: {url, locked}, for links from each."""
     made = _Once()
-    link = _logs_link(logs) if logs else None
-    return mark_safe("".join(_card(one, made, link) for one in instances))  # noqa: S308 - all of it is escaped above
+    links = [_link(logs, gettext("Logs"), "list-details")] if logs else []
+    if terminal and terminal.get("url") and not terminal.get("locked"):
+        links.append(_link(str(terminal["url"]), gettext("Terminal"), "terminal-2"))
+    return mark_safe("".join(_card(one, made, links) for one in instances))  # noqa: S308 - all of it is escaped above
 
 
 class _Once:
@@ -41,7 +45,7 @@ class _Once:
         return found
 
 
-def _card(one: Mapping[str, Any], made: _Once, link: tuple[str, str] | None) -> str:
+def _card(one: Mapping[str, Any], made: _Once, links: Sequence[tuple[str, str]]) -> str:
     name = escape(str(one["name"]))
     facts = [made(state, one["state"]), made(version, one.get("version"))]
     if one.get("started_at"):
@@ -53,20 +57,20 @@ def _card(one: Mapping[str, Any], made: _Once, link: tuple[str, str] | None) -> 
     if one.get("containers"):
         facts.append(made(_containers, tuple(one["containers"])))
     reason = f'<p class="instance-reason">{escape(say(one["reason"]))}</p>' if one.get("reason") else ""
-    to_logs = f"{link[0]}{quote(str(one['name']))}{link[1]}" if link else ""
+    ways = "".join(f"{before}{quote(str(one['name']))}{after}" for before, after in links)
     return (
         f'<li class="instance{" instance-old" if one.get("old") else ""}" id="i-{name}">'
-        f'<div class="instance-top"><span class="instance-name">{name}</span>{to_logs}</div>'
+        f'<div class="instance-top"><span class="instance-name">{name}</span><span class="instance-ways">{ways}</span></div>'
         f'<div class="instance-facts">{"".join(facts)}</div>{reason}</li>'
     )
 
 
-def _logs_link(logs: str) -> tuple[str, str]:
+def _link(address: str, word: str, picture: str) -> tuple[str, str]:
     """What stands before and after an instance's name."""
-    word = escape(gettext("Logs"))
+    word = escape(word)
     return (
-        f'<a href="{escape(logs)}?instance=',
-        f'" title="{word}">{icon("list-details", "sm")}<span class="visually-hidden">{word}</span></a>',
+        f'<a href="{escape(address)}?instance=',
+        f'" title="{word}">{icon(picture, "sm")}<span class="visually-hidden">{word}</span></a>',
     )
 
 

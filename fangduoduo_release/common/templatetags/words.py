@@ -10,7 +10,7 @@ from django.utils.translation import gettext as _
 
 def page_words() -> dict[str, str]:
     """Key -> sentence in the reader's language; `static/js/words.js` reads it."""
-    return {**_times(), **_live(), **_log(), **_editor()}
+    return {**_times(), **_live(), **_log(), **_editor(), **_streams()}
 
 
 def _times() -> dict[str, str]:
@@ -69,4 +69,30 @@ def _editor() -> dict[str, str]:
         "editor_at": _("Line %(line)s, column %(column)s"),
         "editor_unchecked": _("This could not be checked; the text is kept. Trying again at the next change."),
         "editor_by": _("judged by %(judge)s"),
+    }
+
+
+def _streams() -> dict[str, str]:
+    return {
+        "slog_live": _("Live"),
+        "slog_away": _("The cluster does not answer; the log goes on where it stopped when it does."),
+        "slog_over": _("That is all: the run before has ended."),
+        "slog_closed": _("This log cannot be followed any more; load the page again."),
+        "slog_joined": _("followed from here"),
+        "slog_left": _("is gone"),
+        "slog_restarted": _("was restarted"),
+        "slog_missed": _("%(n)s lines came faster than this page could show them and are left out here."),
+        "slog_new": _("%(n)s new lines"),
+        "slog_newest": _("Jump to newest"),
+        "term_opening": _("Opening…"),
+        "term_open": _("Connected to %(instance)s %(container)s"),
+        "term_idle": _("Nobody has typed for long: the terminal closes in %(n)s s."),
+        "term_ended": _("The shell has ended."),
+        "term_exit": _("The shell has ended with exit code %(code)s."),
+        "term_denied": _("You may not use this terminal any more."),
+        "term_gone": _("The instance is gone; choose another one."),
+        "term_slow": _("The browser took too long to show what came; the terminal was closed."),
+        "term_left": _("Nobody typed for long, so the terminal was closed."),
+        "term_much": _("Too much was typed or pasted at once; the terminal was closed."),
+        "term_lost": _("The connection was lost."),
     }

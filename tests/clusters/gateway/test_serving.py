@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import threading
 import time
@@ -11,6 +12,8 @@ from concurrent.futures import ThreadPoolExecutor
 import httpx
 import pytest
 from django.db import connection
+from websockets.exceptions import ConnectionClosed
+from websockets.sync.client import connect as connect_to
 
 from clusters.drivers.runtime.kubernetes.names import PODS
 from clusters.models import Cluster
@@ -245,3 +248,24 @@ def test_lists_stay_whole_while_rows_change(server: Server, cluster: Cluster, sh
             assert len([name for name in names if name.startswith("web-")]) == 200
             assert len(names) <= 201
         assert look(0) == [f"web-{n:03}" for n in range(200)]
+
+
+def test_a_terminal_in_a_pod_with_a_jwt(server: Server, rig: Rig, cluster: Cluster, shop: Project) -> None:
+    name = running(rig, cluster)
+    bearer = jwts.start(world.member(shop, "developer"))["access"]
+    url = f"ws://{server.address}/ws/clusters/east/k8s/api/v1/namespaces/shop/pods/{name}/exec"
+    headers = {"Authorization": f"Bearer {bearer}"}
+    with connect_to(f"{url}?container=app&command=echo%20hello", additional_headers=headers) as socket:
+        frames = list(socket)
+    said = b"".join(frame[1:] for frame in frames if isinstance(frame, bytes) and frame[0] == 1)
+    assert said.split() == [b"hello"], frames
+    assert json.loads(frames[-1][1:])["exit_code"] == 0
+    until(
+        lambda: AuditEntry.objects.filter(verb="gateway.exec_closed").exists(), timeout=10, what="the end in the audit"
+    )
+    bearer = jwts.start(world.member(shop, "viewer"))["access"]
+    with connect_to(url, additional_headers={"Authorization": f"Bearer {bearer}"}) as socket:
+        with contextlib.suppress(ConnectionClosed):
+            list(socket)  # what is said before it is closed
+        assert socket.close_code == 4403
+    assert AuditEntry.objects.filter(verb="gateway.exec").count() == 1

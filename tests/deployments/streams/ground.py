@@ -43,6 +43,14 @@ class Ground:
         found = self.rig.pods(NAMESPACE, {names.SERVICE: str(self.service.key)})
         return sorted(one["metadata"]["name"] for one in found if not one["metadata"].get("deletionTimestamp"))
 
+    @property
+    def running(self) -> int:
+        """How many pods run, none of them on its way out."""
+        found = self.rig.pods(NAMESPACE, {names.SERVICE: str(self.service.key)})
+        here = [one for one in found if not one["metadata"].get("deletionTimestamp")]
+        statuses = [one["status"].get("containerStatuses") or [] for one in here]
+        return sum(bool(each) and all("running" in one["state"] for one in each) for each in statuses)
+
     def see(self) -> None:
         """As the informers and the observer would: rows of pods, and the service's instances."""
         items = self.rig.pods(NAMESPACE, {names.SERVICE: str(self.service.key)})

@@ -96,8 +96,8 @@ class Hubs:
 class Watches:
     """Real processes `manage.py watch` on the test's own database; killed at the end."""
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
+    def __init__(self, folder: Path, group: str = "sources") -> None:
+        self._folder, self._group = folder, group
         self._all: list[subprocess.Popen[bytes]] = []
 
     def start(self, **more: str) -> subprocess.Popen[bytes]:
@@ -105,7 +105,7 @@ class Watches:
         environment = {**os.environ, "FDD_ENV": "local", "DATABASE_URL": database_url(), "NO_COLOR": "1", **more}
         with (self._folder / f"watch{len(self._all)}.log").open("ab") as log:
             process = subprocess.Popen(
-                [sys.executable, "manage.py", "watch", "--only", "sources"], cwd=ROOT, env=environment,
+                [sys.executable, "manage.py", "watch", "--only", self._group], cwd=ROOT, env=environment,
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
             )  # fmt: skip
         self._all.append(process)

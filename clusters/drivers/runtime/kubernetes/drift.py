@@ -17,6 +17,7 @@ KEYS = ("name", "containerPort", "mountPath", "port", "ip", "type")
 
 
 QUANTITIES = re.compile(r"\.(limits|requests)\.|\.sizeLimit\Z")  # fields that the server writes in its own way
+SELECTOR = "spec.selector"  # one more word in it chooses other pods
 UNITS = {
     "": 1, "n": 1e-9, "u": 1e-6, "m": 1e-3, "k": 1e3, "M": 1e6, "G": 1e9, "T": 1e12, "P": 1e15, "E": 1e18,
     "Ki": 2**10, "Mi": 2**20, "Gi": 2**30, "Ti": 2**40, "Pi": 2**50, "Ei": 2**60,
@@ -51,6 +52,9 @@ def _compare(wanted: Any, found: Any, where: str) -> Iterator[tuple[str, Any, An
             return
         for key, value in wanted.items():
             yield from _compare(value, found.get(key), f"{where}.{key}" if where else str(key))
+        for key in found if where == SELECTOR else ():
+            if key not in wanted:
+                yield f"{where}.{key}", None, found[key]
     elif isinstance(wanted, list):
         yield from _compare_lists(wanted, found if isinstance(found, list) else [], where)
     elif not _same(wanted, found, quantity=bool(QUANTITIES.search(where))):

@@ -99,7 +99,8 @@ def look(sight: Sight, service: ServiceRef, image: str, now: datetime) -> Findin
     seen = _is_seen(deployment)
     settled = seen and _rolled_out(deployment, wished) and ready == wished and not _others(instances)
     culprit, trouble = _worst(sight, newest, troubles)
-    failure = _failure(deployment, seen, settled, trouble)
+    refusal = _refusal(newest)
+    failure = None if settled or not seen else _failure(deployment, refusal, trouble)
     observed = Observed(
         service,
         _state(deployment, wished, instances, settled, failure),
@@ -110,7 +111,7 @@ def look(sight: Sight, service: ServiceRef, image: str, now: datetime) -> Findin
         settled=settled,
         instances=instances,
         failure=failure,
-        doing=None if settled else _doing(deployment, ready, wished, instances, trouble),
+        doing=None if settled else _doing(deployment, ready, wished, instances, trouble, refusal),
         look_again_s=LATER_S if settled else SOON_S,
     )
     return Finding(observed, culprit, trouble)
@@ -167,21 +168,18 @@ def _worst(sight: Sight, newest: Object | None, troubles: Mapping[str, Trouble |
     return (found[0][2], found[0][3]) if found else ("", None)
 
 
-def _condition(deployment: Object, kind: str) -> Object:
-    for one in path(deployment, "status", "conditions") or []:
+def _condition(item: Object, kind: str) -> Object:
+    for one in path(item, "status", "conditions") or []:
         if one.get("type") == kind:
             found: Object = one
             return found
     return {}
 
 
-def _failure(deployment: Object, seen: bool, settled: bool, trouble: Trouble | None) -> Failure | None:
+def _failure(deployment: Object, refusal: str, trouble: Trouble | None) -> Failure | None:
     """Why the newest template will not come up; None while it may."""
-    if not seen or settled:
-        return None
     progress = _condition(deployment, "Progressing")
     late = progress.get("status") == "False" and progress.get("reason") == "ProgressDeadlineExceeded"
-    refusal = _refusal(deployment)
     if refusal and (late or FINAL.search(refusal)):
         return _refused(refusal)
     if trouble is not None and trouble.final:
@@ -194,9 +192,10 @@ def _failure(deployment: Object, seen: bool, settled: bool, trouble: Trouble | N
     return None
 
 
-def _refusal(deployment: Object) -> str:
-    """Why the API server lets the controller make no pods; "" when it does."""
-    found = _condition(deployment, "ReplicaFailure")
+def _refusal(newest: Object | None) -> str:
+    """Why the API server lets no pods of the newest template be made; "" when it does. The Deployment's own condition may
+    still be that of an earlier template."""
+    found = _condition(newest or {}, "ReplicaFailure")
     return str(found.get("message") or "") if found.get("status") == "True" else ""
 
 
@@ -237,13 +236,13 @@ def _finished_once(deployment: Object) -> bool:
 
 
 def _doing(
-    deployment: Object, ready: int, wished: int, instances: Sequence[Instance], trouble: Trouble | None
+    deployment: Object, ready: int, wished: int, instances: Sequence[Instance], trouble: Trouble | None, refusal: str
 ) -> Sentence:
     if path(deployment, "spec", "paused"):
         return S("Paused: %(ready)s of %(total)s are new.", ready=ready, total=wished)
     if trouble is not None:
         return trouble.sentence
-    if refusal := _refusal(deployment):
+    if refusal:
         return _refused(refusal).sentence
     leaving = sum(1 for one in instances if not one.current and one.state != "stopping")
     if leaving and ready >= wished:

@@ -99,11 +99,15 @@ class Writer:
             raise Unavailable(S("The Deployment “%(name)s” is still being deleted.", name=main["metadata"]["name"]))
         if live is not None:
             self._hand_over_replicas(live, main, namespace)
+        surplus = self._surplus(wanted.service, namespace, goal)
+        for what in surplus:
+            if what.startswith(f"{names.AUTOSCALERS.kind}/"):
+                self.delete(namespace, what)  # before it undoes the number that is set now
         for manifest in manifests.stamped(goal, wanted, sha256):
             if not manifests.is_main(manifest):
                 self._live(manifest, namespace, wanted)
             self._put(manifest, namespace, force=wanted.take_over)
-        self._clear(wanted, namespace, goal)
+        self._clear(wanted, namespace, surplus)
 
     def _put(self, manifest: Manifest, namespace: str, *, force: bool) -> None:
         answer = self._api.apply(_resource(manifest), namespace, manifest, force=force)
@@ -127,9 +131,8 @@ class Writer:
         if not answer.ok:
             raise _refusal(answer, namespace)
 
-    def _clear(self, wanted: Wanted, namespace: str, goal: Sequence[Manifest]) -> None:
+    def _clear(self, wanted: Wanted, namespace: str, surplus: Sequence[str]) -> None:
         """Delete what belongs to the service and is wanted no more; config that pods still were started with stays."""
-        surplus = self._surplus(wanted.service, namespace, goal)
         used = self._used_config(wanted.service, namespace) if surplus else set()
         for what in surplus:
             if what not in used:

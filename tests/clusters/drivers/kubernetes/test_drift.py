@@ -168,3 +168,10 @@ def test_many_differences_are_told_in_a_few_sentences(said: dict[str, Any]) -> N
     assert told[-1] == "… and 24 more fields."
     assert max(len(one) for one in told) < 400
     json.dumps(told)
+
+
+def test_one_more_word_in_a_selector_is_told_for_it_chooses_other_pods() -> None:
+    said = {"spec": {"selector": {"app": "shop"}}}
+    live = {"spec": {"selector": {"app": "shop", "tier": "x"}}}
+    assert drift.differences(said, live) == (("spec.selector.tier", None, "x"),)
+    assert drift.differences(said, copy.deepcopy(said)) == ()

@@ -287,8 +287,9 @@ def test_old_instances_that_are_left_are_counted_in_words(two: Item) -> None:
 )
 def test_pods_that_the_server_will_never_take_end_it_at_once(two: Item, message: str, code: str, says: str) -> None:
     status_of(two, updatedReplicas=0)
-    condition(two, "ReplicaFailure", "True", "FailedCreate", message)
-    told = seen(two, *sets(), pod(sets()[0], "a"), pod(sets()[0], "b"))
+    old, new, other = sets()
+    condition(new, "ReplicaFailure", "True", "FailedCreate", message)
+    told = seen(two, old, new, other, pod(old, "a"), pod(old, "b"))
     assert told.failure is not None
     assert (told.failure.code, told.failure.evidence) == (code, message)
     assert str(told.failure.sentence) == f"{says}{message}"
@@ -297,8 +298,9 @@ def test_pods_that_the_server_will_never_take_end_it_at_once(two: Item, message:
 def test_a_webhook_that_does_not_answer_may_yet_and_is_told_meanwhile(two: Item) -> None:
     message = 'Internal error occurred: failed calling webhook "p": connection refused'
     status_of(two, updatedReplicas=0)
-    condition(two, "ReplicaFailure", "True", "FailedCreate", message)
-    there = (*sets(), pod(sets()[0], "a"), pod(sets()[0], "b"))
+    old, new, other = sets()
+    condition(new, "ReplicaFailure", "True", "FailedCreate", message)
+    there = (old, new, other, pod(old, "a"), pod(old, "b"))
     told = seen(two, *there)
     assert told.failure is None
     assert str(told.doing) == f"Its pods cannot be made: {message}"
@@ -306,6 +308,14 @@ def test_a_webhook_that_does_not_answer_may_yet_and_is_told_meanwhile(two: Item)
     late = seen(two, *there)
     assert late.failure is not None
     assert late.failure.code == "start_failed"
+
+
+def test_what_was_refused_of_an_earlier_template_does_not_fail_this_one(two: Item) -> None:
+    status_of(two, updatedReplicas=0)
+    old, new, other = sets()
+    for stale in (two, old):
+        condition(stale, "ReplicaFailure", "True", "FailedCreate", "exceeded quota")
+    assert seen(two, old, new, other, pod(old, "a"), pod(old, "b")).failure is None
 
 
 def test_of_several_pods_the_one_that_is_lost_for_good_explains(two: Item) -> None:

@@ -15,18 +15,10 @@ from clusters.drivers.runtime.kubernetes import names
 from clusters.drivers.runtime.spec import Autoscale, ConfigFile, Resources
 from fangduoduo_release.common.errors import AppError, Conflict, Invalid, Rejected, Unavailable
 from tests.clusters.drivers.kubernetes.goals import BASE
-from tests.clusters.drivers.kubernetes.places import KubernetesPlace, nobody, place_on
+from tests.clusters.drivers.kubernetes.places import KubernetesPlace, nobody, place_on, watched
 from tests.clusters.drivers.runtime_contract import Place, RuntimeContract, staying
 from tests.simulators.kubernetes_rig import Rig, Rule
 from tests.waiting import until
-
-
-@pytest.fixture(scope="module")
-def shared() -> Iterator[Rig]:
-    """One cluster for the tests that leave it as they found it, each in a namespace of its own."""
-    with Rig() as rig:
-        yield rig
-        assert rig.failures == []
 
 
 @pytest.fixture
@@ -46,9 +38,13 @@ class OfAnOrchestrator(RuntimeContract):
 
     def test_apply_alone_changes_nothing_that_runs(self, place: Place) -> None:
         first = place.deploy("one")
+        pods = staying(place.instances())
+        place.rig.faults.stuck()  # type: ignore[attr-defined]
         place.runtime.apply(place.want(place.version("two")))
         seen = place.instances()
-        assert sum(1 for one in seen.instances if one.ready and one.digest == place.digest(first)) >= 1
+        assert staying(seen) == pods
+        assert not seen.green(place.digest(first))
+        place.rig.faults.stuck(False)  # type: ignore[attr-defined]
 
     def test_stop_all_and_back(self, place: Place) -> None:
         place.deploy("one")
@@ -63,6 +59,7 @@ class TestSimulated(OfAnOrchestrator):
         return place_on(rig)
 
 
+@pytest.mark.slow
 class TestWithoutWatchers(OfAnOrchestrator):
     """Nobody watches the cluster: every look is one of our own."""
 
@@ -72,10 +69,12 @@ class TestWithoutWatchers(OfAnOrchestrator):
 
 
 LEAST = Rule(
-    {"get", "list", "watch", "create", "patch", "update", "delete"},
-    {"deployments", "replicasets", "pods", "services", "configmaps", "secrets", "ingresses", "horizontalpodautoscalers",
-     "events", "pods/log", "pods/exec"},
-    "shop-test",
+    ("get", "list", "watch", "create", "patch", "update", "delete"),
+    (
+        "deployments", "replicasets", "pods", "services", "configmaps", "secrets", "ingresses", "horizontalpodautoscalers",
+        "events", "pods/log", "pods/exec",
+    ),
+    namespaces=("shop-test",),
 )  # fmt: skip
 
 
@@ -307,10 +306,9 @@ def test_a_hand_edit_is_drift_and_is_left_as_it_is(rig: Rig, place: KubernetesPl
     rig.faults.edit("services", "shop-test", "shop", {"spec": {"selector": {"app": "evil"}}})
     seen = until(lambda: (s := place.runtime.advance(wanted)).ready == 3 and s)
     assert [str(one) for one in seen.drift] == [
+        "Service “shop” was changed in the cluster: spec.selector.app is evil instead of –.",
         "Deployment “shop” was changed in the cluster: spec.replicas is 3 instead of 2.",
-        *[str(one) for one in seen.drift[1:]],
     ]
-    assert any("Service “shop” was changed in the cluster: spec.selector" in str(one) for one in seen.drift)
     assert replicas(rig) == 3
 
 
@@ -349,10 +347,7 @@ def test_rows_that_are_behind_are_asked_about_and_rows_that_are_old_are_not_beli
     assert place.runtime.advance(wanted).state != "absent", "it was applied a moment ago"
     rig.rolled_out("shop-test", "shop")
     until(lambda: place.runtime.advance(wanted).settled)
-    from tests.clusters.drivers.kubernetes.places import watched
-
     kept[0] = watched(rig)(place.service.key)[0]
-    asked = rig.requests
     assert place.runtime.advance(wanted).settled
     rig.faults.go_away()
     assert place.runtime.advance(wanted).settled, "fresh rows need no server"
@@ -360,7 +355,6 @@ def test_rows_that_are_behind_are_asked_about_and_rows_that_are_old_are_not_beli
     place.runtime._seer.forget(place.service)
     with pytest.raises(Unavailable):
         place.runtime.advance(wanted)
-    assert asked is rig.requests
 
 
 def test_the_main_container_beside_a_sidecar_is_the_one_that_is_pinned_and_listened_to(rig: Rig) -> None:
@@ -433,8 +427,8 @@ def test_pods_that_no_node_has_room_for_are_told_by_resource(rig: Rig, place: Ku
 
 def test_a_quota_and_a_webhook_are_told_by_their_own_words(rig: Rig, place: KubernetesPlace) -> None:
     place.deploy("one")
-    with pytest.raises(Rejected, match="An admission webhook refused it: .*no shops on Friday") as refusal:
-        rig.faults.deny("no shops on Friday", "Deployment")
+    rig.faults.deny("no shops on Friday", "Deployment")
+    with pytest.raises(Rejected, match=r"An admission webhook refused it: .*no shops on Friday") as refusal:
         place.runtime.apply(place.want(place.version("two")))
     assert refusal.value.code == "webhook_denied"
     rig.faults.allow()
@@ -533,22 +527,22 @@ def test_everything_is_removed_and_named_before(rig: Rig, place: KubernetesPlace
     assert place.runtime.removal(place.service) == ()
 
 
-def test_an_account_of_one_namespace_suffices(rig: Rig) -> None:
+@pytest.mark.parametrize("reader", [None, nobody])
+def test_an_account_of_one_namespace_suffices(rig: Rig, reader: Any) -> None:
     rig.user("narrow", LEAST)
-    for reader in (None, nobody):
-        place = place_on(rig, user="narrow", reader=reader)
-        wanted = place.deploy("one")
-        assert not place.runtime.plan(wanted).changed
-        assert place.instances().settled
-        assert place.answers() == {"one"}
-        assert place.runtime.logs(place.service, LogQuery()).lines
-        until(lambda: place.runtime.remove(place.service).state == "absent")
-        assert rig.get("deployments", "shop-test", "shop") is None
+    place = place_on(rig, user="narrow", reader=reader)
+    wanted = place.deploy("one")
+    assert not place.runtime.plan(wanted).changed
+    assert place.instances().settled
+    assert place.answers() == {"one"}
+    assert place.runtime.logs(place.service, LogQuery()).lines
+    until(lambda: place.runtime.remove(place.service).state == "absent")
+    assert rig.get("deployments", "shop-test", "shop") is None
 
 
 def test_what_cannot_be_looked_for_is_not_said_to_be_gone(rig: Rig, place: KubernetesPlace) -> None:
     place.deploy("one")
-    rig.user("blind", Rule({"list"}, {"services"}, "shop-test"))
+    rig.user("blind", Rule(("list",), ("services",), namespaces=("shop-test",)))
     blind = place_on(rig, user="blind", service=place.service)
     with pytest.raises(Rejected):
         blind.runtime.remove(place.service)
