@@ -2,7 +2,7 @@
 
    It makes <style> elements and style attributes, which `style-src 'self'` forbids. What a script sets through the object
    model is allowed: here a <style> is a hidden element whose text goes into a constructed stylesheet, and a style attribute
-   of a cell goes into its `style.cssText`. */
+   of a span (a cell's own colour) goes into its `style.cssText`, on the pages that load this file and nowhere else. */
 
 function styleElement() {
   const sheet = new CSSStyleSheet();
@@ -21,16 +21,14 @@ function styleElement() {
   return element;
 }
 
-function setAttribute(name, value) {
+// xterm.js makes its cells with the page's own document, whatever document it was given.
+HTMLSpanElement.prototype.setAttribute = function setAttribute(name, value) {
   if (name === "style") this.style.cssText = value;
   else Element.prototype.setAttribute.call(this, name, value);
-}
+};
 
 function createElement(tag, ...rest) {
-  if (tag === "style") return styleElement();
-  const element = document.createElement(tag, ...rest);
-  if (tag === "span") element.setAttribute = setAttribute;
-  return element;
+  return tag === "style" ? styleElement() : document.createElement(tag, ...rest);
 }
 
 export const paper = new Proxy(document, {
