@@ -76,6 +76,7 @@ def everyones(at: Filled) -> dict[str, str]:
         "build's log, the end": f"/builds/{at.build}/log/lines/?from=-500",
         "build's log, marks": f"/builds/{at.build}/log/marks/",
         "build's tests": f"/builds/{at.build}/tests/",
+        "service": f"/services/{at.service}/",
         "deployment": f"/deployments/{at.deployment}/",
         "deployment, moving": f"/deployments/{at.moving}/?part=live",
         "profile": "/me/",

@@ -97,6 +97,7 @@ def addresses(shop: Project) -> dict[str, str]:
         "build log": f"/builds/{build.pk}/log/lines/",
         "archive": f"/versions/{deployment.version.pk}/archive/",
         "deployment": f"/deployments/{deployment.pk}/",
+        "service": f"/services/{deployment.service_id}/",
         "service logs": f"/services/{deployment.service_id}/logs/",
     }
 
@@ -284,6 +285,7 @@ def test_no_page_asks_the_database_more_than_it_did(ann: User) -> None:
         "settings": f"{base}settings/", "start a build": f"{base}builds/start/", "build": f"/builds/{build.pk}/",
         "build, live": f"/builds/{build.pk}/?part=live", "build tests": f"/builds/{build.pk}/tests/",
         "deployment": f"/deployments/{end.pk}/", "deployment, live": f"/deployments/{end.pk}/?part=live",
+        "service": f"/services/{end.service_id}/", "service, live": f"/services/{end.service_id}/?part=live",
         "service logs": f"/services/{end.service_id}/logs/", "deploy": f"{base}change/?action=deploy",
         "roll back": f"{base}change/?action=rollback", "templates": "/templates/", "template": "/templates/node/",
         "template to take": f"{base}pipeline/template/", "triggers": f"{base}triggers/",

@@ -451,7 +451,7 @@ def test_a_quota_and_a_webhook_are_told_by_their_own_words(rig: Rig, place: Kube
 @pytest.mark.parametrize(
     ("status", "error", "says"),
     [
-        (401, Rejected, "does not accept the connection's token"),
+        (401, AppError, "does not accept the connection's token"),
         (403, Rejected, "may not do this"),
         (429, Unavailable, "overloaded or not ready (429)"),
         (500, Unavailable, "overloaded or not ready (500)"),
@@ -470,8 +470,24 @@ def test_each_refusal_of_the_server_is_our_own_error(
     ):  # fmt: skip
         with rig.faults.status(status), pytest.raises(error) as refusal:
             verb()
+        assert isinstance(refusal.value, Rejected | Unavailable)
         assert says in str(refusal.value.sentence)
     assert place.instances().settled, "nothing was done"
+
+
+def test_a_token_that_ran_out_in_the_middle_of_a_change_is_waited_for_and_told_to_who_plans(rig: Rig) -> None:
+    place = place_on(rig, reader=nobody)
+    wanted = place.deploy("one")
+    rig.faults.status(401)
+    with pytest.raises(Rejected):
+        place.runtime.plan(wanted)
+    place.runtime._seer.forget(place.service)
+    for verb in (place.runtime.apply, place.runtime.advance):
+        with pytest.raises(Unavailable, match="does not accept the connection's token") as refusal:
+            verb(wanted)
+        assert refusal.value.code == "unauthorized"
+    with pytest.raises(Unavailable):
+        place.runtime.remove(place.service)
 
 
 def test_a_server_that_is_away_is_away(rig: Rig, place: KubernetesPlace) -> None:
