@@ -376,4 +376,6 @@ PAGES = [
         "POST", f"{P}configuration/<str:source>/<path:key>/", MAINTAINER, 302, {"form": "save", "text": "a"}, OF_CONFIG
     ),
     Ask("POST", "configuration/judge/", SIGNED_IN, 200, {"text": "a: 1"}),
+    # a terminal
+    Ask("GET", "services/<int:pk>/terminal/", DEVELOPER),
 ]
