@@ -131,7 +131,7 @@ class TestInstances:
 
     def test_one_that_is_not_well_says_why_and_comes_first(self, shop: Project) -> None:
         service = service_rows(shop, cluster_rows(), count=5)
-        last = service.instances.order_by("name").last()
+        last = service.instances.order_by("-name")[0]
         why = {"msgid": "The image “%(image)s” cannot be pulled.", "params": {"image": "app:9"}}
         Instance.objects.filter(pk=last.pk).update(ready=False, state="starting", reason=why, restarts=4)
         page = page_of(Deployment.objects.get(service=service))
