@@ -226,7 +226,7 @@ class RawServer:
     def _log(self, kept: _Kept, kind: str, item: Item) -> None:
         kept.log.append((self.version, kind, item))
         self._changed.set()
-        self._changed = asyncio.Event()
+        self._changed: asyncio.Event = asyncio.Event()
 
     def _compact(self) -> None:
         self.compacted = self.version  # who watches already is still told everything
