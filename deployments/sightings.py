@@ -50,8 +50,8 @@ def _services() -> QuerySet[Service]:
 
 def look_at(service: Service) -> bool:
     """Store what is observed of a service that nobody is changing; whether it differs from the last look."""
-    runtime = runtime_of(service.machine.cluster)
     try:
+        runtime = runtime_of(service.machine.cluster)  # a connection that went bad is no reason to pass over the rest
         goal = wanted.of_service(service)
         observed = runtime.advance(goal) if goal is not None else runtime.observe(wanted.ref_of(service))
     except AppError as error:
