@@ -498,7 +498,6 @@ def test_through_the_rows_of_the_watchers_a_roll_out_is_followed_and_an_edit_is_
 def test_a_first_deployment_that_fails_deletes_nothing_that_was_there_before(ground: Ground) -> None:
     theirs = {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "shop"}, "spec": {"ports": [{"port": 80}]}}
     ground.rig.create("services", "shop-test", theirs, manager="kubectl-client-side-apply")
-    ground.spec(port={"name": "http", "number": 8080})
     ground.version("one", exit_code=1)
     preview = actions.preview_deployment(actor=SYSTEM, project=ground.project, machine=ground.machine, action="deploy")
     assert any("Service/shop is there already" in str(one) for one in preview.warnings)
