@@ -190,7 +190,10 @@ class DeploymentEngine:
         service = deployment.service
         runtime = _runtime(deployment)
         generation = wanted.generation_of(deployment, restoring=True)
-        before = wanted.of_service(service, generation=generation)
+        try:
+            before = wanted.of_service(service, generation=generation)
+        except AppError as gone:
+            return self._stuck(deployment, gone)
         if before is None and deployment.pins.get("there"):
             return self._leave(deployment)
         _use_generation(deployment, generation)
@@ -199,7 +202,7 @@ class DeploymentEngine:
             back = observed.state == "absent"
         else:
             try:
-                observed = self._apply_before(runtime, before)
+                observed = self._bring_back(deployment, runtime, before)
             except Unavailable:
                 raise
             except AppError as stuck:
@@ -229,8 +232,12 @@ class DeploymentEngine:
         events.record(deployment.service, "changed", deployment=deployment.pk)
 
     @staticmethod
-    def _apply_before(runtime: Any, before: Wanted) -> Observed:
-        runtime.apply(before)
+    def _bring_back(deployment: Deployment, runtime: Any, before: Wanted) -> Observed:
+        """Applied once; from then on it is only looked at, however often there is news."""
+        if deployment.pins.get("restored") != before.generation:
+            runtime.apply(before)
+            deployment.pins["restored"] = before.generation
+            runs.write(deployment, pins=deployment.pins)
         observed: Observed = runtime.advance(before, wait_s=WAIT_S)
         return observed
 

@@ -558,3 +558,31 @@ def test_a_connection_that_went_bad_does_not_keep_the_others_from_being_looked_a
     ground.run()
     Connection.objects.update(secrets={"kubeconfig": "no: kubeconfig"})
     assert reconcile.look_again() == 0
+
+
+def test_a_cluster_that_is_away_is_waited_for_once_a_round_and_not_once_a_service(
+    ground: Ground, caplog: pytest.LogCaptureFixture
+) -> None:
+    ground.version("one")
+    ground.run()
+    for number in range(3):
+        other = world.bare_project(slug=f"other-{number}")
+        Service.objects.create(project=other, machine=ground.machine, generation=2)
+    ground.rig.faults.go_away()
+    assert reconcile.look_again() == 0
+    assert len([one for one in caplog.records if "cannot look after" in one.message]) == 1
+
+
+def test_the_way_back_is_applied_once_and_then_only_followed(ground: Ground) -> None:
+    ground.version("one")
+    ground.run(replicas=1)
+    ground.rig.pace.start = 1.0
+    ground.version("two")
+    deployment = ground.start(replicas=4)
+    until(lambda: step(deployment).phase == "rolling")
+    until(lambda: len(ground.rig.pods("shop-test")) > 1)
+    actions.cancel_deployment(actor=SYSTEM, deployment=deployment)
+    until(lambda: step(deployment).pins.get("restored"))
+    ground.rig.faults.edit("deployments", "shop-test", "shop", {"spec": {"replicas": 2}}, manager="kubectl-edit")
+    assert finish(deployment).state == "cancelled", "what somebody changed since is not met as a conflict"
+    assert ground.item()["spec"]["replicas"] == 2
