@@ -15,7 +15,7 @@ from fangduoduo_release.common.http import say
 from fangduoduo_release.common.sentence import Sentence
 
 OBJECT = {"type": "object", "additionalProperties": True}
-OURS = frozenset({"doing", "held", "taken_over"})  # kept beside the five pins
+OURS = frozenset({"doing", "held", "taken_over", "there", "restored"})  # kept beside the five pins
 
 
 class DeploymentIn(serializers.Serializer[Any]):

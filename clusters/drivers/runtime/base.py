@@ -109,7 +109,8 @@ class FieldConflict:
 class Plan:
     """`manifest`: canonical text, secrets masked; `sha256`: hex of it; `diff`: unified, against what is applied now.
 
-    `deletes`: objects (kind/name) that are there and would not be any more."""
+    `deletes`: objects (kind/name) that are there and would not be any more; `there`: those that would be changed, or taken
+    as they are, because something of that name exists."""
 
     manifest: str
     sha256: str
@@ -119,6 +120,7 @@ class Plan:
     warnings: tuple[Sentence, ...] = ()
     conflicts: tuple[FieldConflict, ...] = ()
     deletes: tuple[str, ...] = ()
+    there: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

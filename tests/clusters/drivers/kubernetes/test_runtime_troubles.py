@@ -301,6 +301,34 @@ def test_an_account_of_one_namespace_suffices(rig: Rig, reader: Any) -> None:
     assert rig.get("deployments", "shop-test", "shop") is None
 
 
+def test_an_account_that_reads_no_events_still_follows_a_roll_out(rig: Rig) -> None:
+    rig.user("eventless", replace(LEAST, resources=tuple(one for one in LEAST.resources if one != "events")))
+    place = place_on(rig, user="eventless", reader=nobody)
+    artifact = place.version("one")
+    place.behave("one", ready=False)
+    wanted = place.want(artifact)
+    place.runtime.apply(wanted)
+    until(lambda: rig.pods("shop-test"))
+    place.runtime._seer.forget(place.service)
+    assert place.runtime.advance(wanted).state == "converging"
+
+
+def test_of_what_is_not_wanted_fresh_rows_are_believed_without_asking_the_server(rig: Rig) -> None:
+    place = place_on(rig, reader=lambda _: ((), 0.0))
+    rig.faults.go_away()
+    assert place.runtime.observe(place.service).state == "absent"
+
+
+def test_a_roll_out_undone_by_hand_costs_one_look_and_not_two(rig: Rig, place: KubernetesPlace) -> None:
+    wanted = replace(place.deploy("one"), generation=99)
+    counted = watched(rig)
+    other = place_on(rig, reader=lambda key: (counted(key)[0], 0.0), service=place.service)
+    with rig.faults.status(500, times=2):
+        with pytest.raises(Unavailable):
+            other.runtime.advance(wanted)
+    assert "turned back" in str(other.runtime.advance(wanted).doing)
+
+
 def test_what_cannot_be_looked_for_is_not_said_to_be_gone(rig: Rig, place: KubernetesPlace) -> None:
     place.deploy("one")
     rig.user("blind", Rule(("list",), ("services",), namespaces=("shop-test",)))
