@@ -69,7 +69,11 @@ class Mirror:
                 self.begun_at = now
             self.feed, self.read_at = feed.pk, now
             if feed.seq > self.seq:
-                self._read(feed, namespace)
+                try:
+                    self._read(feed, namespace)
+                except BaseException:
+                    self.feed = -1  # half of it was read: what was missed would look as if it had been
+                    raise
             return self.shown
 
     def _read(self, feed: ClusterFeed, namespace: str) -> None:

@@ -150,6 +150,14 @@ def test_what_cannot_be_read_is_a_400(query: dict[str, str], words: str, cluster
     assert_status(viewer.get(PODS_OF_SHOP, query), 400, "BadRequest", words)
 
 
+@pytest.mark.parametrize("selector", ["a" + " " * 7900 + "$", "a=" + " " * 7900 + "$", "a in" + " " * 7900 + "$"])
+def test_a_selector_made_to_be_slow_is_refused_at_once(selector: str, cluster: Cluster, viewer: Client) -> None:
+    put(cluster, pod("a"))
+    began = time.process_time()
+    assert_status(viewer.get(PODS_OF_SHOP, {"labelSelector": selector}), 400, "BadRequest", "no label selector")
+    assert time.process_time() - began < 0.4
+
+
 def test_pages_hold_every_object_once_also_while_others_come_and_go(cluster: Cluster, viewer: Client) -> None:
     put(cluster, *[pod(f"web-{n:02}") for n in range(10)])
     first = viewer.get(PODS_OF_SHOP, {"limit": 4}).json()
