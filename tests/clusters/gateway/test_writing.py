@@ -435,6 +435,33 @@ def test_fresh_and_kinds_that_nobody_follows_are_asked_for(rig: Rig, cluster: Cl
     assert_status(garbage, 400, "BadRequest", "invalid continue token")
 
 
+def test_what_another_project_has_in_a_shared_namespace_is_not_shown_fresh_either(
+    rig: Rig, cluster: Cluster, viewer: Client, as_role: Callable[[str], Client]
+) -> None:
+    maps = f"{K8S}api/v1/namespaces/shop/configmaps"
+    for name, labels in (("own", {PROJECT: "shop"}), ("rivals", {PROJECT: "rival"}), ("nobodys", {})):
+        metadata = {"name": name, "namespace": "shop", "labels": labels}
+        rig.create("configmaps", "shop", {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata})
+
+    def names(client: Client) -> set[str]:
+        return {one["metadata"]["name"] for one in client.get(maps).json()["items"]} & {"own", "rivals", "nobodys"}
+
+    assert names(viewer) == {"own", "nobodys"}
+    assert names(as_role("ops")) == {"own", "rivals", "nobodys"}
+    assert_status(viewer.get(f"{maps}/rivals"), 404, "NotFound", 'configmaps "rivals" not found')
+    assert viewer.get(f"{maps}/own").status_code == 200
+    rig.create("deployments", "shop", manifest("rivals", labels={PROJECT: "rival"}))
+    assert_status(viewer.get(f"{DEPLOYMENTS}/rivals?fresh=1"), 404, "NotFound")
+    assert viewer.get(f"{DEPLOYMENTS}?fresh=1").json()["items"] == []
+
+
+def test_a_removal_is_of_the_very_object_that_was_judged(rig: Rig, maintainer: Client) -> None:
+    apply(maintainer, manifest(labels={PROJECT: "shop"}))
+    other = send(maintainer, "DELETE", WEB, {"preconditions": {"uid": "another"}})
+    assert_status(other, 409, "Conflict")
+    assert send(maintainer, "DELETE", WEB, {"preconditions": None}).status_code == 200
+
+
 def test_a_write_that_nobody_follows_up_says_that_the_cache_does_not_show_it(
     rig: Rig, cluster: Cluster, maintainer: Client
 ) -> None:
