@@ -295,7 +295,7 @@ def expected_ms(service: Service, action: str) -> int | None:
 
 def service_for(project: Project, machine: Machine) -> Service | None:
     return (
-        Service.objects.select_related("project", "machine__cluster", "version")
+        Service.objects.select_related("project", "machine__cluster", "version", "spec_revision")
         .filter(project=project, machine=machine)
         .first()
     )
