@@ -19,52 +19,34 @@ Must not know services, projects or who may: a `Door` does.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import contextvars
-import json
 import logging
 import re
 import time
-from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
-from types import SimpleNamespace
 from typing import Any, Protocol
 from urllib.parse import parse_qs
 
-from django.conf import settings
 from django.db import DatabaseError, InterfaceError
 from django.utils import translation
 
-from clusters.drivers.runtime.streams import Ended, Output, Terminal
-from fangduoduo_release.common.errors import AppError, Denied, NotFound
-from fangduoduo_release.common.http import say
-from fangduoduo_release.common.sentence import Sentence
+from clusters.drivers.runtime.streams import Terminal
+from clusters.terminal_session import Session, Wire, size_of
+from fangduoduo_release.common.errors import AppError, NotFound
 from fangduoduo_release.common.sockets.credit import (
     BAD_REQUEST,
-    DONE,
-    PATIENCE_S,
-    TOO_BIG,
-    TOO_SLOW,
-    Credit,
     Receive,
     Send,
     part,
 )
 from fangduoduo_release.common.sockets.guards import TRY_LATER, UNSEEN, Guard, Who
-from fangduoduo_release.common.sockets.identity import Scope, header, is_our_origin
+from fangduoduo_release.common.sockets.identity import Scope, is_our_origin
+from fangduoduo_release.common.sockets.language import language_of
 from fangduoduo_release.common.sockets.pool import DatabasePool
 
 logger = logging.getLogger(__name__)
-INPUT, OUTPUT, ERROR, STATUS, RESIZE, ACK = range(6)
-IDLE, NOT_STARTED = 4410, 4502
-FRAME = 64 * 1024
-INPUT_MAX = 256 * 1024  # that waits for the program
-INPUT_ACK = 16 * 1024
-KEEPALIVE_S = 20.0
-WARN_S = 60.0
-LOOK_S = 5.0
-LARGEST = 1000  # columns or rows
+NOT_STARTED = 4502
 
 
 class Door(Protocol):
@@ -120,15 +102,13 @@ class TerminalSockets:
         door, size = self._plan(found, query), size_of(query)
         with translation.override(language_of(scope)):
             wire = Wire(send)
+            guard = Guard(scope, door.check, self._pool, door.who) if door is not None and size is not None else None
+            code: int | None = BAD_REQUEST if guard is None else await guard.admit()
             await send({"type": "websocket.accept"})
-            code: int | None = BAD_REQUEST
-            if door is not None and size is not None:
-                guard = Guard(scope, door.check, self._pool, door.who)
-                code = await guard.admit()
-                if code is None:
-                    code = await self._open(door, size, guard, receive, wire)
-                elif guard.refusal is not None:
-                    await wire.refused(guard.refusal)
+            if guard is not None and guard.refusal is not None:
+                await wire.refused(guard.refusal)
+            elif door is not None and size is not None and guard is not None and code is None:
+                code = await self._open(door, size, guard, receive, wire)
             if code is not None:
                 await part(send, code)
 
@@ -165,181 +145,3 @@ class TerminalSockets:
     async def _record(self, door: Door, outcome: Outcome | None) -> None:
         """In the pool, as the one whose request this is."""
         await self._pool.run(contextvars.copy_context().run, door.record, outcome)
-
-
-class Wire:
-    """What goes to the browser, one message after the other."""
-
-    def __init__(self, send: Send) -> None:
-        self._send = send
-        self._turn = asyncio.Lock()
-        self.credit = Credit()
-        self.sent_at = time.monotonic()
-
-    async def put(self, kind: int, data: bytes) -> None:
-        """Raises TimeoutError when the server waits too long for the browser to read."""
-        async with asyncio.timeout(PATIENCE_S), self._turn:
-            await self._send({"type": "websocket.send", "bytes": bytes((kind,)) + data})
-        self.sent_at = time.monotonic()
-
-    async def output(self, said: Output) -> None:
-        for at in range(0, len(said.data), FRAME):
-            piece = said.data[at : at + FRAME]
-            self.credit.sent += len(piece)
-            await self.put(ERROR if said.error else OUTPUT, piece)
-
-    async def status(self, **facts: Any) -> None:
-        await self.put(STATUS, json.dumps(facts).encode())
-
-    async def refused(self, error: AppError) -> None:
-        more = {"request_url": error.request_url} if isinstance(error, Denied) and error.request_url else {}
-        with contextlib.suppress(TimeoutError, RuntimeError, OSError):
-            await self.status(state="refused", sentence=say(error.sentence), code=error.code, **more)
-
-
-class Session:
-    """One open terminal and one browser."""
-
-    def __init__(self, terminal: Terminal, receive: Receive, wire: Wire) -> None:
-        self._terminal = terminal
-        self._receive = receive
-        self._wire = wire
-        self._waiting: deque[bytes | tuple[int, int]] = deque()  # what was typed, and sizes, in their order
-        self._waits = 0
-        self._typing = asyncio.Event()
-        self._active = time.monotonic()
-        self._warned = False
-        self.typed = 0
-        self.exit_code: int | None = None
-
-    async def serve(self, guard: Guard, facts: dict[str, str]) -> int | None:
-        """Until the program ends or something stands in the way: the code to close with, None when the browser has gone."""
-        loop = asyncio.get_running_loop()
-        tasks: list[asyncio.Task[Any]] = []
-        try:
-            await self._wire.status(state="open", **facts)
-            work = (self._listen(), self._type(), self._show(), self._wake(), guard.watch())
-            tasks += [loop.create_task(one) for one in work]
-            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-            code = next(iter(done)).result()
-            if guard.refusal is not None:
-                await self._wire.refused(guard.refusal)
-            return code
-        except TimeoutError:
-            return TOO_SLOW
-        except (RuntimeError, OSError):
-            return None  # the server says so of a connection that has gone
-        finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
-
-    async def _listen(self) -> int | None:
-        """Never waits for the program: a server would take all that comes meanwhile into memory."""
-        while True:
-            message = await self._receive()
-            if message["type"] == "websocket.disconnect":
-                return None
-            data = message.get("bytes") or b""
-            if len(data) > FRAME + 1 or len(message.get("text") or "") > FRAME or self._waits > INPUT_MAX:
-                return TOO_BIG
-            kind, rest = (data[0], data[1:]) if data else (STATUS, b"")
-            if kind == INPUT and rest:
-                self._active, self._warned = time.monotonic(), False
-                self._wait(rest)
-            elif kind == RESIZE and (size := size_of(read(rest))) is not None:
-                self._wait(size)
-            elif kind == ACK:
-                self._wire.credit.take(read(rest).get("ack"))
-
-    def _wait(self, one: bytes | tuple[int, int]) -> None:
-        if isinstance(one, bytes):
-            self._waits += len(one)
-        elif self._waiting and isinstance(self._waiting[-1], tuple):
-            self._waiting.pop()  # only the last of many sizes counts
-        self._waiting.append(one)
-        self._typing.set()
-
-    async def _type(self) -> int | None:
-        told = 0
-        while True:
-            while self._waiting:
-                one = self._waiting.popleft()
-                if isinstance(one, tuple):
-                    await self._terminal.resize(*one)
-                    continue
-                await self._terminal.send(one)
-                self._waits -= len(one)
-                self.typed += len(one)
-                if self.typed - told >= INPUT_ACK:
-                    told = self.typed
-                    await self._wire.put(ACK, json.dumps({"ack": told}).encode())
-            self._typing.clear()
-            await self._typing.wait()
-
-    async def _show(self) -> int:
-        """What the program says, as fast as the browser takes it."""
-        wire = self._wire
-        while isinstance(said := await self._terminal.receive(), Output):
-            await wire.output(said)
-            await wire.credit.wait()
-        await self._over(said)
-        await wire.credit.spent()
-        return DONE
-
-    async def _over(self, end: Ended) -> None:
-        self.exit_code = end.exit_code
-        sentence = say(end.sentence) if isinstance(end.sentence, Sentence) else ""
-        await self._wire.status(state="ended", exit_code=end.exit_code, sentence=sentence)
-
-    async def _wake(self) -> int:
-        """Say something in a silence, warn of the end of patience, and end it."""
-        idle = float(settings.TERMINAL_IDLE_S)
-        while True:
-            now = time.monotonic()
-            rest = self._active + idle - now
-            if rest <= 0:
-                return IDLE
-            if rest <= WARN_S and not self._warned:
-                self._warned = True
-                await self._wire.status(state="idle", closes_in_s=round(rest))
-            elif now - self._wire.sent_at >= KEEPALIVE_S:
-                await self._wire.status(state="alive")
-            turn = rest - WARN_S if rest > WARN_S else rest
-            await asyncio.sleep(max(0.05, min(turn, LOOK_S)))
-
-
-def read(data: bytes) -> dict[str, Any]:
-    """A small JSON object; {} for anything else."""
-    try:
-        found = json.loads(data) if len(data) < 200 else None
-    except (ValueError, RecursionError):
-        found = None
-    return found if isinstance(found, dict) else {}
-
-
-def size_of(query: dict[str, Any]) -> tuple[int, int] | None:
-    """Columns and rows; 80 × 24 when nothing is said, None when it is nonsense."""
-    found = []
-    for name, usual in (("cols", 80), ("rows", 24)):
-        value = query.get(name, usual)
-        if isinstance(value, str):
-            value = int(value) if re.fullmatch(r"[0-9]{1,4}", value) else 0
-        if type(value) is not int or not 1 <= value <= LARGEST:
-            return None
-        found.append(value)
-    return found[0], found[1]
-
-
-def language_of(scope: Scope) -> str:
-    """The reader's, as pages choose it: the cookie, else what the browser prefers."""
-    name = f"{settings.LANGUAGE_COOKIE_NAME}="
-    cookies = (part_.strip() for part_ in header(scope, b"cookie").split(";"))
-    chosen = next((one.removeprefix(name) for one in cookies if one.startswith(name)), "")
-    request = SimpleNamespace(
-        COOKIES={settings.LANGUAGE_COOKIE_NAME: chosen} if chosen else {},
-        META={"HTTP_ACCEPT_LANGUAGE": header(scope, b"accept-language")},
-        headers={},
-    )
-    found: str = translation.get_language_from_request(request)  # type: ignore[arg-type]
-    return found

@@ -19,6 +19,8 @@ STATES = {
     "failed": "down",
 }
 
+LONGEST, LONGEST_URL = 120, 300  # of what is kept; a node may be called by 253 letters
+
 
 def store(service: Service, observed: Observed) -> bool:
     """Keep the observation; True when it differs from the last one in anything a person sees."""
@@ -29,7 +31,7 @@ def store(service: Service, observed: Observed) -> bool:
     digest = next(iter(digests)) if len(digests) == 1 else ""
     seen = {
         i.name: (
-            i.state, i.ready, i.restarts, i.digest, i.node, f"{i.node}:{i.port}" if i.port else "",
+            i.state, i.ready, i.restarts, i.digest, i.node[:LONGEST], f"{i.node}:{i.port}"[:LONGEST] if i.port else "",
             i.started_at, i.reason.as_json() if i.reason else None, list(i.containers),
         )
         for i in observed.instances
@@ -39,7 +41,7 @@ def store(service: Service, observed: Observed) -> bool:
         for i in service.instances.all()
     }
     drift = [one.as_json() for one in observed.drift]
-    facts = (state, observed.ready, observed.total, digest, drift, observed.url)
+    facts = (state, observed.ready, observed.total, digest, drift, observed.url[:LONGEST_URL])
     before = (service.state, service.ready, service.total, service.observed_digest, service.drift, service.url)
     changed = seen != known or facts != before
     with transaction.atomic():
@@ -48,7 +50,7 @@ def store(service: Service, observed: Observed) -> bool:
             service.state, service.ready, service.total, service.observed_digest, service.drift, service.url = facts
             Service.objects.filter(pk=service.pk).update(
                 state=state, ready=observed.ready, total=observed.total, observed_digest=digest, drift=drift,
-                url=observed.url, observed_at=Now(),
+                url=service.url, observed_at=Now(),
             )  # fmt: skip
             events.record(service, "observed", ready=observed.ready, total=observed.total, state=state)
         else:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -91,35 +91,38 @@ def _list(cluster: Cluster, feed: ClusterFeed, target: Target, namespaces: Itera
     limit = _limit(query.get("limit", ""))
     begun = Page.of(query, cluster, feed, target)
     picked: list[Entry] = []
-    last, more, left = "", False, 0
+    last, left = "", 0
+    plain = by_label is None and by_field is None
     for namespace in namespaces:
         if namespace < begun.namespace:
             continue
         after = begun.name if namespace == begun.namespace else ""
-        for entry in MIRRORS.entries(cluster, feed, namespace):
-            if (after and entry.name <= after) or not _passes(entry, by_label, by_field):
-                continue
-            if limit and len(picked) == limit:
-                more, left = True, left + 1
-                continue
-            picked.append(entry)
-            last = f"{namespace}/{entry.name}"
+        shown: Sequence[Entry] = MIRRORS.entries(cluster, feed, namespace)
+        if after:
+            shown = [entry for entry in shown if entry.name > after]
+        if not plain:
+            shown = [entry for entry in shown if _passes(entry, by_label, by_field)]
+        room = limit - len(picked) if limit else len(shown)
+        if shown[:room]:
+            picked += shown[:room]
+            last = f"{namespace}/{picked[-1].name}"
+        left += len(shown[room:])
     metadata: dict[str, Any] = {"resourceVersion": feed.resource_version}
-    if more:
+    if left:
         metadata["continue"] = begun.next(last)
-        if by_label is None and by_field is None:
+        if plain:
             metadata["remainingItemCount"] = left
     resource = target.kind.resource
     head = orjson.dumps({"kind": f"{resource.kind}List", "apiVersion": resource.api_version, "metadata": metadata})
-    items = b",".join([entry.raw for entry in picked])
-    return Found(b"".join([head[:-1], b',"items":[', items, b"]}"]), headers=_headers(feed))
+    items = [entry.raw for entry in picked] or [b""]
+    items[0] = head[:-1] + b',"items":[' + items[0]
+    items[-1] += b"]}"
+    return Found(b",".join(items), headers=_headers(feed))  # megabytes: put together once
 
 
 def _passes(
     entry: Entry, by_label: selectors.Test | None, by_field: Callable[[Mapping[str, Any]], bool] | None
 ) -> bool:
-    if by_label is None and by_field is None:
-        return True
     facts = entry.parsed()
     if by_label is not None and not by_label(facts["metadata"].get("labels") or {}):
         return False

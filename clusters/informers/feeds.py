@@ -82,7 +82,7 @@ class Scope:
     def closed(self) -> None:
         if self.open:
             self.open = False
-            self._feed.more["reconnects"] += 1
+            self.count("reconnects")
 
     def down(self, sentence: Sentence) -> None:
         if sentence != self.trouble:

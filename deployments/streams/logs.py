@@ -30,7 +30,7 @@ from django.utils.dateparse import parse_datetime
 from clusters.drivers.runtime.base import LogLine, LogQuery
 from clusters.drivers.runtime.streams import ALL, NEWS
 from clusters.streams import streams_of
-from clusters.terminals import NOT_STARTED, language_of
+from clusters.terminals import NOT_STARTED
 from deployments import wanted
 from deployments.models import Service
 from fangduoduo_release.common.errors import AppError, NotFound, Unavailable
@@ -48,6 +48,7 @@ from fangduoduo_release.common.sockets.credit import (
 )
 from fangduoduo_release.common.sockets.guards import TRY_LATER, UNSEEN, Guard
 from fangduoduo_release.common.sockets.identity import Scope, is_our_origin
+from fangduoduo_release.common.sockets.language import language_of
 from fangduoduo_release.common.sockets.pool import DatabasePool
 from permissions import policy
 
@@ -76,7 +77,6 @@ class LogSockets:
             await send({"type": "websocket.close"})
             return
         with translation.override(language_of(scope)):
-            await send({"type": "websocket.accept"})
             code = await self._serve(int(found[1]), scope, receive, send)
             if code is not None:
                 await part(send, code)
@@ -92,6 +92,7 @@ class LogSockets:
         code = await guard.admit()
         if code is None and query is None:
             code = BAD_REQUEST
+        await send({"type": "websocket.accept"})
         if code is not None or query is None:
             return code
         viewing = Viewing(receive, send)

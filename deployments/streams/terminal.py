@@ -45,12 +45,12 @@ class ServiceDoor:
         if self._service is None:
             self._user, self._service = user, service
             self._instance, self._container = chosen(service, self._instance, self._container)
+        if not self._instance:
+            raise NotFound(S("No instance runs."))
         return service
 
     async def open(self, cols: int, rows: int) -> Terminal:
         assert self._service is not None
-        if not self._instance:
-            raise NotFound(S("No instance runs."))
         terminal: Terminal = await self._streams.terminal(
             wanted.ref_of(self._service), self._instance, container=self._container, cols=cols, rows=rows
         )

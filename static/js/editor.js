@@ -25,8 +25,9 @@ class Editor {
     area.hidden = false;
     this.field.hidden = true;
     this.ace = ace.edit(area, {
+      useWorker: false, // before the mode, which would begin one
       mode: `ace/mode/${this.root.dataset.mode ?? "groovy"}`, theme: { cssClass: "ace-portal", cssText: "", isDark: false },
-      value: this.field.value, readOnly: "readonly" in this.root.dataset, useWorker: false, tabSize: this.root.dataset.mode === "yaml" ? 2 : 4, useSoftTabs: true,
+      value: this.field.value, readOnly: "readonly" in this.root.dataset, tabSize: this.root.dataset.mode === "yaml" ? 2 : 4, useSoftTabs: true,
       fontSize: 13, showPrintMargin: false, minLines: 16, maxLines: 40, enableKeyboardAccessibility: true,
     });
     this.ace.textInput.getElement().setAttribute("aria-label", this.field.getAttribute("aria-label"));

@@ -1,13 +1,16 @@
-/* The document as xterm.js gets it, so that it draws under a strict Content-Security-Policy: without inline styles.
+/* Lets xterm.js draw under a strict Content-Security-Policy: without inline styles.
 
    It makes <style> elements and style attributes, which `style-src 'self'` forbids. What a script sets through the object
-   model is allowed: here a <style> is a hidden element whose text goes into a constructed stylesheet, and a style attribute
-   of a cell goes into its `style.cssText`. */
+   model is allowed: while `work` runs (xterm.js makes its <style> elements when it is opened) such an element is a hidden one
+   whose text goes into a constructed stylesheet; and a style attribute of a span (a cell's own colour) goes into its
+   `style.cssText`, on the pages that load this file and nowhere else. */
+
+const make = Document.prototype.createElement;
 
 function styleElement() {
   const sheet = new CSSStyleSheet();
   document.adoptedStyleSheets = [...document.adoptedStyleSheets, sheet];
-  const element = document.createElement("span");
+  const element = make.call(document, "span");
   let text = "";
   element.hidden = true;
   Object.defineProperty(element, "textContent", {
@@ -21,23 +24,17 @@ function styleElement() {
   return element;
 }
 
-function setAttribute(name, value) {
+HTMLSpanElement.prototype.setAttribute = function setAttribute(name, value) {
   if (name === "style") this.style.cssText = value;
   else Element.prototype.setAttribute.call(this, name, value);
-}
+};
 
-function createElement(tag, ...rest) {
-  if (tag === "style") return styleElement();
-  const element = document.createElement(tag, ...rest);
-  if (tag === "span") element.setAttribute = setAttribute;
-  return element;
+/** Do `work`, which may make style elements. */
+export function withoutInlineStyles(work) {
+  document.createElement = (tag, ...rest) => (tag === "style" ? styleElement() : make.call(document, tag, ...rest));
+  try {
+    work();
+  } finally {
+    delete document.createElement;
+  }
 }
-
-export const paper = new Proxy(document, {
-  get(real, name) {
-    if (name === "createElement") return createElement;
-    const value = Reflect.get(real, name, real);
-    return typeof value === "function" ? value.bind(real) : value;
-  },
-  set: (real, name, value) => Reflect.set(real, name, value, real),
-});

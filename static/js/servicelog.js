@@ -125,7 +125,7 @@ class ServiceLog {
     who.title = container ? `${instance} · ${container}` : instance;
     const words = document.createElement("span");
     words.className = "log-text";
-    words.append(render(text));
+    render(words, text);
     if (partial) words.append("↩");
     row.append(time, who, words);
     row.hidden = Boolean(this.needle) && !text.toLowerCase().includes(this.needle);

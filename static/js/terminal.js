@@ -1,10 +1,10 @@
 /* A terminal in an instance: xterm.js over the socket whose protocol is written in clusters/terminals.py. */
 
-import { paper } from "./paper.js";
+import { withoutInlineStyles } from "./paper.js";
 import { say } from "./words.js";
 
 const INPUT = 0, OUTPUT = 1, ERROR = 2, STATUS = 3, RESIZE = 4, ACK = 5;
-const PIECE = 16 * 1024, ON_THEIR_WAY = 64 * 1024;
+const PIECE = 16 * 1024, ON_THEIR_WAY = 64 * 1024, FONT_MS = 2000;
 const encoder = new TextEncoder(), decoder = new TextDecoder();
 
 function theme() {
@@ -18,16 +18,15 @@ function theme() {
 }
 
 class TerminalPage {
-  constructor(root) {
+  constructor(root, font) {
     this.root = root;
     this.line = root.querySelector("[data-terminal-status]");
     this.button = root.querySelector("[data-terminal-again]");
     this.form = document.querySelector("[data-terminal-form]");
-    const font = getComputedStyle(document.documentElement).getPropertyValue("--tblr-font-monospace") || "monospace";
-    this.term = new window.Terminal({ documentOverride: paper, fontFamily: font, fontSize: 13, scrollback: 5000, theme: theme(), cursorBlink: true, allowProposedApi: false });
+    this.term = new window.Terminal({ fontFamily: font, fontSize: 13, scrollback: 5000, theme: theme(), cursorBlink: true, allowProposedApi: false });
     this.fit = new window.FitAddon.FitAddon();
     this.term.loadAddon(this.fit);
-    this.term.open(root.querySelector("[data-terminal-screen]"));
+    withoutInlineStyles(() => this.term.open(root.querySelector("[data-terminal-screen]")));
     this.fit.fit();
     this.term.onData((text) => this.type(encoder.encode(text)));
     this.term.onBinary((text) => this.type(Uint8Array.from(text, (letter) => letter.charCodeAt(0))));
@@ -36,7 +35,6 @@ class TerminalPage {
     document.addEventListener("portal:theme", () => { this.term.options.theme = theme(); });
     this.button.addEventListener("click", () => this.open());
     this.form.addEventListener("change", () => this.form.requestSubmit());
-    document.fonts?.ready.then(() => this.fit.fit());
     this.open();
   }
 
@@ -55,6 +53,8 @@ class TerminalPage {
     this.socket = socket;
     this.over = "";
     socket.binaryType = "arraybuffer";
+    socket.onopen = () => socket === this.socket && this.flush(); // what was typed meanwhile
+    this.term.focus();
     socket.onmessage = (event) => socket === this.socket && this.take(new Uint8Array(event.data));
     socket.onclose = (event) => socket === this.socket && this.closed(event.code);
   }
@@ -101,6 +101,7 @@ class TerminalPage {
   }
 
   flush() {
+    if (this.socket?.readyState !== WebSocket.OPEN) return;
     while (this.waiting.length && this.typed - this.taken < ON_THEIR_WAY) {
       const piece = this.waiting.shift();
       this.typed += piece.length;
@@ -123,4 +124,12 @@ class TerminalPage {
   }
 }
 
-for (const root of document.querySelectorAll("[data-terminal]")) new TerminalPage(root);
+/** Cells are measured once, when the terminal opens: the font must be there by then. */
+async function start() {
+  const font = getComputedStyle(document.documentElement).getPropertyValue("--tblr-font-monospace").trim() || "monospace";
+  const late = new Promise((resolve) => { setTimeout(resolve, FONT_MS); });
+  await Promise.race([document.fonts.load(`13px ${font}`), late]).catch(() => {});
+  for (const root of document.querySelectorAll("[data-terminal]")) new TerminalPage(root, font);
+}
+
+start();

@@ -79,9 +79,9 @@ def test_a_terminal_opens_answers_and_says_how_it_ended(
     come: Callable[..., Visitor], shop: Ground, width: int, theme: str, language: str
 ) -> None:
     dev = come(shop.member("developer"), width=width, theme=theme, language=language)
-    page = dev.open(f"/projects/{shop.project.slug}/")
+    page = dev.open(f"/services/{shop.service.pk}/logs/")
     dev.click("a:has-text('Terminal'), a:has-text('终端')")
-    page.locator("[data-terminal-status]", has_text=shop.pods[0].rpartition("-")[0].rpartition("-")[0]).wait_for()
+    page.locator("[data-terminal-status]", has_text="app").wait_for()
     page.keyboard.type("printf '\\033[38;2;250;20;20mtrue%s\\033[0m \\033[32mgreen\\033[0m\\n' colour; stty size\n")
     page.locator(".xterm-rows", has_text="truecolour").wait_for()
     red = page.locator(".xterm-rows span", has_text="truecolour").last

@@ -367,6 +367,7 @@ PAGES = [
     Ask("GET", "clusters/<str:name>/", SIGNED_IN),
     # a service
     Ask("GET", "services/<int:pk>/", VIEWER),
+    Ask("GET", "services/<int:pk>/terminal/", DEVELOPER),
     # configuration
     Ask("GET", f"{P}configuration/", VIEWER),
     Ask("POST", f"{P}configuration/", MAINTAINER, 302, {"form": "bind", "source": ""}),
@@ -375,4 +376,6 @@ PAGES = [
         "POST", f"{P}configuration/<str:source>/<path:key>/", MAINTAINER, 302, {"form": "save", "text": "a"}, OF_CONFIG
     ),
     Ask("POST", "configuration/judge/", SIGNED_IN, 200, {"text": "a: 1"}),
+    # a terminal
+    Ask("GET", "services/<int:pk>/terminal/", DEVELOPER),
 ]

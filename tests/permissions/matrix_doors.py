@@ -6,21 +6,28 @@ from dataclasses import dataclass
 
 from .matrix import DEVELOPER, SIGNED_IN, VIEWER, suffices
 
-NOT_SIGNED_IN, UNSEEN, OPEN = 4401, 4404, 0
+NOT_SIGNED_IN, NOT_ALLOWED, UNSEEN, OPEN = 4401, 4403, 4404, 0
 
 
 @dataclass(frozen=True, slots=True)
 class Socket:
-    """`path` with the world's values in braces; who reaches `level` stays connected."""
+    """`path` with the world's values in braces; who reaches `level` stays connected. `needs`: what one reaches to be let in,
+    where seeing it (`level`) is not enough; `then`: what becomes of who is let in, where that is something else."""
 
     path: str
     level: str
+    needs: str = ""
+    then: int = OPEN
 
     def expected(self, role: str) -> int:
         """The code the socket is closed with, 0 when it stays open."""
         if role == "anonymous":
             return NOT_SIGNED_IN
-        return OPEN if suffices(role, self.level) else UNSEEN
+        if not suffices(role, self.level):
+            return UNSEEN
+        if self.needs and role == "token":
+            return NOT_ALLOWED  # it only reads
+        return self.then if suffices(role, self.needs or self.level) else NOT_ALLOWED
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +59,10 @@ SOCKETS = [
     Socket("/ws/deployments/{deployments}/", VIEWER),
     Socket("/ws/services/{services}/", VIEWER),
     Socket("/ws/builds/{builds}/log/", VIEWER),
+    # what services write, and terminals: in the world of these tests no instance and no pod runs
+    Socket("/ws/services/{services}/logs/", VIEWER),
+    Socket("/ws/services/{services}/terminal/", VIEWER, needs=DEVELOPER, then=UNSEEN),
+    Socket("/ws/clusters/{east}/k8s/{exec}/?", VIEWER, then=UNSEEN),
 ]
 
 GIT = [

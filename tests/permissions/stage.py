@@ -92,6 +92,8 @@ class Stage:
             "freezes": freeze.pk,
             "waiting": waiting.pk,
             "projects": "test-a",
+            "east": "east",
+            "exec": "api/v1/namespaces/shop-test/pods/shop-1/exec",
         }
 
     @staticmethod

@@ -31,7 +31,8 @@ from .stage import Stage
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.slow]
 OWN_CODE = ("builds", "clusters", "deployments", "fangduoduo_release", "permissions", "projects")
 NO_DOOR = 403  # a handshake is refused with it
-STAYS_S = 0.3  # a socket that is to be refused is closed with its first breath
+STAYS_S = 0.3  # so long one that is to stay open is watched
+REFUSED_S = 10.0  # so long one that is to be refused is waited for
 
 
 def plain(path: str) -> str:
@@ -83,7 +84,7 @@ async def closed_with(server: Server, stage: Stage, socket: Socket, role: str) -
         return error.response.status_code
     async with connection:
         try:
-            async with asyncio.timeout(STAYS_S):
+            async with asyncio.timeout(STAYS_S if socket.expected(role) == OPEN else REFUSED_S):
                 while True:
                     await connection.recv()
         except ConnectionClosed:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import pytest
@@ -134,6 +135,32 @@ def test_never_ready_says_what_the_probe_says(caller: Caller) -> None:
     until(lambda: "Unhealthy" in _reasons(caller.rig), what="the probe's event")
     assert _reasons(caller.rig)["Unhealthy"] == 'Readiness probe failed: Get "http://10.1.2.3:80/": connection refused'
     assert caller.rig.get("deployments", SPACE, "web")["status"].get("readyReplicas", 0) == 0  # type: ignore[index]
+
+
+def test_an_image_may_get_ready_later(caller: Caller) -> None:
+    caller.rig.image("rig.local/app:v1", ready=False)
+    caller.applied(deployment())
+    until(lambda: "Unhealthy" in _reasons(caller.rig), what="the probe's event")
+    caller.rig.image("rig.local/app:v1", ready=True)
+    caller.rig.rolled_out(SPACE, "web")
+
+
+def test_a_pod_has_time_to_end(caller: Caller) -> None:
+    """Its preStop first, then as long as its grace period lasts."""
+    caller.rig.pace.second = 0.1
+    obj = deployment("rig.local/deaf:v1", replicas=1)
+    obj["spec"]["template"]["spec"]["terminationGracePeriodSeconds"] = 6
+    container_of(obj)["lifecycle"] = {"preStop": {"sleep": {"seconds": 2}}}
+    caller.applied(obj)
+    caller.rig.rolled_out(SPACE, "web")
+    pod = caller.rig.pods(SPACE)[0]["metadata"]["name"]
+    with caller.watching() as watched:
+        begun = time.monotonic()
+        caller.rig.delete("pods", SPACE, pod)
+        last = watched.said("DELETED", pod)["object"]
+    assert 0.55 <= time.monotonic() - begun < 5
+    assert last["status"]["containerStatuses"][0]["state"]["terminated"]["exitCode"] == 137
+    assert last["status"]["phase"] == "Failed"
 
 
 def test_a_failing_liveness_probe_restarts(caller: Caller) -> None:

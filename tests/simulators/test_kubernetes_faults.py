@@ -200,6 +200,27 @@ def test_a_crowd_lives_as_other_pods_do(caller: Caller) -> None:
     caller.rig.faults.edit("deployments", SPACE, "app-0", patch)
     caller.rig.rolled_out(SPACE, "app-0")
     assert caller.rig.ready(SPACE, "app-1")
+    name = caller.rig.pods(SPACE, {"app": "app-1"})[0]["metadata"]["name"]
+    caller.rig.faults.fail_pod(SPACE, name, 137, "OOMKilled")
+
+    def ended() -> object:
+        (status,) = caller.get(f"{PODS}/{name}")["status"]["containerStatuses"]
+        return status["restartCount"] and status["ready"] and status["lastState"]["terminated"]["reason"]
+
+    assert until(ended, what="a restart") == "OOMKilled"
+
+
+def test_what_is_too_large_is_refused(caller: Caller) -> None:
+    obj = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "big"}, "data": {"x": "x" * (1024 * 1024 + 1)}}
+    path = f"/api/v1/namespaces/{SPACE}/configmaps"
+    assert "may not be more than 1048576 bytes" in caller.refused("POST", path, obj)["message"]
+    obj = {"apiVersion": "v1", "kind": "Event", "metadata": {"name": "big"}, "message": "x" * (2 * 1024 * 1024)}
+    assert (
+        caller.refused("POST", path.replace("configmaps", "events"), obj)["message"]
+        == "etcdserver: request is too large"
+    )
+    obj["message"] = "x" * (4 * 1024 * 1024)
+    assert caller.refused("POST", path.replace("configmaps", "events"), obj)["code"] == 413
 
 
 def test_plain_http_and_client_certificates(tmp_path: object) -> None:

@@ -87,9 +87,8 @@ class Play:
         assert seen.wait(10)
         what()
         thread.join(15)
-        differences = [*_in_head(recording, heads[0])]
         found = [json.loads(line) for line in lines]
-        self.found[name] = differences + [*_in_events(wanted, found)]
+        self.found[name] = [*_in_head(recording, heads[0]), *_in_events(wanted, found)]
 
     def watched_pods(self, name: str, what: Callable[[], None], first: int) -> None:
         """Pods are watched until the time is up; each recorded one must have its like, for as long as it was watched."""

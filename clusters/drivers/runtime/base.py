@@ -148,7 +148,7 @@ class Instance:
 @dataclass(frozen=True, slots=True)
 class Failure:
     """Why a goal was given up. Codes: crash_loop not_ready missing_command port_taken no_port bad_artifact bad_file
-    start_failed image_pull unschedulable probe_failing quota webhook_denied deadline. `evidence`: the last log lines (≤ 50); exactly one of the exit fields is set when a process ended."""
+    start_failed image_pull unschedulable probe_failing quota webhook_denied deadline gone. `evidence`: the last log lines (≤ 50); exactly one of the exit fields is set when a process ended."""
 
     code: str
     sentence: Sentence

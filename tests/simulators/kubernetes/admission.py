@@ -63,15 +63,13 @@ class Admission:
             used = {name: sum(_needs(other, name) for other in others) for name in hard}
             over = [name for name in sorted(hard) if asked[name] and used[name] + asked[name] > quantity(hard[name])]
             if over:
-                said = ", ".join(
-                    f"{word}: {','.join(f'{name}={value(name)}' for name in over)}"
-                    for word, value in (
-                        ("requested", lambda name: spoken(name, asked[name])),
-                        ("used", lambda name: spoken(name, used[name])),
-                        ("limited", lambda name: hard[name]),
-                    )
-                )
-                why = f"exceeded quota: {quota.obj['metadata']['name']}, {said}"
+                said = {
+                    "requested": [f"{name}={spoken(name, asked[name])}" for name in over],
+                    "used": [f"{name}={spoken(name, used[name])}" for name in over],
+                    "limited": [f"{name}={hard[name]}" for name in over],
+                }
+                listed = ", ".join(f"{word}: {','.join(values)}" for word, values in said.items())
+                why = f"exceeded quota: {quota.obj['metadata']['name']}, {listed}"
                 raise status.forbidden(PODS, pod["metadata"]["name"], why)
 
     def quota_status(self, quota: Object) -> Object:

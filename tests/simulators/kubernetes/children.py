@@ -122,7 +122,7 @@ class Terminal(_Process):
         loop = asyncio.get_running_loop()
         ready = loop.create_future()
         add, remove = (loop.add_reader, loop.remove_reader) if reading else (loop.add_writer, loop.remove_writer)
-        add(self.master, lambda: ready.done() or ready.set_result(None))
+        add(self.master, _done, ready)
         try:
             await ready
         finally:
@@ -138,3 +138,8 @@ class Terminal(_Process):
     def close(self) -> None:
         with contextlib.suppress(OSError):
             os.close(self.master)
+
+
+def _done(ready: asyncio.Future[None]) -> None:
+    if not ready.done():
+        ready.set_result(None)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import random
+import time
 import uuid
 from datetime import UTC, datetime
 
@@ -10,7 +12,12 @@ _LETTERS = "bcdfghjklmnpqrstvwxz2456789"
 
 
 def now() -> str:
-    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return _spelt(int(time.time()))
+
+
+@functools.lru_cache(4)
+def _spelt(seconds: int) -> str:
+    return stamp(seconds)
 
 
 def stamp(moment: float) -> str:

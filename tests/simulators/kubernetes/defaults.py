@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import random
 from typing import Any
 
@@ -182,8 +183,6 @@ def _service(obj: Object) -> None:
 
 
 def _secret(obj: Object) -> None:
-    import base64
-
     obj.setdefault("type", "Opaque")
     for name, text in (obj.pop("stringData", None) or {}).items():
         obj.setdefault("data", {})[name] = base64.b64encode(text.encode()).decode()

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import hashlib
-import math
 from typing import TYPE_CHECKING, Any
 
 import orjson
 
 from . import clock, rollout
 from .kinds import DEPLOYMENTS, REPLICASETS, Object
+from .objects import How
+from .rollout import REVISION
+from .sizes import surge, unavailable
 from .store import Stored
 
 if TYPE_CHECKING:
     from .server import Kubernetes
 
-REVISION = "deployment.kubernetes.io/revision"
 DESIRED = "deployment.kubernetes.io/desired-replicas"
 MOST = "deployment.kubernetes.io/max-replicas"
 HASH = "pod-template-hash"
@@ -97,8 +98,6 @@ class Deployments:
         }  # fmt: skip
         if spec.get("minReadySeconds"):
             made["spec"]["minReadySeconds"] = spec["minReadySeconds"]
-        from .objects import How
-
         new = self.objects.create(REPLICASETS, metadata["namespace"], made, How("kube-controller-manager"))
         if new.obj["spec"]["replicas"]:
             self._told(obj, "up", name, 0, new.obj["spec"]["replicas"])
@@ -228,25 +227,3 @@ def template_hash(template: Object) -> str:
 
 def revision_of(obj: Object) -> int:
     return int((obj["metadata"].get("annotations") or {}).get(REVISION, 0))
-
-
-def _part(value: Any, of: int, up: bool) -> int:
-    if isinstance(value, str):
-        exact = of * float(value.rstrip("%")) / 100
-        return math.ceil(exact) if up else math.floor(exact)
-    return int(value or 0)
-
-
-def surge(obj: Object) -> int:
-    strategy = obj["spec"]["strategy"]
-    if strategy["type"] != "RollingUpdate":
-        return 0
-    return _part((strategy.get("rollingUpdate") or {}).get("maxSurge", "25%"), obj["spec"]["replicas"], True)
-
-
-def unavailable(obj: Object) -> int:
-    strategy, replicas = obj["spec"]["strategy"], obj["spec"]["replicas"]
-    if strategy["type"] != "RollingUpdate" or not replicas:
-        return 0
-    found = _part((strategy.get("rollingUpdate") or {}).get("maxUnavailable", "25%"), replicas, False)
-    return min(replicas, found if found or surge(obj) else 1)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 from . import clock
-from .kinds import EVENTS, Kind, Object
+from .kinds import EVENTS, PODS, Kind, Object
 from .store import Store
 
 _FIELDS: Object = {
@@ -50,8 +50,6 @@ class Events:
 
     def schedule(self, pod: Object, reason: str, message: str, *, warning: bool = False) -> None:
         """The scheduler writes the newer kind of event."""
-        from .kinds import PODS
-
         event = self._event(PODS, pod, reason, message, "default-scheduler", warning, "")
         event |= {"source": {}, "firstTimestamp": None, "lastTimestamp": None, "eventTime": clock.micro()}
         event |= {"action": "Scheduling" if warning else "Binding", "reportingComponent": "default-scheduler"}

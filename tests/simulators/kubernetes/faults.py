@@ -11,6 +11,8 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, Self
 
+import orjson
+
 from .admission import Webhook
 from .kinds import DEPLOYMENTS, NAMESPACES, Object, named
 from .objects import How
@@ -136,8 +138,6 @@ class Faults:
 
     def edit(self, kind: str, namespace: str, name: str, patch: Object, manager: str = "kubectl-edit") -> Object:
         """Somebody else changes an object, by a merge patch."""
-        import orjson
-
         how = How(manager=manager)
         media = "application/merge-patch+json"
         change = self._kubernetes.objects.patch

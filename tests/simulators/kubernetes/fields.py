@@ -33,7 +33,7 @@ def _children(node: Fields) -> Iterator[tuple[str, Fields]]:
 def union(one: Fields | None, other: Fields | None) -> Fields | None:
     if one is None or other is None:
         return other if one is None else one
-    children = dict(_children(one))
+    children: dict[str, Any] = dict(_children(one))
     for name, child in _children(other):
         children[name] = union(children.get(name), child)
     return _made(_member(one) or _member(other), children)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import re
 from dataclasses import dataclass, field, replace
@@ -89,10 +90,12 @@ def repository(reference: str) -> str:
     return f"{head}/{last.partition(':')[0]}" if head else last.partition(":")[0]
 
 
+@functools.lru_cache(1000)
 def _digest(reference: str) -> str:
     return "sha256:" + hashlib.sha256(reference.encode()).hexdigest()
 
 
+@functools.lru_cache(1000)
 def _by_name(reference: str) -> Image:
     words = set(re.split(r"[:/]", "/".join(reference.split("/")[-2:])))
 

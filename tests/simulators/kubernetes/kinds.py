@@ -8,7 +8,7 @@ from typing import Any
 Object = dict[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Kind:
     """`model`: the official client's class, from which the schema is read; empty for custom resources."""
 
@@ -75,10 +75,7 @@ ALL = (
 )  # fmt: skip
 BY_PATH = {(kind.group, kind.version, kind.plural): kind for kind in ALL}
 BY_NAME = {kind.name: kind for kind in ALL}
-GROUPS = {
-    group: version
-    for group, version in dict.fromkeys((kind.group, kind.version) for kind in ALL if kind.group)
-} | {"authorization.k8s.io": "v1"}  # fmt: skip
+GROUPS = {kind.group: kind.version for kind in ALL if kind.group} | {"authorization.k8s.io": "v1"}
 
 
 def named(text: str) -> Kind:

@@ -5,34 +5,20 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import itertools
-import re
 import time
 from collections.abc import Callable, Coroutine
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from . import clock, podstatus
 from .kinds import PODS, Object
 from .podstatus import Container
+from .probes import Probes
 from .programs import Played, Program
-from .store import Change, Key
+from .runs import Gone, Run, ended, pre_stop, seconds
+from .store import Change
 
 if TYPE_CHECKING:
     from .server import Kubernetes
-
-
-@dataclass(eq=False)
-class Run:
-    """A pod that is being taken care of."""
-
-    uid: str
-    key: Key
-    containers: list[Container]
-    address: str = ""
-    ready_since: float = 0.0
-    ending: bool = False
-    tasks: list[asyncio.Task[None]] = field(default_factory=list)
-    probe: str = ""  # what a probe says that a test has made fail
 
 
 class Kubelet:
@@ -42,6 +28,7 @@ class Kubelet:
         self.pace = kubernetes.pace
         self.runs: dict[str, Run] = {}
         self.program: Callable[[Object, Container], Program] = self._played
+        self.probes = Probes(self)
         self._addresses = itertools.count(26)
         self.store.listeners.append(self.heard)
 
@@ -84,7 +71,7 @@ class Kubelet:
 
     def _spawn(self, run: Run, what: Coroutine[Any, Any, None]) -> None:
         async def guarded() -> None:
-            with contextlib.suppress(asyncio.CancelledError, _Gone):
+            with contextlib.suppress(asyncio.CancelledError, Gone):
                 await what
 
         task = asyncio.get_running_loop().create_task(guarded())
@@ -111,21 +98,21 @@ class Kubelet:
 
     async def _begin(self, run: Run) -> None:
         await asyncio.sleep(self.pace.schedule)
-        node = await self.kubernetes.scheduler.place(run.key, lambda: self._obj(run))
+        node = await self.kubernetes.scheduler.place(run.key, lambda: self.obj(run))
         host = self.kubernetes.scheduler.address(node)
-        self._write(run, host)
+        self.write(run, host)
         await asyncio.sleep(self.pace.start)
         for each in run.containers:
             self._spawn(run, self._live(run, each))
 
-    def _obj(self, run: Run) -> Object:
+    def obj(self, run: Run) -> Object:
         stored = self.store.get(PODS, *run.key)
         if stored is None or stored.obj["metadata"]["uid"] != run.uid:
-            raise _Gone
+            raise Gone
         return stored.obj
 
-    def _write(self, run: Run, host: str = "", *, done: bool = False) -> None:
-        self._obj(run)
+    def write(self, run: Run, host: str = "", *, done: bool = False) -> None:
+        self.obj(run)
         stored = self.store.get(PODS, *run.key)
         assert stored is not None
         new = stored.thaw()
@@ -143,8 +130,8 @@ class Kubelet:
         new["metadata"]["managedFields"] = [*entries, mine]
         self.store.put(PODS, new)
 
-    def _tell(self, run: Run, each: Container | None, reason: str, message: str, *, warning: bool = False) -> None:
-        obj = self._obj(run)
+    def tell(self, run: Run, each: Container | None, reason: str, message: str, *, warning: bool = False) -> None:
+        obj = self.obj(run)
         host = obj["spec"].get("nodeName", "")
         container = each.name if each is not None else ""
         self.kubernetes.events.tell(
@@ -164,7 +151,7 @@ class Kubelet:
                 pause = min(pause * 2, self.pace.backoff_max)
             else:
                 await asyncio.sleep(self.pace.start)
-            each.last, each.restarts = _ended(each), each.restarts + 1
+            each.last, each.restarts = ended(each), each.restarts + 1
 
     async def _pull(self, run: Run, each: Container) -> None:
         images = self.kubernetes.images
@@ -172,98 +159,65 @@ class Kubelet:
         pause = self.pace.pull_backoff
         while not images.find(each.image).exists:
             error = images.pull_error(each.image)
-            self._tell(run, each, "Pulling", f'Pulling image "{each.image}"')
-            self._tell(run, each, "Failed", f'Failed to pull image "{each.image}": {error}', warning=True)
-            self._tell(run, each, "Failed", "Error: ErrImagePull", warning=True)
+            self.tell(run, each, "Pulling", f'Pulling image "{each.image}"')
+            self.tell(run, each, "Failed", f'Failed to pull image "{each.image}": {error}', warning=True)
+            self.tell(run, each, "Failed", "Error: ErrImagePull", warning=True)
             each.state = {"waiting": {"reason": "ErrImagePull", "message": error}}
-            self._write(run)
+            self.write(run)
             await asyncio.sleep(pause)
-            self._tell(run, each, "BackOff", f'Back-off pulling image "{each.image}"')
-            self._tell(run, each, "Failed", "Error: ImagePullBackOff", warning=True)
+            self.tell(run, each, "BackOff", f'Back-off pulling image "{each.image}"')
+            self.tell(run, each, "Failed", "Error: ImagePullBackOff", warning=True)
             said = f'Back-off pulling image "{each.image}": ErrImagePull: {error}'
             each.state = {"waiting": {"reason": "ImagePullBackOff", "message": said}}
-            self._write(run)
+            self.write(run)
             await asyncio.sleep(pause)
             pause = min(pause * 2, max(self.pace.backoff_max, pause))
-        self._tell(run, each, "Pulled", f'Container image "{each.image}" already present on machine')
+        self.tell(run, each, "Pulled", f'Container image "{each.image}" already present on machine')
 
     async def _once(self, run: Run, each: Container) -> bool:
         """From its start to its end; whether that was all."""
-        obj = self._obj(run)
+        obj = self.obj(run)
         image = self.kubernetes.images.find(each.image)
         log = self.kubernetes.logs.begin(run.uid, each.name)
         each.program = self.program(obj, each)
-        self._tell(run, each, "Created", f"Created container: {each.name}")
+        self.tell(run, each, "Created", f"Created container: {each.name}")
         each.run(self.kubernetes.images.identity(each.image))
         await each.program.start()
-        self._tell(run, each, "Started", f"Started container {each.name}")
-        probing = asyncio.create_task(self._probe(run, each))
+        self.tell(run, each, "Started", f"Started container {each.name}")
+        probing = asyncio.create_task(self.probes.watch(run, each))
         try:
             code = await asyncio.shield(each.program.ended)
         finally:
             probing.cancel()
-        each.end(code, image.reason if code == image.exit_code else "")
+        each.end(code, each.why or (image.reason if code == image.exit_code else ""))
+        each.why = ""
         log.end()
-        self._write(run)
+        self.write(run)
         policy = obj["spec"].get("restartPolicy", "Always")
         if policy == "Never" or (policy == "OnFailure" and code == 0):
             if all("terminated" in other.state for other in run.containers):
-                self._write(run, done=True)
+                self.write(run, done=True)
             return True
         return False
 
     async def _back_off(self, run: Run, each: Container, pause: float) -> None:
         await asyncio.sleep(self.pace.shown)
         namespace, name = run.key
-        said = f"back-off {_seconds(pause)} restarting failed container={each.name} pod={name}_{namespace}({run.uid})"
-        ended = _ended(each)
+        said = f"back-off {seconds(pause)} restarting failed container={each.name} pod={name}_{namespace}({run.uid})"
         told = f"Back-off restarting failed container {each.name} in pod {name}_{namespace}({run.uid})"
-        self._tell(run, each, "BackOff", told, warning=True)
-        each.last = ended
+        self.tell(run, each, "BackOff", told, warning=True)
+        each.last = ended(each)
         each.state = {"waiting": {"reason": "CrashLoopBackOff", "message": said}}
-        self._write(run)
+        self.write(run)
         await asyncio.sleep(pause)
-
-    async def _probe(self, run: Run, each: Container) -> None:
-        with contextlib.suppress(_Gone):
-            spec = next(one for one in self._obj(run)["spec"]["containers"] if one["name"] == each.name)
-            image = self.kubernetes.images.find(each.image)
-            probe = spec.get("readinessProbe") or {}
-            wait = self.pace.ready + image.delay + probe.get("initialDelaySeconds", 0) * self.pace.second
-            if wait:
-                self._write(run)
-            await asyncio.sleep(wait)
-            if not image.live:
-                await self._not_live(run, each, spec.get("livenessProbe") or {})
-                return
-            while True:
-                why = run.probe or (await each.program.ready() if each.program is not None else "")
-                if why:
-                    self._tell(run, each, "Unhealthy", f"Readiness probe failed: {why}", warning=True)
-                each.ready = not why
-                self._write(run)
-                if not why and self.program == self._played:
-                    return
-                await asyncio.sleep(min(probe.get("periodSeconds", 10) * self.pace.second, 0.5))
-
-    async def _not_live(self, run: Run, each: Container, probe: Object) -> None:
-        each.ready = True
-        self._write(run)
-        image = self.kubernetes.images.find(each.image)
-        for _ in range(probe.get("failureThreshold", 3)):
-            await asyncio.sleep(min(probe.get("periodSeconds", 10) * self.pace.second, 0.2))
-            self._tell(run, each, "Unhealthy", f"Liveness probe failed: {image.probe}", warning=True)
-        self._tell(run, each, "Killing", f"Container {each.name} failed liveness probe, will be restarted")
-        if each.program is not None:
-            each.program.kill(137)
 
     # -- ending -----------------------------------------------------------------------------------------------------
 
     async def _end(self, run: Run) -> None:
-        grace = self._obj(run)["metadata"].get("deletionGracePeriodSeconds", 0) * self.pace.second
+        grace = self.obj(run)["metadata"].get("deletionGracePeriodSeconds", 0) * self.pace.second
         end = time.monotonic() + grace
         await asyncio.gather(*(self._stop(run, each, end) for each in run.containers))
-        self._write(run, done=True)
+        self.write(run, done=True)
         stored = self.store.get(PODS, *run.key)
         if stored is None:
             return
@@ -279,10 +233,10 @@ class Kubelet:
                 each.started_at = each.started_at or clock.now()
                 each.end(137, "ContainerStatusUnknown")
             return
-        self._tell(run, each, "Killing", f"Stopping container {each.name}")
+        self.tell(run, each, "Killing", f"Stopping container {each.name}")
         if each.program is None:
             each.program = Played(self.kubernetes.images.find(each.image), each.image, self._log(run, each), self.pace)
-        spec = next(one for one in self._obj(run)["spec"]["containers"] if one["name"] == each.name)
+        spec = next(one for one in self.obj(run)["spec"]["containers"] if one["name"] == each.name)
         await asyncio.sleep(min(pre_stop(spec) * self.pace.second, max(0.0, end - time.monotonic())))
         each.program.stop()
         try:
@@ -302,8 +256,19 @@ class Kubelet:
     def fail(self, namespace: str, name: str, exit_code: int, reason: str) -> None:
         run = self._run(self.kubernetes.objects.get(PODS, namespace, name).obj)
         for each in run.containers:
+            each.why = reason
             if each.program is not None:
                 each.program.kill(exit_code)
+            elif "running" in each.state:
+                self._spawn(run, self._again(run, each, exit_code))
+
+    async def _again(self, run: Run, each: Container, code: int) -> None:
+        """A container of a crowd, in which no program was played so far."""
+        each.end(code, each.why)
+        self.write(run)
+        await asyncio.sleep(self.pace.start)
+        each.last, each.restarts, each.why = ended(each), each.restarts + 1, ""
+        await self._live(run, each)
 
     def unready(self, namespace: str, name: str, message: str) -> None:
         run = self._run(self.kubernetes.objects.get(PODS, namespace, name).obj)
@@ -311,8 +276,8 @@ class Kubelet:
         for each in run.containers:
             each.ready = not message
         if message:
-            self._tell(run, run.containers[0], "Unhealthy", f"Readiness probe failed: {message}", warning=True)
-        self._write(run)
+            self.tell(run, run.containers[0], "Unhealthy", f"Readiness probe failed: {message}", warning=True)
+        self.write(run)
 
     def _played(self, obj: Object, each: Container) -> Program:
         image = self.kubernetes.images.find(each.image)
@@ -321,24 +286,3 @@ class Kubelet:
     def _address(self) -> str:
         number = next(self._addresses)
         return f"10.{77 + number // 65536}.{number // 256 % 256}.{number % 256}"
-
-
-class _Gone(Exception):
-    """The pod is no more."""
-
-
-def _ended(each: Container) -> Object:
-    return {"terminated": each.state["terminated"]} if "terminated" in each.state else each.last
-
-
-def _seconds(pause: float) -> str:
-    whole = max(1, round(pause))
-    return f"{whole // 60}m{whole % 60}s" if whole >= 60 else f"{whole}s"
-
-
-def pre_stop(spec: Object) -> float:
-    hook = (spec.get("lifecycle") or {}).get("preStop") or {}
-    if "sleep" in hook:
-        return float(hook["sleep"]["seconds"])
-    found = re.search(r"\bsleep[ ,]+(\d+)", " ".join((hook.get("exec") or {}).get("command") or []))
-    return float(found.group(1)) if found else 0.0

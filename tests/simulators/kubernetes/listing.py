@@ -36,7 +36,7 @@ class Lister:
         self.oldest = self.store.revision
         self._kept.clear()
 
-    def list(self, kind: Kind, namespace: str, test: Test | None, query: Mapping[str, str]) -> bytes:
+    def read(self, kind: Kind, namespace: str, test: Test | None, query: Mapping[str, str]) -> bytes:
         limit = int(query.get("limit") or 0)
         revision, after = self.store.revision, None
         if query.get("continue"):

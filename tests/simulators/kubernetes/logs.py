@@ -209,7 +209,7 @@ def _stamp(moment: int) -> bytes:
 def _nanoseconds(text: str) -> int:
     head, _, rest = text.removesuffix("Z").partition(".")
     try:
-        moment = datetime.fromisoformat(head if "+" in head or rest else head)
+        moment = datetime.fromisoformat(head)
         whole = int(moment.replace(tzinfo=moment.tzinfo or UTC).timestamp()) * 10**9
         return whole + int(rest.partition("+")[0].ljust(9, "0")[:9] or 0)
     except ValueError:

@@ -18,6 +18,8 @@ from .store import Store, Stored
 from .validation import check
 
 APPLY = "application/apply-patch+yaml"
+CONTROLLER = "kube-controller-manager"
+ETCD_LIMIT = 1536 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,6 +171,8 @@ class Objects:
                 f'{obj.get("kind")} in version "{obj.get("apiVersion")}" cannot be handled as a {kind.name}'
             )
         self.warnings = []
+        if how.manager == CONTROLLER:
+            return obj  # made of what was looked at before
         for said in problems(obj, type_of(kind)):
             path, _, what = said.partition(": ")
             if "not declared" not in what:
@@ -261,6 +265,8 @@ class Objects:
                 new["metadata"].pop("resourceVersion", None)
             ordered = {"kind": kind.name, "apiVersion": kind.api_version, **new}
             return Stored(ordered, orjson.dumps(ordered), live.revision if live else 0)
+        if len(orjson.dumps(new)) > ETCD_LIMIT:
+            raise status.Refused(500, "", "etcdserver: request is too large")
         ending = "deletionTimestamp" in new["metadata"] and not new["metadata"].get("finalizers")
         if live is not None and ending and kind not in (PODS, NAMESPACES):
             return self.store.remove(kind, (new["metadata"].get("namespace", ""), new["metadata"]["name"]))

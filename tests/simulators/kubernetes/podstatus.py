@@ -27,6 +27,7 @@ class Container:
     id: str = ""
     started_at: str = ""
     program: Program | None = None
+    why: str = ""  # the reason that a test gave for its end
 
     def run(self, identity: str) -> None:
         self.id = f"containerd://{secrets.token_hex(32)}"

@@ -14,6 +14,7 @@ class Program(Protocol):
     """`ended`: its exit code, when it has one."""
 
     ended: asyncio.Future[int]
+    image: Image
 
     async def start(self) -> None: ...
 

@@ -6,8 +6,9 @@ import asyncio
 import contextlib
 import random
 import re
+from collections.abc import Coroutine
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from .kinds import Object
 from .processes import Running
@@ -59,8 +60,8 @@ class Proxies:
         delay = random.uniform(*self.kubernetes.pace.propagation)
         asyncio.get_running_loop().call_later(delay, proxy.learn)
 
-    def _spawn(self, what: object) -> None:
-        task = asyncio.get_running_loop().create_task(what)  # type: ignore[arg-type]
+    def _spawn(self, what: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.get_running_loop().create_task(what)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 

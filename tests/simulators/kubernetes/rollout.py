@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from . import clock
 from .kinds import DEPLOYMENTS, Object
+from .sizes import unavailable
 from .store import Stored
 
 if TYPE_CHECKING:
@@ -70,8 +71,6 @@ class Rollouts:
         return {name: value for name, value in found.items() if value}
 
     def _available(self, obj: Object) -> None:
-        from .deployments import unavailable
-
         least = obj["spec"]["replicas"] - unavailable(obj)
         if obj["status"].get("availableReplicas", 0) >= least:
             said = "Deployment has minimum availability."

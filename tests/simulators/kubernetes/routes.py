@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import traceback
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +19,7 @@ from .store import Stored
 if TYPE_CHECKING:
     from .server import Kubernetes
 
+LIMIT = 3 * 2**20
 _SUBS = {"status", "scale", "log", "exec", "finalize"}
 
 
@@ -36,14 +38,23 @@ class Routes:
     def __init__(self, kubernetes: Kubernetes) -> None:
         self.kubernetes = kubernetes
 
-    async def handle(self, request: web.Request) -> web.StreamResponse:
+    async def handle(self, request: Any) -> web.StreamResponse:
         line = f"{request.method} {request.path_qs}"
+        request._client_max_size = LIMIT
         self.kubernetes.requests.note(line)
         try:
             return await self._met(request, line)
         except status.Refused as refused:
             streaming = request.path.endswith(("/log", "/exec"))
             return self.kubernetes.front.refusal(refused, priority=not streaming)
+        except web.HTTPRequestEntityTooLarge:
+            said = f"Request entity too large: limit is {LIMIT}"
+            return self.kubernetes.front.refusal(status.Refused(413, "RequestEntityTooLarge", said))
+        except ConnectionError:
+            raise
+        except Exception:  # whatever it was, tests look at `failures`
+            self.kubernetes.controllers.failures.append(traceback.format_exc())
+            raise
 
     async def _met(self, request: web.Request, line: str) -> web.StreamResponse:
         faults = self.kubernetes.faults
@@ -180,7 +191,7 @@ class Routes:
         home = asked.namespace if asked.kind.namespaced else ""
         if asked.verb == "watch":
             return await self.kubernetes.watching.serve(request, asked.kind, home, test, line)
-        body = self.kubernetes.lister.list(asked.kind, home, test, query)
+        body = self.kubernetes.lister.read(asked.kind, home, test, query)
         if self.kubernetes.pace.list_item:
             await asyncio.sleep(self.kubernetes.pace.list_item * body.count(b'"uid"'))
         return self.kubernetes.front.json(body)

@@ -34,6 +34,7 @@ from .processes import Programs
 from .proxies import Proxies
 from .replicasets import ReplicaSets
 from .requests import Requests
+from .rollout import complete
 from .routes import Routes
 from .scales import Scales
 from .scheduler import Scheduler
@@ -273,7 +274,5 @@ class Kubernetes:
 
     def ready(self, namespace: str, name: str) -> bool:
         """Whether a deployment's latest generation is rolled out and serves."""
-        from .rollout import complete
-
         found = self.get("deployments", namespace, name)
         return found is not None and complete(found)

@@ -113,6 +113,7 @@ class Watching:
             for stored in store.all(watch.kind, watch.namespace):
                 if watch.test is None or watch.test(stored.obj):
                     watch.lines.append(b'{"type":"ADDED","object":%b}\n' % stored.raw)
+            watch.backlog += len(watch.lines)
             return None
         if not wanted.isdigit():
             raise status.bad_request(

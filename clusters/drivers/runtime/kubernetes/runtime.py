@@ -7,7 +7,8 @@ It writes to the API server (`writing`) and reads what the informers have seen (
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
@@ -23,7 +24,7 @@ from clusters.drivers.runtime.base import (
     ServiceRef,
     Wanted,
 )
-from fangduoduo_release.common.errors import AppError, NotFound
+from fangduoduo_release.common.errors import AppError, NotFound, Rejected, Unavailable
 from fangduoduo_release.common.sentence import S, Sentence
 
 from . import drift, logs, manifests, names, observe
@@ -65,12 +66,14 @@ class KubernetesRuntime:
     def apply(self, wanted: Wanted) -> None:
         """Server-side apply of every object. Raises Conflict ("superseded", "field_conflict", "foreign"), Invalid,
         Rejected, Unavailable; after any of them call it again."""
-        self._writer.apply(wanted)
+        with _patient():
+            self._writer.apply(wanted)
         self._seer.forget(wanted.service)
 
     def advance(self, wanted: Wanted, wait_s: float = 0.0) -> Observed:
         """What the cluster has made of the goal so far. Raises Conflict ("superseded"), Unavailable."""
-        sight = self._seer.sight(wanted.service, _namespace(wanted), wanted.generation)
+        with _patient():
+            sight = self._seer.sight(wanted.service, _namespace(wanted), wanted.generation)
         observe.refuse_older(sight.generation, wanted)
         if sight.deployment is None:
             return self._gone(wanted)
@@ -130,13 +133,14 @@ class KubernetesRuntime:
 
     def remove(self, service: ServiceRef, wait_s: float = 0.0) -> Observed:
         """Delete everything that is the service's; `absent` once nothing is there any more."""
-        left = self._writer.owned(service, self._seer.namespaces(service))
-        for namespace, what in left:
-            self._writer.delete(namespace, what)
+        with _patient():
+            left = self._writer.owned(service, self._seer.namespaces(service))
+            for namespace, what in left:
+                self._writer.delete(namespace, what)
         self._seer.forget(service)
         if not left:
             return Observed(service, "absent", 0, "", 0, 0, settled=True)
-        doing = S("%(count)s objects are being deleted.", count=len(left))
+        doing = S("Objects that are still being deleted: %(count)s.", count=len(left))
         return Observed(service, "removing", 0, "", 0, 0, settled=False, doing=doing, look_again_s=SOON_S)
 
     def logs(self, service: ServiceRef, query: LogQuery) -> LogPage:
@@ -174,6 +178,17 @@ class KubernetesRuntime:
 
     def ensure(self) -> None:
         """Nothing: a cluster looks after itself."""
+
+
+@contextmanager
+def _patient() -> Iterator[None]:
+    """A token that ran out in the middle of a change is replaced by ops; until then there is no way on, and none back."""
+    try:
+        yield
+    except Rejected as error:
+        if error.code != "unauthorized":
+            raise
+        raise Unavailable(error.sentence, evidence=error.evidence, code=error.code) from error
 
 
 def _namespace(wanted: Wanted) -> str:
