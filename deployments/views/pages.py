@@ -53,6 +53,7 @@ class ProjectBoard(Page):
         for cell in row.cells:
             cell.freeze = frozen.get(cell.machine.pk)
             if cell.service is not None:
+                cell.service.project = project  # whoever judges by it need not fetch it again
                 cell.terminal = terminal_of(self.actor, cell.service, granted=cell.granted)
                 cell.known, cell.config_changed = known[cell.service.pk], changed.get(cell.service.pk, 0)
         part = request.GET.get("part") == "live"
