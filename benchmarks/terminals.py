@@ -9,6 +9,7 @@ import asyncio
 import json
 import os
 import ssl
+import sys
 import tempfile
 import time
 from pathlib import Path
@@ -174,6 +175,7 @@ if __name__ == "__main__":
         web = Server("daphne")
         try:
             with ground(rig) as place:
-                print(json.dumps(asyncio.run(main(place, web))))
+                told = json.dumps(asyncio.run(main(place, web)))
         finally:
             web.stop()
+    sys.stdout.write(f"{told}\n")
