@@ -9,6 +9,7 @@ import asyncio
 import json
 import os
 import ssl
+import sys
 import tempfile
 import time
 from pathlib import Path
@@ -24,6 +25,7 @@ django.setup()
 from websockets.asyncio.client import ClientConnection, connect  # noqa: E402 - what follows wants the apps to be known
 from websockets.typing import Subprotocol  # noqa: E402
 
+from clusters.drivers.runtime.streams import SHELL  # noqa: E402
 from tests.common.sockets.serving import Server, bearer  # noqa: E402
 from tests.deployments.streams.ground import NAMESPACE, Ground, ground  # noqa: E402
 from tests.simulators.kubernetes_rig import Rig  # noqa: E402
@@ -39,7 +41,13 @@ class Straight:
     """A program's socket as the cluster has it: what any client could do at best."""
 
     def __init__(self, at: Ground) -> None:
-        query = [("command", "sh"), ("stdin", "true"), ("stdout", "true"), ("tty", "true"), ("container", "app")]
+        query = [
+            *(("command", word) for word in SHELL),
+            ("stdin", "true"),
+            ("stdout", "true"),
+            ("tty", "true"),
+            ("container", "app"),
+        ]
         rig = at.rig
         self._url = f"wss{rig.url.removeprefix('https')}/api/v1/namespaces/{NAMESPACE}/pods/{at.pods[0]}/exec?{urlencode(query)}"
         self._headers = rig.headers
@@ -174,6 +182,7 @@ if __name__ == "__main__":
         web = Server("daphne")
         try:
             with ground(rig) as place:
-                print(json.dumps(asyncio.run(main(place, web))))
+                told = json.dumps(asyncio.run(main(place, web)))
         finally:
             web.stop()
+    sys.stdout.write(f"{told}\n")

@@ -10,7 +10,6 @@ from django.db import DatabaseError, InterfaceError
 
 from clusters import observed
 from clusters.drivers.runtime.base import ServiceRef
-from clusters.drivers.runtime.kubernetes.access import Access
 from clusters.drivers.runtime.kubernetes.flow import KubernetesStreams
 from clusters.drivers.runtime.local.flow import LocalStreams
 from clusters.drivers.runtime.streams import Streams
@@ -22,7 +21,7 @@ from fangduoduo_release.common.sentence import S
 from fangduoduo_release.common.sockets.pool import DatabasePool
 
 _pool = DatabasePool("pods", 2)
-_kept: dict[int, KubernetesStreams] = {}
+_kept: dict[int, tuple[Any, KubernetesStreams]] = {}
 
 
 @lru_cache(maxsize=1)
@@ -33,16 +32,18 @@ def _local() -> LocalStreams:
 def streams_of(cluster: Cluster) -> Streams:
     """What the cluster's kind streams. Uses the database. Raises Invalid (a kind without, a bad connection)."""
     if cluster.kind == KIND:
-        return _kubernetes(cluster.pk, access_of(cluster))
+        return _kubernetes(cluster)
     if cluster.kind == "local":
         return _local()
     raise Invalid(S("Clusters of kind “%(kind)s” have no logs or terminals to follow.", kind=cluster.kind))
 
 
-def _kubernetes(pk: int, access: Access) -> KubernetesStreams:
-    """Kept while the connection stays as it is: it holds what TLS needs, no connection."""
+def _kubernetes(cluster: Cluster) -> KubernetesStreams:
+    """Kept while the connection stays as it is: reading a kubeconfig takes longer than all the rest of opening a terminal."""
+    pk, connection = cluster.pk, cluster.connection
+    told = (connection.config, connection.secrets) if connection is not None else None
     kept = _kept.get(pk)
-    if kept is None or kept.access != access:
+    if kept is None or kept[0] != told:
 
         async def pods(service: ServiceRef) -> Sequence[Mapping[str, Any]]:
             try:
@@ -51,5 +52,5 @@ def _kubernetes(pk: int, access: Access) -> KubernetesStreams:
                 raise Unavailable(S("The portal's database does not answer.")) from error
             return sight.objects
 
-        kept = _kept[pk] = KubernetesStreams(access, pods)
-    return kept
+        kept = _kept[pk] = (told, KubernetesStreams(access_of(cluster), pods))
+    return kept[1]

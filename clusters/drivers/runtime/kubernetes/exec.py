@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import json
 import ssl
+from collections import deque
 from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import urlencode
@@ -36,6 +37,7 @@ CLOSE_S = 2.0
 PING_S = 20.0
 DEAF_S = 60.0  # without a pong, while nothing of ours is in its way
 PIECE = 16 * 1024  # of what is typed
+JOINED = 64 * 1024  # of output that waits here
 FRAMES = 4  # that wait unread; a server's frame has 32 KiB
 READ_AT_ONCE = 64 * 1024
 MESSAGE_MAX = 256 * 1024
@@ -171,10 +173,14 @@ class Program:
     def __init__(self, socket: ClientConnection, *, tty: bool) -> None:
         self._socket = socket
         self._tty = tty
+        self._heard: deque[Output] = deque()  # what nobody has taken yet
+        self._size = 0
+        self._news, self._room = asyncio.Event(), asyncio.Event()
         self._end: Ended | None = None
-        self._hungry = False  # somebody waits for output, so whatever the server sends is read
+        self._hungry = False  # whatever the server sends is read
         self._stuck = False  # the server has not taken yet what was typed
-        self._ping = asyncio.get_running_loop().create_task(self._keep_alive())
+        loop = asyncio.get_running_loop()
+        self._hands = [loop.create_task(work) for work in (self._listen(), self._keep_alive())]
 
     @property
     def protocol(self) -> str:
@@ -202,26 +208,49 @@ class Program:
             await self._socket.send(bytes((RESIZE,)) + json.dumps({"Width": cols, "Height": rows}).encode())
 
     async def receive(self) -> Output | Ended:
+        """What has come meanwhile, joined: small pieces cost whoever hands them on as much as large ones."""
+        while not self._heard:
+            if self._end is not None:
+                await self._leave()
+                return self._end
+            self._news.clear()
+            await self._news.wait()
+        first = self._heard.popleft()
+        pieces, size = [first.data], len(first.data)
+        while self._heard and self._heard[0].error == first.error and size < JOINED:
+            pieces.append(self._heard.popleft().data)
+            size += len(pieces[-1])
+        self._size -= size
+        self._room.set()
+        return Output(b"".join(pieces), first.error) if len(pieces) > 1 else first
+
+    async def _listen(self) -> None:
+        """Take what the server sends, as long as there is room for it."""
         while self._end is None:
+            while self._size >= JOINED:
+                self._room.clear()
+                await self._room.wait()
             self._hungry = True
             try:
                 message = await self._socket.recv(decode=False)
             except ConnectionClosed as closed:
-                self._end = Ended(sentence=_lost(closed))
+                self._end = self._end or Ended(sentence=_lost(closed))
                 break
             finally:
                 self._hungry = False
             channel = message[0] if message else CLOSE
             if channel in (STDOUT, STDERR) and len(message) > 1:
-                return Output(message[1:], channel == STDERR)
-            if channel == STATUS:
+                self._heard.append(Output(message[1:], channel == STDERR))
+                self._size += len(message) - 1
+            elif channel == STATUS:
                 self._end = ended(message[1:])
-        await self._leave()
-        return self._end
+            self._news.set()
+        self._news.set()
 
     async def close(self) -> None:
         if self._end is None:
             self._end = Ended(sentence=S("The terminal was closed."))
+            self._news.set()
             if self._tty:
                 with contextlib.suppress(ConnectionClosed, TimeoutError):
                     async with asyncio.timeout(0.5):
@@ -230,7 +259,9 @@ class Program:
 
     async def _leave(self) -> None:
         """Say goodbye, and take what still comes, because the server's own goodbye is behind it; not for long."""
-        self._ping.cancel()
+        for hand in self._hands:
+            hand.cancel()
+        await asyncio.gather(*self._hands, return_exceptions=True)
         goodbye = asyncio.get_running_loop().create_task(self._socket.close())
         try:
             async with asyncio.timeout(CLOSE_S):
