@@ -143,7 +143,7 @@ ICONS = {
     "grant": "lock-open", "emergency": "alert-triangle", "token": "key", "user": "user", "group": "users",
     "inbox": "inbox", "template": "file-code", "audit": "list-details", "person": "lock", "service_account": "user",
     "gateway": "lock", "delivery": "bell", "freeze": "calendar", "channel": "bell", "hook": "inbox",
-    "source": "git-branch", "review": "git-pull-request",
+    "source": "git-branch", "review": "git-pull-request", "service": "terminal-2", "config": "file-diff",
 }  # fmt: skip
 ICON = "activity"
 # verb groups as the filter offers them
@@ -152,6 +152,10 @@ GROUPS = {
     "member": _("People on projects"),
     "request": _("Requests"),
     "machine": _("Machines"),
+    "cluster": _("Clusters"),
+    "service": _("Terminals"),
+    "gateway": _("Gateway"),
+    "config": _("Configuration"),
     "deployment": _("Deployments"),
     "build": _("Builds"),
     "pipeline": _("Pipelines"),

@@ -61,7 +61,7 @@ class Logs(Page):
             "containers": containers,
             "chosen": query,
             "tail": count,
-            "terminal": terminal_of(self.actor, service, granted=has_machine(service.project, service.machine)),
+            "terminal": terminal_of(self.actor, service),
             "socket_url": f"/ws/services/{service.pk}/logs/?{words}",
             "lines_url": f"{reverse('service-logs', args=[service.pk])}?{words}",
             "download_url": f"/api/services/{service.pk}/logs/?{words}",
@@ -87,10 +87,13 @@ def shown(line: LogLine) -> dict[str, Any]:
     }
 
 
-def terminal_of(actor: Any, service: Service, *, granted: bool) -> dict[str, Any]:
-    """How a page offers the terminal: `url`, and whether it is `locked`; {} where there is none (this host)."""
+def terminal_of(actor: Any, service: Service, *, granted: bool | None = None) -> dict[str, Any]:
+    """How a page offers the terminal: `url`, and whether it is `locked`; {} where there is none (this host). `granted`:
+    whether the project may use the machine, where that is known."""
     if service.machine.cluster.kind != KUBERNETES:
         return {}
+    if granted is None:
+        granted = has_machine(service.project, service.machine)
     url = reverse("service-terminal", args=[service.pk])
     return {"url": url, "locked": not may_open_terminal(actor, service, granted=granted)}
 

@@ -159,7 +159,7 @@ def test_clusters_and_machines(ops: Door, ann: Door, project: Project) -> None:
     body = {"name": "test-a", "cluster": "here", "environment": "test", "placement": {"labels": {}}}
     machine = told(ops.post("machines/", body), 201)
     approval = {"needed": 0, "role": "maintainer", "restoring": False}
-    assert machine == {**body, "description": "", "approval": approval, "granted": []}
+    assert machine == {**body, "description": "", "approval": approval, "granted": [], "warnings": []}
     refused(ops.post("machines/", body), 409, "name_taken")
     refused(ops.post("machines/", {**body, "name": "b", "cluster": "gone"}), 422)
     refused(ops.post("machines/", {**body, "name": "b", "placement": ["x"]}), 422)
