@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+from functools import lru_cache
 
 from django.conf import settings
 
@@ -30,7 +31,13 @@ def access_from(connection: Connection) -> Access:
     if not text.strip():
         sentence = S("Give a kubeconfig, or use the account of the pod that the portal runs in.")
         raise Invalid(sentence, code="bad_kubeconfig", fields={"kubeconfig": [sentence]})
-    return from_kubeconfig(text, str(config.get("context") or ""), allow_insecure=settings.CLUSTER_ALLOW_INSECURE)
+    return _parsed(text, str(config.get("context") or ""), settings.CLUSTER_ALLOW_INSECURE)
+
+
+@lru_cache(maxsize=100)
+def _parsed(text: str, context: str, allow_insecure: bool) -> Access:
+    """Every look at a service asks for it; to read YAML and certificates each time would cost more than the look."""
+    return from_kubeconfig(text, context, allow_insecure=allow_insecure)
 
 
 def access_of(cluster: Cluster) -> Access:

@@ -12,7 +12,8 @@ THE PROTOCOL. Binary messages, the first byte says what it is.
                     their way, one that has more than 256 KiB waiting is closed
 `?cols=&rows=` say the size at the beginning. Closed with 1000 after the end, 4400 a question that cannot be, 4401 not signed
 in, 4403 not allowed (any more), 4404 absent, 4408 nothing was taken for 30 s, 4410 nobody typed for long, 4413 too much at
-once, 4502 the program could not be started, 4503 the portal cannot ask now.
+once, 4502 the program could not be started, 4503 the portal cannot ask now, or this
+person has too many open.
 Must not know services, projects or who may: a `Door` does.
 """
 
@@ -28,12 +29,13 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 from urllib.parse import parse_qs
 
+from django.conf import settings
 from django.db import DatabaseError, InterfaceError
 from django.utils import translation
 
 from clusters.drivers.runtime.streams import Terminal
 from clusters.terminal_session import Session, Wire, size_of
-from fangduoduo_release.common.errors import AppError, NotFound
+from fangduoduo_release.common.errors import AppError, NotFound, TooMany
 from fangduoduo_release.common.sockets.credit import (
     BAD_REQUEST,
     Receive,
@@ -43,6 +45,7 @@ from fangduoduo_release.common.sockets.credit import (
 from fangduoduo_release.common.sockets.guards import TRY_LATER, UNSEEN, Guard, Who
 from fangduoduo_release.common.sockets.identity import Scope, is_our_origin
 from fangduoduo_release.common.sockets.language import language_of
+from fangduoduo_release.common.sockets.places import Places
 from fangduoduo_release.common.sockets.pool import DatabasePool
 
 logger = logging.getLogger(__name__)
@@ -89,6 +92,7 @@ class TerminalSockets:
         self.path = path
         self._plan = plan
         self._pool = DatabasePool("terminals", hands)
+        self._places = Places()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         found = self.path.fullmatch(scope["path"])
@@ -108,9 +112,20 @@ class TerminalSockets:
             if guard is not None and guard.refusal is not None:
                 await wire.refused(guard.refusal)
             elif door is not None and size is not None and guard is not None and code is None:
-                code = await self._open(door, size, guard, receive, wire)
+                code = await self._seated(door, size, guard, receive, wire)
             if code is not None:
                 await part(send, code)
+
+    async def _seated(
+        self, door: Door, size: tuple[int, int], guard: Guard, receive: Receive, wire: Wire
+    ) -> int | None:
+        """As `_open`, unless this person has too many open."""
+        try:
+            with self._places.one(guard.person, settings.STREAMS_PER_PERSON):
+                return await self._open(door, size, guard, receive, wire)
+        except TooMany as error:
+            await wire.refused(error)
+            return TRY_LATER
 
     async def _open(self, door: Door, size: tuple[int, int], guard: Guard, receive: Receive, wire: Wire) -> int | None:
         """Record, open, serve, record; the code to close with."""

@@ -15,6 +15,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from clusters.models import ApproverRole, Machine
+from deployments import configuring
 from deployments.models import Deployment, DeploymentApproval
 from fangduoduo_release.audit import trail
 from fangduoduo_release.common import events, runs
@@ -83,7 +84,7 @@ def rule_for(person: Any, project: Project, machine: Machine, action: str) -> Ru
 def fingerprint(deployment: Deployment) -> str:
     """The hash of exactly what was asked; whatever of it changes afterwards needs to be asked anew."""
     service, spec, version = deployment.service, deployment.spec_revision, deployment.version
-    machine = service.machine
+    machine, config = service.machine, configuring.pinned(deployment.pins.get("config"))
     asked = {
         "service": str(service.key),
         "project": service.project.slug,
@@ -96,6 +97,9 @@ def fingerprint(deployment: Deployment) -> str:
         "restart": deployment.restart_nonce,
         "replaces": deployment.previous_id,
         "manifest": deployment.pins.get("manifest_sha256", ""),
+        # Said only where there is something to say, so that what waits keeps its hash when the portal is brought up to date.
+        **({"takes_over": deployment.pins.get("taken_over")} if deployment.take_over else {}),
+        **({"config": config.as_json()} if config is not None else {}),
     }
     text = json.dumps(asked, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
     return hashlib.sha256(text.encode()).hexdigest()

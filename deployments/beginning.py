@@ -6,12 +6,14 @@ longer holds ends the deployment with a sentence, before anything is touched.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import timedelta
 
 from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
 
+from clusters.drivers.runtime.base import FieldConflict
 from deployments import approvals, frozen
 from deployments.approvals import Standing
 from deployments.models import Deployment, Service
@@ -114,6 +116,16 @@ def _require_unchanged(deployment: Deployment) -> None:
             )
     if approvals.fingerprint(deployment) != deployment.asked_sha256:
         raise changed(S("The machine was changed after this was asked for; ask again."))
+
+
+def require_agreed(deployment: Deployment, conflicts: Iterable[FieldConflict]) -> None:
+    """Fields that somebody else manages are taken only where a person saw that very field and its owner. Raises Conflict."""
+    agreed = [(one["what"], one["field"], one["owner"]) for one in deployment.pins.get("taken_over") or ()]
+    more = [one for one in conflicts if (one.what, one.field, one.owner) not in agreed]
+    if more:
+        fields = ", ".join(f"{one.what} {one.field} ({one.owner})" for one in more[:5])
+        sentence = S("Somebody else set in the cluster meanwhile what this would set: %(fields)s.", fields=fields)
+        raise Conflict(sentence, code="field_conflict")
 
 
 def changed(sentence: Sentence) -> Conflict:

@@ -11,12 +11,11 @@ from typing import Any
 
 from builds.models import Version
 from clusters import configs
+from clusters.drivers.config.binding import PORTAL
 from clusters.drivers.runtime.spec import ConfigFile
 from clusters.kubernetes import namespace_of
 from deployments.models import Service
 from projects.models import SpecRevision
-
-PORTAL = "portal"  # the source of a pin that names a spec revision only
 
 
 def resolve(service: Service, spec: SpecRevision) -> dict[str, Any]:

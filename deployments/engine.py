@@ -81,9 +81,12 @@ class DeploymentEngine:
                 goal = wanted.of_deployment(deployment)
                 patience += (goal.spec.start_deadline_s + goal.spec.drain_s) * max(1, deployment.replicas)
                 plan = _runtime(deployment).plan(goal)
+                beginning.require_agreed(deployment, plan.conflicts)
                 if deployment.asked_sha256 and plan.sha256 != deployment.pins["manifest_sha256"]:
                     raise beginning.changed(S("What would run is not what was approved; ask again."))
                 deployment.pins["manifest_sha256"] = plan.sha256
+                if deployment.service.version_id is None and plan.there:
+                    deployment.pins["there"] = list(plan.there)
                 runs.write(deployment, pins=deployment.pins, manifest=plan.manifest)
         except Unavailable:
             raise
@@ -187,14 +190,19 @@ class DeploymentEngine:
         service = deployment.service
         runtime = _runtime(deployment)
         generation = wanted.generation_of(deployment, restoring=True)
-        before = wanted.of_service(service, generation=generation)
+        try:
+            before = wanted.of_service(service, generation=generation)
+        except AppError as gone:
+            return self._stuck(deployment, gone)
+        if before is None and deployment.pins.get("there"):
+            return self._leave(deployment)
         _use_generation(deployment, generation)
         if before is None:
             observed = runtime.remove(wanted.ref_of(service), wait_s=WAIT_S)
             back = observed.state == "absent"
         else:
             try:
-                observed = self._apply_before(runtime, before)
+                observed = self._bring_back(deployment, runtime, before)
             except Unavailable:
                 raise
             except AppError as stuck:
@@ -203,13 +211,17 @@ class DeploymentEngine:
         self._report(deployment, observed)
         if not back:
             return Again(_patience(observed))
-        error: dict[str, Any] = deployment.error or {}
-        state = "cancelled" if error.get("code") == "cancelled" else "failed"
-        deployment.pins.pop("doing", None)
-        ended = S("What ran before is restored.") if before is not None else S("Nothing of it is left running.")
-        runs.transition(deployment, state, ended, phase="", pins=deployment.pins)
-        events.record(service, "changed", deployment=deployment.pk)
+        _end(
+            deployment, S("What ran before is restored.") if before is not None else S("Nothing of it is left running.")
+        )
         return None
+
+    @staticmethod
+    def _leave(deployment: Deployment) -> None:
+        """Where objects were before our first deployment, somebody else's pods may serve: nothing is taken away."""
+        what = ", ".join(deployment.pins["there"][:5])
+        ended = S("These were there before the first deployment, so nothing is taken away: %(what)s.", what=what)
+        _end(deployment, ended)
 
     @staticmethod
     def _stuck(deployment: Deployment, why: AppError) -> None:
@@ -220,10 +232,23 @@ class DeploymentEngine:
         events.record(deployment.service, "changed", deployment=deployment.pk)
 
     @staticmethod
-    def _apply_before(runtime: Any, before: Wanted) -> Observed:
-        runtime.apply(before)
+    def _bring_back(deployment: Deployment, runtime: Any, before: Wanted) -> Observed:
+        """Applied once; from then on it is only looked at, however often there is news."""
+        if deployment.pins.get("restored") != before.generation:
+            runtime.apply(before)
+            deployment.pins["restored"] = before.generation
+            runs.write(deployment, pins=deployment.pins)
         observed: Observed = runtime.advance(before, wait_s=WAIT_S)
         return observed
+
+
+def _end(deployment: Deployment, ended: Sentence) -> None:
+    """Over, without having reached its goal."""
+    error: dict[str, Any] = deployment.error or {}
+    state = "cancelled" if error.get("code") == "cancelled" else "failed"
+    deployment.pins.pop("doing", None)
+    runs.transition(deployment, state, ended, phase="", pins=deployment.pins)
+    events.record(deployment.service, "changed", deployment=deployment.pk)
 
 
 def _other_content(deployment: Deployment, observed: Observed) -> Sentence | None:

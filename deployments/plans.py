@@ -294,8 +294,5 @@ def expected_ms(service: Service, action: str) -> int | None:
 
 
 def service_for(project: Project, machine: Machine) -> Service | None:
-    return (
-        Service.objects.select_related("project", "machine__cluster", "version")
-        .filter(project=project, machine=machine)
-        .first()
-    )
+    rows = Service.objects.select_related("project", "machine__cluster", "version", "spec_revision")
+    return rows.filter(project=project, machine=machine).first()

@@ -11,7 +11,7 @@ from clusters.models import Cluster
 from clusters.runtimes import local_runtime, runtime_of
 from deployments import observing, sightings, wanted
 from deployments.models import Deployment, Service
-from fangduoduo_release.common.errors import AppError
+from fangduoduo_release.common.errors import AppError, Unavailable
 
 logger = logging.getLogger(__name__)
 
@@ -38,8 +38,18 @@ def look_after_services() -> int:
 def look_again() -> int:
     """One look at every quiet service of a cluster that tells of changes by itself: what a lost word of it, or a cluster
     nobody watches, would leave wrong. Returns how many differed."""
-    rows = list(_quiet(local=False))
-    return sum(1 for service in rows if sightings.look_at(service))
+    changed, away = 0, set()
+    for service in list(_quiet(local=False)):
+        cluster = service.machine.cluster_id
+        if cluster in away:
+            continue  # each further look would wait as long, and those at other clusters with it
+        try:
+            changed += sightings.look(service)
+        except AppError as error:
+            logger.warning("cannot look after %s: %s", service, error)
+            if isinstance(error, Unavailable):
+                away.add(cluster)
+    return changed
 
 
 def _quiet(*, local: bool = True) -> QuerySet[Service]:

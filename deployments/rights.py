@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from clusters.models import Machine
+from deployments import configuring
 from deployments.models import Deployment, Service
 from fangduoduo_release.common.errors import Denied
 from fangduoduo_release.common.sentence import S
@@ -12,6 +14,8 @@ from permissions import policy
 from projects import grants
 from projects.deciders import OWNERS_DECIDE
 from projects.models import Project
+
+HIDDEN = S("What changes holds texts of its configuration; they are for those who may build the project.")
 
 
 def require_change(actor: Any, project: Project, machine: Machine, action: str, *, granted: bool | None = None) -> None:
@@ -31,6 +35,16 @@ def require_change(actor: Any, project: Project, machine: Machine, action: str, 
             granted_by=policy.owners_of(project) if machine.environment in OWNERS_DECIDE else ["ops"],
             request_url=policy.request_url(project, machine=machine.name),
         )
+
+
+def may_read_texts(actor: Any, project: Project, pin: Mapping[str, Any] | None) -> bool:
+    """A manifest repeats the texts of the configuration that is pinned; those are for whoever may build with them."""
+    return configuring.pinned(pin) is None or policy.may(actor, "build_project", project)
+
+
+def unreadable(project: Project) -> Denied:
+    """Why a manifest is not shown."""
+    return Denied(HIDDEN, rule="config_texts", granted_by=policy.owners_of(project))
 
 
 def require_terminal(actor: Any, service: Service) -> None:

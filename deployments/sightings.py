@@ -49,12 +49,18 @@ def _services() -> QuerySet[Service]:
 
 
 def look_at(service: Service) -> bool:
-    """Store what is observed of a service that nobody is changing; whether it differs from the last look."""
-    runtime = runtime_of(service.machine.cluster)
+    """Store what is observed of a service that nobody is changing; whether it differs from the last look. Of what goes wrong
+    with one the rest hears nothing."""
     try:
-        goal = wanted.of_service(service)
-        observed = runtime.advance(goal) if goal is not None else runtime.observe(wanted.ref_of(service))
+        return look(service)
     except AppError as error:
         logger.warning("cannot look after %s: %s", service, error)
         return False
+
+
+def look(service: Service) -> bool:
+    """The same, for whoever has to know what went wrong. Raises AppError."""
+    runtime = runtime_of(service.machine.cluster)
+    goal = wanted.of_service(service)
+    observed = runtime.advance(goal) if goal is not None else runtime.observe(wanted.ref_of(service))
     return observing.store(service, observed)

@@ -14,7 +14,7 @@ import dj_database_url
 from cryptography.fernet import Fernet
 from django.utils.translation import gettext_lazy as _
 
-from fangduoduo_release.common.watch.duty import Duty
+from fangduoduo_release.duties import DUTIES  # noqa: F401 - a setting
 from fangduoduo_release.environment import BASE_DIR, LOCAL, VAR, env_bool, env_int, env_list, local_secret
 from fangduoduo_release.sign_in import *  # noqa: F403 - who people are and how they sign in: a file of its own
 from fangduoduo_release.sign_in import SIGN_IN_APPS
@@ -173,35 +173,6 @@ CHANNEL_LAYERS = {
         else {"BACKEND": "channels.layers.InMemoryChannelLayer"}
     )
 }
-DUTIES = [  # what `manage.py watch` calls every now and then
-    Duty("sources.compare", "projects.watching.compare_tips", every_s=10, group="sources"),
-    Duty("sources.listen", "projects.listening.listen", every_s=1, group="sources", everywhere=True),
-    Duty("sources.alarm", "projects.listening.tell_ops", every_s=10, group="sources"),
-    Duty("sources.spooled", "projects.git_access.take_spooled", every_s=10, group="sources"),
-    Duty("sources.tidy", "projects.watching.tidy_repositories", every_s=3600, group="sources", limit_s=120),
-    Duty("inbox.retention", "fangduoduo_release.common.inbox.forget_old", every_s=600, group="portal"),
-    Duty("hooks.retention", "projects.hooks.retention.forget_old", every_s=600, group="sources"),
-    Duty("services.look", "deployments.reconcile.look_after_services", every_s=2, group="clusters"),
-    Duty("configs.follow", "clusters.config_watch.duty.follow", every_s=1, group="clusters"),
-    Duty("services.again", "deployments.reconcile.look_again", every_s=30, group="clusters", limit_s=120),
-    Duty("services.orphans", "deployments.reconcile.end_orphans", every_s=60, group="clusters"),
-    Duty("clusters.follow", "clusters.informing.follow", every_s=1, group="clusters", everywhere=True),
-    Duty("clusters.alarm", "clusters.informing.tell_ops", every_s=10, group="clusters"),
-    Duty("clusters.tidy", "clusters.informing.tidy", every_s=60, group="clusters"),
-    Duty("builds.orphans", "builds.retention.end_orphans", every_s=60, group="builders"),
-    Duty("answers.retention", "permissions.retention.forget_old_answers", every_s=3600, group="portal"),
-    Duty("people.tidy", "permissions.retention.tidy_people", every_s=3600, group="portal"),
-    Duty("audit.verify", "permissions.audit_duty.verify_trail", every_s=86_400, group="portal", limit_s=300),
-    Duty("grants.expiry", "projects.expiry.look_after_grants", every_s=10, group="portal"),
-    Duty("builds.follow", "builds.remote.following.follow", every_s=1, group="builders"),
-    Duty("builds.logs", "builds.retention.seal_logs", every_s=60, group="builders"),
-    Duty("services.releases", "deployments.reconcile.clear_releases", every_s=3600, group="clusters", limit_s=300),
-    Duty("builds.retention", "builds.retention.clear_old", every_s=3600, group="builders", limit_s=600),
-    Duty(
-        "deliveries.overdue", "fangduoduo_release.notifications.retention.give_up_overdue", every_s=60, group="portal"
-    ),
-    Duty("deliveries.retention", "fangduoduo_release.notifications.retention.forget_old", every_s=600, group="portal"),
-]
 WORKER_COMPANIONS = {"agents": "builds.agents.host.main"}
 # What sockets wake for, who may listen, and whose a bearer token is; named here because common imports no app.
 SOCKET_TOPICS = {
@@ -242,6 +213,7 @@ BUILDS_IN_USE = "deployments.using.is_deploying"  # says of a project's branch w
 CLUSTER_NEWS = "deployments.sightings.objects_changed"  # is told the keys of services whose objects were seen to change
 CONFIG_KEYS = "deployments.config_keys.in_use"  # says which keys of which config source somebody is bound to
 CONFIG_NEWS = "deployments.config_keys.changed"  # is told of each key that says something new
+STREAMS_PER_PERSON = env_int("FDD_STREAMS_PER_PERSON", 250)  # terminals, and as many logs, open at a time in each web process
 GATEWAY_REACH = "projects.reach.namespaces"  # says in which namespaces somebody may read and change objects
 GATEWAY_READS_PER_MINUTE = env_int("FDD_GATEWAY_READS_PER_MINUTE", 1200)  # of one person or token; 0: no limit
 GATEWAY_WRITES_PER_MINUTE = env_int("FDD_GATEWAY_WRITES_PER_MINUTE", 120)

@@ -31,11 +31,11 @@ def media_type(request: HttpRequest) -> str:
 
 def raw_of(request: HttpRequest) -> bytes:
     """The body. Raises Refused (413) for more than 1 MiB, before it is taken into memory where its size was told."""
-    told = str(request.META.get("CONTENT_LENGTH") or "0")
+    told = str(request.META.get("CONTENT_LENGTH") or "")
     if told.isdecimal() and int(told) > MAX_BYTES:
         raise _too_large()
     try:
-        raw = request.body
+        raw = request.body if told else request.read(MAX_BYTES + 1)  # one in chunks may be of any size
     except RequestDataTooBig as error:
         raise _too_large() from error
     except RawPostDataException as error:  # a form, which somebody read before us

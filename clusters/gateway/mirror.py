@@ -17,8 +17,11 @@ from typing import Any
 import orjson
 from django.conf import settings
 
+from clusters.drivers.runtime.kubernetes.names import PROJECT
+from clusters.gateway.reach import project_of
 from clusters.models import Cluster, ClusterFeed, ClusterObject
 
+MARK = PROJECT.encode()
 OVERHEAD = 400  # of an object beside its JSON: the entry, its name, its place in the dictionary
 FORGET_S = 120.0  # unread for so long, a mirror may have missed rows that are deleted for good: it is read anew
 RENEW_S = 600.0  # and so it is now and then: rows of old events are deleted without a word
@@ -27,11 +30,18 @@ Key = tuple[int, float, str, str]
 
 @dataclass(slots=True)
 class Entry:
-    """One object. `facts`: what selectors look at, once one has."""
+    """One object. `facts`: what selectors look at, once one has; `owner`: its project, once somebody has asked."""
 
     name: str
     raw: bytes
     facts: dict[str, Any] | None = field(default=None)
+    owner: str | None = field(default=None)
+
+    def project(self) -> str:
+        """Whose it is; "" when it does not say."""
+        if self.owner is None:
+            self.owner = project_of(orjson.loads(self.raw)) if MARK in self.raw else ""
+        return self.owner
 
     def parsed(self) -> dict[str, Any]:
         """Its labels, and what field selectors may ask for."""
@@ -69,7 +79,11 @@ class Mirror:
                 self.begun_at = now
             self.feed, self.read_at = feed.pk, now
             if feed.seq > self.seq:
-                self._read(feed, namespace)
+                try:
+                    self._read(feed, namespace)
+                except BaseException:
+                    self.feed = -1  # half of it was read: what was missed would look as if it had been
+                    raise
             return self.shown
 
     def _read(self, feed: ClusterFeed, namespace: str) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 from django.conf import settings
 from django.utils.module_loading import import_string
 
+from clusters.drivers.runtime.kubernetes.names import PROJECT
 from clusters.gateway.statuses import absent
 from clusters.kubernetes import KIND
 from clusters.models import Cluster
@@ -18,7 +19,8 @@ from permissions.models import ApiToken, User
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """What somebody may do in one namespace; that there is one means that they may read it.
+    """What somebody may do in one namespace; that there is one means that they may read it, but for what other projects
+    have there.
 
     Sets of projects, as objects are labelled with them: `deploys` may be changed, `removes` deleted too. `everything`:
     objects of all projects and of none (ops). `barred`: why nothing may be changed now, whoever asks;
@@ -35,6 +37,17 @@ class Place:
     @property
     def writes(self) -> bool:
         return self.everything or bool(self.deploys)
+
+    def shows(self, project: str) -> bool:
+        """Whether objects of that project ("": of none) may be read here: a namespace may be shared."""
+        return self.everything or not project or project in self.projects
+
+
+def project_of(item: Any) -> str:
+    """Whose an object is, by its label; "" when it does not say."""
+    metadata = item.get("metadata") if isinstance(item, Mapping) else None
+    labels = metadata.get("labels") if isinstance(metadata, Mapping) else None
+    return str(labels.get(PROJECT) or "") if isinstance(labels, Mapping) else ""
 
 
 def cluster_named(name: str) -> Cluster:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -12,9 +12,9 @@ from django.core import signing
 
 from clusters.drivers.runtime.kubernetes.api import Answer
 from clusters.gateway import selectors
-from clusters.gateway.mirror import MIRRORS, Entry
+from clusters.gateway.mirror import MARK, MIRRORS, Entry
 from clusters.gateway.paths import Target
-from clusters.gateway.reach import Place
+from clusters.gateway.reach import Place, project_of
 from clusters.gateway.statuses import Refused, absent
 from clusters.kubernetes import api_of
 from clusters.models import Cluster, ClusterFeed, ClusterObject
@@ -49,12 +49,13 @@ def read(cluster: Cluster, places: Mapping[str, Place], target: Target, query: Q
             405, S("The gateway does not watch: list again, X-Cache-Age says how old the answer is."), details=target.details
         )  # fmt: skip
     if flag(query, "fresh") or not target.kind.cached or target.subresource:
-        return _asked(cluster, target, query)
+        return _asked(cluster, places, target, query)
     feed = feed_of(cluster, target)
     if target.name:
-        return _one(cluster, feed, target)
+        return _one(cluster, feed, places, target)
     everywhere = target.kind.resource.namespaced and not target.namespace
-    return _list(cluster, feed, target, sorted(places) if everywhere else [target.namespace], query)
+    named = {name: places.get(name) for name in (sorted(places) if everywhere else [target.namespace])}
+    return _list(cluster, feed, target, named, query)
 
 
 def feed_of(cluster: Cluster, target: Target) -> ClusterFeed:
@@ -73,7 +74,7 @@ def _headers(feed: ClusterFeed) -> dict[str, str]:
     return {"X-Cache": "hit", "X-Cache-Age": f"{age(seen):.3f}" if seen else ""}
 
 
-def _one(cluster: Cluster, feed: ClusterFeed, target: Target) -> Found:
+def _one(cluster: Cluster, feed: ClusterFeed, places: Mapping[str, Place], target: Target) -> Found:
     resource = target.kind.resource
     rows = ClusterObject.objects.filter(
         cluster=cluster, resource=resource.key, namespace=target.namespace, name=target.name, gone=False
@@ -82,10 +83,35 @@ def _one(cluster: Cluster, feed: ClusterFeed, target: Target) -> Found:
     if body is None:
         raise absent(resource.plural, target.name, resource.group)
     item = {"kind": resource.kind, "apiVersion": resource.api_version, **unpack(body)}
+    require_shown(places, target, item)
     return Found(orjson.dumps(item), headers=_headers(feed))
 
 
-def _list(cluster: Cluster, feed: ClusterFeed, target: Target, namespaces: Iterable[str], query: Query) -> Found:
+def require_shown(places: Mapping[str, Place], target: Target, item: Any) -> None:
+    """Raises Refused (404) for what another project has in a namespace that both use: to others it is not there."""
+    place = places.get(target.namespace)  # None: of a kind without namespaces, which ops alone read
+    if place is not None and not place.shows(project_of(item)):
+        resource = target.kind.resource
+        raise absent(resource.plural, target.name, resource.group)
+
+
+def require_shown_pod(cluster: Cluster, places: Mapping[str, Place], target: Target) -> None:
+    """The same of the pod whose log is asked for: as rows know it, else as the API server does."""
+    rows = ClusterObject.objects.filter(
+        cluster=cluster, resource=target.kind.resource.key, namespace=target.namespace, name=target.name, gone=False
+    )
+    body = rows.values_list("body", flat=True).first()
+    if body is not None:
+        require_shown(places, target, unpack(body))
+        return
+    answer = api_of(cluster).ask("GET", target.kind.resource.path(target.namespace, target.name))
+    if answer.ok:  # else the log's own answer says what is wrong
+        require_shown(places, target, answer.json())
+
+
+def _list(
+    cluster: Cluster, feed: ClusterFeed, target: Target, namespaces: Mapping[str, Place | None], query: Query
+) -> Found:
     by_label = selectors.labels(query.get("labelSelector", ""))
     by_field = selectors.fields(query.get("fieldSelector", ""), target.kind.fields)
     limit = _limit(query.get("limit", ""))
@@ -93,13 +119,15 @@ def _list(cluster: Cluster, feed: ClusterFeed, target: Target, namespaces: Itera
     picked: list[Entry] = []
     last, left = "", 0
     plain = by_label is None and by_field is None
-    for namespace in namespaces:
+    for namespace, place in namespaces.items():
         if namespace < begun.namespace:
             continue
         after = begun.name if namespace == begun.namespace else ""
         shown: Sequence[Entry] = MIRRORS.entries(cluster, feed, namespace)
         if after:
             shown = [entry for entry in shown if entry.name > after]
+        if place is not None and not place.everything:
+            shown = [entry for entry in shown if place.shows(entry.project())]
         if not plain:
             shown = [entry for entry in shown if _passes(entry, by_label, by_field)]
         room = limit - len(picked) if limit else len(shown)
@@ -177,13 +205,28 @@ def ended() -> Refused:
     return Refused(410, S("The provided continue parameter is too old; begin the list again."))
 
 
-def _asked(cluster: Cluster, target: Target, query: Query) -> Found:
-    """From the API server, unchanged. Raises Refused (400) where that would show more than one may see."""
+def _asked(cluster: Cluster, places: Mapping[str, Place], target: Target, query: Query) -> Found:
+    """From the API server, without what other projects have there. Raises Refused: 400 where that would show more than one
+    may see, 404."""
     if target.kind.resource.namespaced and not target.namespace:
         raise Refused(400, S("The API server is asked for one namespace at a time; name it in the path."))
     passed = {name: query[name] for name in ASKED_ON if query.get(name)} if not target.name else {}
     answer = api_of(cluster).ask("GET", target.path, query=passed)
-    return Found(*handed_on(answer), {"X-Cache": "bypass", **kept(answer)})
+    body, code = handed_on(answer)
+    place = places.get(target.namespace)
+    if answer.ok and place is not None and not place.everything and MARK in body:
+        body = _without_others(body, places, place, target)
+    return Found(body, code, {"X-Cache": "bypass", **kept(answer)})
+
+
+def _without_others(body: bytes, places: Mapping[str, Place], place: Place, target: Target) -> bytes:
+    found = orjson.loads(body)
+    if target.name:
+        require_shown(places, target, found)
+        return body
+    items = found.get("items")
+    found["items"] = [one for one in items if place.shows(project_of(one))] if isinstance(items, list) else []
+    return orjson.dumps(found)
 
 
 def handed_on(answer: Answer) -> tuple[bytes, int]:

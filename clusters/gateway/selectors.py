@@ -12,14 +12,15 @@ from fangduoduo_release.common.sentence import S
 Labels = Mapping[str, str]
 Test = Callable[[Labels], bool]
 LONGEST = 8000
+# Spaces are taken possessively: given back one by one, thousands of them would cost a second of this process.
 _KEY = r"[A-Za-z0-9](?:[A-Za-z0-9._/-]*[A-Za-z0-9])?"
 _VALUE = r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?"
 _TERM = re.compile(
-    rf"""\s*(?:
-      (?P<absent>!\s*)(?P<none>{_KEY})
-    | (?P<set>{_KEY})\s+(?P<how>in|notin)\s*\((?P<values>[^()]*)\)
-    | (?P<key>{_KEY})\s*(?:(?P<sign>==|!=|=|>|<)\s*(?P<value>(?:{_VALUE})?))?
-    )\s*(?:,|\Z)""",
+    rf"""\s*+(?:
+      (?P<absent>!\s*+)(?P<none>{_KEY})
+    | (?P<set>{_KEY})\s++(?P<how>in|notin)\s*+\((?P<values>[^()]*)\)
+    | (?P<key>{_KEY})\s*+(?:(?P<sign>==|!=|=|>|<)\s*+(?P<value>(?:{_VALUE})?))?
+    )\s*+(?:,|\Z)""",
     re.VERBOSE,
 )
 _ONE = re.compile(rf"(?:{_VALUE})?\Z")

@@ -63,6 +63,7 @@ class Gateway(ApiView):
         if target.subresource == "exec":
             raise statuses.Refused(400, S("A terminal is a WebSocket: open it below /ws/."), details=target.details)
         if target.subresource == "log":
+            reading.require_shown_pod(cluster, places, target)
             return self._log(cluster, target)
         return _answer(reading.read(cluster, places, target, self.query))
 

@@ -176,7 +176,8 @@ def make(change: Change) -> Found:
         if change.dry:
             return _handed(tried)
     if change.verb == kinds.DELETE and before is not None:
-        change.body.setdefault("preconditions", {"uid": before["metadata"]["uid"]})  # the very one that was judged
+        asked = change.body.get("preconditions")  # the very one that was judged, whatever else is asked for
+        change.body["preconditions"] = {"uid": before["metadata"]["uid"], **(asked if isinstance(asked, dict) else {})}
     if change.dry:
         return _handed(_ask(api, change, change.query))
     return _done(api, change, before, after)

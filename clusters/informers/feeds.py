@@ -80,9 +80,11 @@ class Scope:
         self.alive_at = time.monotonic()
 
     def closed(self) -> None:
+        """What was said of a silent watch stays true: a server sends no bookmarks of events, and age never jumps ahead."""
         if self.open:
             self.open = False
-            self._feed.more["reconnects"] += 1
+            self.alive_at = max(self.alive_at, self._feed.ledger.answered_at)
+            self.count("reconnects")
 
     def down(self, sentence: Sentence) -> None:
         if sentence != self.trouble:

@@ -8,6 +8,7 @@ spirit: nobody else can take it either, and nothing is written under one that so
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import math
 import os
@@ -145,7 +146,8 @@ class Hub:
         gone = await self._hands.do(self._shares.even_out)
         if gone is not None:
             await self._end([pk for pk, held in self._followed.items() if held.facts.name == gone])
-            await self._hands.do(self._shares.let_go, gone)
+            with contextlib.suppress(*AWAY):  # the lease stays ours, and we follow on
+                await self._hands.do(self._shares.let_go, gone)
 
     def _begin(self, one: Mine) -> None:
         hold = Hold(one.facts.pk, lease_of(one.facts.name), self.owner, one.fence)

@@ -15,7 +15,7 @@ from fangduoduo_release.common.http import say
 from fangduoduo_release.common.sentence import Sentence
 
 OBJECT = {"type": "object", "additionalProperties": True}
-OURS = frozenset({"doing", "held", "taken_over"})  # kept beside the five pins
+OURS = frozenset({"doing", "held", "taken_over", "there", "restored"})  # kept beside the five pins
 
 
 class DeploymentIn(serializers.Serializer[Any]):
@@ -58,7 +58,7 @@ class ApprovalOut(serializers.Serializer[Any]):
     decisions = DecisionOut(source="approvals", many=True)
 
 
-class ConflictOut(serializers.Serializer[Any]):
+class FieldConflictOut(serializers.Serializer[Any]):
     """A field that another manager of the cluster's objects owns: of which object (kind/name), its path, whose it is."""
 
     what = serializers.CharField()
@@ -93,7 +93,7 @@ class DeploymentOut(serializers.ModelSerializer[Deployment]):
     def get_pins(self, deployment: Deployment) -> dict[str, Any]:
         return {name: value for name, value in deployment.pins.items() if name not in OURS}
 
-    @extend_schema_field(ConflictOut(many=True))
+    @extend_schema_field(FieldConflictOut(many=True))
     def get_takes_over(self, deployment: Deployment) -> list[dict[str, Any]]:
         return list(deployment.pins.get("taken_over", []))
 
@@ -141,7 +141,7 @@ class PreviewOut(serializers.Serializer[Any]):
     version = serializers.IntegerField(allow_null=True)
     replicas = serializers.IntegerField()
     commits = serializers.ListField(child=serializers.DictField())
-    conflicts = ConflictOut(many=True)
+    conflicts = FieldConflictOut(many=True)
     deletes = serializers.ListField(child=serializers.CharField(), help_text="Objects that will not be there any more.")
 
 

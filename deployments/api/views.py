@@ -13,7 +13,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from clusters.models import Machine
-from deployments import actions, approvals, plans
+from deployments import actions, approvals, plans, rights
 from deployments.api.serializers import DecisionIn, DeploymentIn, DeploymentOut, EventOut, PreviewOut
 from deployments.models import Deployment
 from deployments.states import DEPLOYMENT_STATES
@@ -125,6 +125,9 @@ class DeploymentPreview(ApiView):
         given = DeploymentIn(data=request.data)
         given.is_valid(raise_exception=True)
         found = actions.preview_deployment(actor=self.actor, project=project, **asked(project, given.validated_data))
+        if not rights.may_read_texts(self.actor, project, found.choice.config):
+            found.diff = ""
+            found.warnings.append(rights.HIDDEN)
         return Response(PreviewOut(shown(found)).data)
 
 

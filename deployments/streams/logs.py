@@ -24,6 +24,7 @@ from functools import partial
 from typing import Any
 from urllib.parse import parse_qs
 
+from django.conf import settings
 from django.utils import translation
 from django.utils.dateparse import parse_datetime
 
@@ -33,7 +34,7 @@ from clusters.streams import streams_of
 from clusters.terminals import NOT_STARTED
 from deployments import wanted
 from deployments.models import Service
-from fangduoduo_release.common.errors import AppError, NotFound, Unavailable
+from fangduoduo_release.common.errors import AppError, NotFound, TooMany, Unavailable
 from fangduoduo_release.common.http import say
 from fangduoduo_release.common.sockets.credit import (
     BAD_REQUEST,
@@ -49,6 +50,7 @@ from fangduoduo_release.common.sockets.credit import (
 from fangduoduo_release.common.sockets.guards import TRY_LATER, UNSEEN, Guard
 from fangduoduo_release.common.sockets.identity import Scope, is_our_origin
 from fangduoduo_release.common.sockets.language import language_of
+from fangduoduo_release.common.sockets.places import Places
 from fangduoduo_release.common.sockets.pool import DatabasePool
 from permissions import policy
 
@@ -68,6 +70,7 @@ class LogSockets:
 
     def __init__(self, hands: int = 4) -> None:
         self._pool = DatabasePool("service-logs", hands)
+        self._places = Places()
         self.hub = Hub()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -97,11 +100,12 @@ class LogSockets:
             return code
         viewing = Viewing(receive, send)
         try:
-            wish, instances, make = await self._pool.run(prepared, seen["service"], query)
+            with self._places.one(guard.person, settings.STREAMS_PER_PERSON):
+                wish, instances, make = await self._pool.run(prepared, seen["service"], query)
+                async with self.hub.tail(pk, wish, make) as (tail, viewer):
+                    return await viewing.serve(tail, viewer, instances, guard)
         except AppError as error:
             return await viewing.refuse(error)
-        async with self.hub.tail(pk, wish, make) as (tail, viewer):
-            return await viewing.serve(tail, viewer, instances, guard)
 
 
 def prepared(service: Service, query: LogQuery) -> tuple[LogQuery, list[dict[str, Any]], Any]:
@@ -165,7 +169,7 @@ class Viewing:
         await self._put({"state": "refused", "sentence": say(error.sentence), "code": error.code})
         if isinstance(error, NotFound):
             return UNSEEN
-        return TRY_LATER if isinstance(error, Unavailable) else NOT_STARTED
+        return TRY_LATER if isinstance(error, Unavailable | TooMany) else NOT_STARTED
 
     async def _listen(self) -> int | None:
         while True:

@@ -12,7 +12,7 @@ from django.utils.translation import gettext_lazy as _
 
 from clusters import freezing
 from clusters.models import Machine
-from deployments import approvals, board, config_shown, freshness, plans
+from deployments import approvals, board, config_shown, freshness, plans, rights
 from deployments.addresses import address_of
 from deployments.api.views import DeploymentFilter, fetch_deployment, rows
 from deployments.cards import cards, rows_of, versions_of
@@ -53,6 +53,7 @@ class ProjectBoard(Page):
         for cell in row.cells:
             cell.freeze = frozen.get(cell.machine.pk)
             if cell.service is not None:
+                cell.service.project = project  # whoever judges by it need not fetch it again
                 cell.terminal = terminal_of(self.actor, cell.service, granted=cell.granted)
                 cell.known, cell.config_changed = known[cell.service.pk], changed.get(cell.service.pk, 0)
         part = request.GET.get("part") == "live"
@@ -85,10 +86,15 @@ class DeploymentPage(Page):
     def get(self, request: HttpRequest, pk: int) -> HttpResponse:
         deployment = fetch_deployment(self.actor, pk)
         if request.GET.get("part") == "manifest":
+            if not self.may_read(deployment):
+                raise rights.unreadable(deployment.service.project)
             return render(request, "deployments/manifest.html", {"deployment": deployment})
         part = request.GET.get("part") == "live"
         template = "deployments/deployment_part.html" if part else "deployments/deployment.html"
         return render(request, template, self.context(deployment))
+
+    def may_read(self, deployment: Deployment) -> bool:
+        return rights.may_read_texts(self.actor, deployment.service.project, deployment.pins.get("config"))
 
     def context(self, deployment: Deployment) -> dict[str, Any]:
         service = deployment.service
@@ -110,6 +116,7 @@ class DeploymentPage(Page):
             "evidence_title": EVIDENCE.get((deployment.error or {}).get("code", "")),
             "address": address_of(service),
             "latest": latest,
+            "hidden": None if self.may_read(deployment) else rights.HIDDEN,
             "may_change": bool({"deploy_project", "deploy_test_project"} & held),
             "can_roll_back": latest and deployment.is_final and plans.can_roll_back(service),
             **self.approval(deployment),

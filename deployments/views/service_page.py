@@ -28,7 +28,7 @@ class ServicePage(Page):
     permission = OBJECT
 
     def get(self, request: HttpRequest, pk: int) -> HttpResponse:
-        service = policy.fetch(self.actor, rows().select_related("last_deployment__started_by"), pk=pk)
+        service = policy.fetch(self.actor, shown_rows(), pk=pk)
         part = request.GET.get("part") == "live"
         template = "deployments/service_part.html" if part else "deployments/service.html"
         return render(request, template, self.context(service))
@@ -68,6 +68,12 @@ class ServicePage(Page):
             "owners": [] if may_deploy else policy.owners_of(project),
             "ask_developer": policy.request_url(project, Role.DEVELOPER),
         }
+
+
+def shown_rows() -> Any:
+    """Services with what the page shows of them, and none of the long texts that it does not."""
+    heavy = ("last_deployment__manifest", "last_deployment__diff", "spec_revision__secrets")
+    return rows().select_related("last_deployment__started_by").defer(*heavy)
 
 
 def of_service(service: Service) -> Any:

@@ -117,7 +117,7 @@ class Config(Page):
     def post(self, request: HttpRequest, slug: str, source: str, key: str) -> HttpResponse:
         project = fetch_project(self.actor, slug)
         policy.require(self.actor, "change_project", project)
-        handlers = {"save": self.save, "restore": self.restore, "delete": self.delete}
+        handlers = {"save": self.save, "restore": self.restore, "delete": self.remove}
         handler = handlers.get(request.POST.get("form", ""))
         if handler is None:
             raise Invalid(S("This request cannot be understood."))
@@ -146,7 +146,7 @@ class Config(Page):
         tell(request, S("Revision %(old)s is back as revision %(new)s.", old=old.revision, new=saved.revision))
         return redirect("project-config", project.slug, source, key)
 
-    def delete(self, request: HttpRequest, project: Project, source: str, key: str) -> HttpResponse:
+    def remove(self, request: HttpRequest, project: Project, source: str, key: str) -> HttpResponse:
         if source != EMBEDDED:
             raise Invalid(S("What lies in Consul is removed there."))
         expected = request.POST.get("expected", "")

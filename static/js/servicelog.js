@@ -106,7 +106,7 @@ class ServiceLog {
         this.toEnd();
       } else {
         this.unseen += lines.length;
-        if (this.rows.childElementCount > KEPT_LINES * 2) this.rows.firstElementChild.remove();
+        while (this.rows.childElementCount > KEPT_LINES * 2) this.rows.firstElementChild.remove();
         this.fresh.querySelector("[data-slog-new]").textContent = say("slog_new", { n: this.unseen });
       }
     });

@@ -367,6 +367,7 @@ PAGES = [
     Ask("GET", "clusters/<str:name>/", SIGNED_IN),
     # a service
     Ask("GET", "services/<int:pk>/", VIEWER),
+    Ask("GET", "services/<int:pk>/terminal/", DEVELOPER),
     # configuration
     Ask("GET", f"{P}configuration/", VIEWER),
     Ask("POST", f"{P}configuration/", MAINTAINER, 302, {"form": "bind", "source": ""}),

@@ -26,6 +26,7 @@ def shop() -> Project:
 @pytest.fixture
 def ann(shop: Project) -> Client:
     client = Client()
+    assert shop.created_by is not None
     client.force_login(shop.created_by)
     return client
 

@@ -19,6 +19,8 @@ from .base import check_key
 from .templating import IN_KEYS, fill_key
 
 EMBEDDED = "database"
+PORTAL = "portal"  # the source of a pin that names a spec revision only
+RESERVED = frozenset({EMBEDDED, PORTAL})
 SOURCE = re.compile(r"[A-Za-z0-9_-]{1,60}\Z")
 MAX_FILES = 20
 _SAMPLE = dict.fromkeys(IN_KEYS, "x")

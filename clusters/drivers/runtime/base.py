@@ -109,7 +109,8 @@ class FieldConflict:
 class Plan:
     """`manifest`: canonical text, secrets masked; `sha256`: hex of it; `diff`: unified, against what is applied now.
 
-    `deletes`: objects (kind/name) that are there and would not be any more."""
+    `deletes`: objects (kind/name) that are there and would not be any more; `there`: those that would be changed, or taken
+    as they are, because something of that name exists."""
 
     manifest: str
     sha256: str
@@ -119,6 +120,7 @@ class Plan:
     warnings: tuple[Sentence, ...] = ()
     conflicts: tuple[FieldConflict, ...] = ()
     deletes: tuple[str, ...] = ()
+    there: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +150,7 @@ class Instance:
 @dataclass(frozen=True, slots=True)
 class Failure:
     """Why a goal was given up. Codes: crash_loop not_ready missing_command port_taken no_port bad_artifact bad_file
-    start_failed image_pull unschedulable probe_failing quota webhook_denied deadline. `evidence`: the last log lines (≤ 50); exactly one of the exit fields is set when a process ended."""
+    start_failed image_pull unschedulable probe_failing quota webhook_denied deadline gone. `evidence`: the last log lines (≤ 50); exactly one of the exit fields is set when a process ended."""
 
     code: str
     sentence: Sentence

@@ -60,6 +60,11 @@ class Guard:
         self._pool = pool
         self._topic = ""  # of the person, known once they are
 
+    @property
+    def person(self) -> str:
+        """Who it is, once they were admitted."""
+        return self._topic
+
     async def admit(self) -> int | None:
         """None when the caller may listen, else the code to close with."""
         try:

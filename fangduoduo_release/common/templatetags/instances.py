@@ -70,7 +70,7 @@ def _link(address: str, word: str, picture: str) -> tuple[str, str]:
     word = escape(word)
     return (
         f'<a href="{escape(address)}?instance=',
-        f'" title="{word}">{icon(picture, "sm")}<span class="visually-hidden">{word}</span></a>',
+        f'" title="{word}" aria-label="{word}">{icon(picture, "sm")}</a>',
     )
 
 

@@ -99,3 +99,11 @@ def test_the_form_has_a_field_for_each_value_and_shows_no_token() -> None:
     wrong = form_for("consul")({"name": "kv", "kind": "consul", "url": "consul.example", "token": TOKEN})
     assert list(wrong.errors) == ["url"]
     assert TOKEN not in wrong.as_p()
+
+
+@pytest.mark.parametrize("name", ["database", "portal"])
+def test_none_is_called_what_bindings_and_pins_call_the_portals_own_texts(consul: Consul, name: str) -> None:
+    with pytest.raises(Invalid, match="give it another name") as refusal:
+        actions.save_connection(actor=SYSTEM, name=name, kind="consul", config={"url": consul.url})
+    assert list(refusal.value.fields) == ["name"]
+    assert not Connection.objects.filter(name=name).exists()

@@ -12,5 +12,5 @@ class TestLocal(RuntimeContract):
     def test_exec_begins_in_the_folder_of_its_instance(self, place: Place) -> None:
         place.deploy("one")
         name = place.instances().instances[0].name
-        done = place.runtime.exec(place.service, name, ["sh", "-c", "cat VERSION; echo $FDD_INSTANCE"])
+        done = place.runtime.exec(place.service, name, ["sh", "-c", "cat VERSION; echo; echo $FDD_INSTANCE"])
         assert done.stdout.split() == [b"one", name.encode()]

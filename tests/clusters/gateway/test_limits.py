@@ -12,8 +12,11 @@ from typing import Any
 
 import pytest
 import redis
+from django.core.handlers.asgi import ASGIRequest
 from django.test import Client
 
+from clusters.gateway import bodies
+from clusters.gateway.statuses import Refused
 from clusters.models import Cluster
 from fangduoduo_release.common import rates
 from permissions.models import ApiToken
@@ -122,3 +125,31 @@ def test_with_redis_all_processes_count_together(redis_url: str, settings: Any) 
 def test_a_redis_that_is_away_refuses_nobody(settings: Any) -> None:
     settings.REDIS_URL = f"redis://127.0.0.1:{free_port()}/0"
     assert [rates.count("alone", 60.0)[0], rates.count("alone", 60.0)[0]] == [1, 2]
+
+
+class Endless:
+    """A body in chunks whose end nobody has said."""
+
+    taken = 0
+
+    def read(self, size: int = -1) -> bytes:
+        assert 0 <= size <= 2 * bodies.MAX_BYTES, "everything was asked for"
+        self.taken += size
+        return b" " * size
+
+    def close(self) -> None:
+        """Holds nothing."""
+
+
+def test_a_body_that_says_no_size_is_not_taken_into_memory() -> None:
+    body = Endless()
+    scope = {
+        "type": "http",
+        "method": "POST",
+        "path": PODS_OF_SHOP,
+        "headers": [(b"content-type", b"application/json")],
+    }
+    with pytest.raises(Refused) as refused:
+        bodies.raw_of(ASGIRequest(scope, body))  # type: ignore[arg-type]
+    assert refused.value.status == 413
+    assert body.taken <= bodies.MAX_BYTES + 1

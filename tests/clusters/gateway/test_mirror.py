@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import zlib
 from typing import Any
 
 import pytest
@@ -69,6 +70,22 @@ def test_one_that_nobody_read_for_long_is_read_anew(cluster: Cluster, monkeypatc
     for kept in mirrors._kept.values():
         kept.read_at -= 1000
     assert names(mirrors, cluster) == ["b"]
+
+
+@pytest.mark.django_db
+def test_a_reading_that_broke_off_is_not_taken_for_a_whole_one(cluster: Cluster) -> None:
+    put(cluster, pod("a"), pod("b"))
+    mirrors = Mirrors()
+    assert names(mirrors, cluster) == ["a", "b"]
+    put(cluster, pod("c"), pod("d"))
+    good = ClusterObject.objects.get(name="c").body
+    last = ClusterObject.objects.get(name="d").seq
+    ClusterObject.objects.filter(name="c").update(body=b"no zlib", seq=last + 1)  # it comes after newer ones
+    ClusterFeed.objects.update(seq=last + 1)
+    with pytest.raises(zlib.error):
+        names(mirrors, cluster)
+    ClusterObject.objects.filter(name="c").update(body=good)
+    assert names(mirrors, cluster) == ["a", "b", "c", "d"]
 
 
 @pytest.mark.django_db

@@ -12,7 +12,7 @@ from django.core import signing
 from django.test import Client
 from django.utils import timezone
 
-from clusters.drivers.runtime.kubernetes.names import DEPLOYMENTS, EVENTS, NODES
+from clusters.drivers.runtime.kubernetes.names import DEPLOYMENTS, EVENTS, NODES, PROJECT
 from clusters.gateway import reading
 from clusters.models import Cluster, ClusterFeed
 from projects.models import Project
@@ -150,6 +150,14 @@ def test_what_cannot_be_read_is_a_400(query: dict[str, str], words: str, cluster
     assert_status(viewer.get(PODS_OF_SHOP, query), 400, "BadRequest", words)
 
 
+@pytest.mark.parametrize("selector", ["a" + " " * 7900 + "$", "a=" + " " * 7900 + "$", "a in" + " " * 7900 + "$"])
+def test_a_selector_made_to_be_slow_is_refused_at_once(selector: str, cluster: Cluster, viewer: Client) -> None:
+    put(cluster, pod("a"))
+    began = time.process_time()
+    assert_status(viewer.get(PODS_OF_SHOP, {"labelSelector": selector}), 400, "BadRequest", "no label selector")
+    assert time.process_time() - began < 0.4
+
+
 def test_pages_hold_every_object_once_also_while_others_come_and_go(cluster: Cluster, viewer: Client) -> None:
     put(cluster, *[pod(f"web-{n:02}") for n in range(10)])
     first = viewer.get(PODS_OF_SHOP, {"limit": 4}).json()
@@ -204,6 +212,20 @@ def test_what_was_never_read_to_its_end_is_a_503(cluster: Cluster, viewer: Clien
     answer = viewer.get(f"{PODS_OF_SHOP}/a")
     assert_status(answer, 503, "ServiceUnavailable", "not read yet")
     assert answer["Retry-After"] == "2"
+
+
+def test_what_another_project_has_in_a_shared_namespace_is_not_shown(
+    cluster: Cluster, viewer: Client, as_role: Callable[[str], Client]
+) -> None:
+    put(cluster, pod("own", labels={PROJECT: "shop"}), pod("rivals", labels={PROJECT: "rival"}), pod("nobodys"))
+    assert names(viewer.get(PODS_OF_SHOP)) == ["nobodys", "own"]
+    assert names(viewer.get(PODS_OF_SHOP, {"labelSelector": f"{PROJECT}=rival"})) == []
+    assert names(viewer.get(f"{K8S}api/v1/pods")) == ["nobodys", "own"]
+    page = viewer.get(PODS_OF_SHOP, {"limit": 1}).json()["metadata"]
+    assert page["remainingItemCount"] == 1
+    for path in (f"{PODS_OF_SHOP}/rivals", f"{PODS_OF_SHOP}/rivals/log", f"{PODS_OF_SHOP}/rivals/log?previous=1"):
+        assert_status(viewer.get(path), 404, "NotFound", 'pods "rivals" not found')
+    assert names(as_role("ops").get(PODS_OF_SHOP)) == ["nobodys", "own", "rivals"]
 
 
 def test_a_list_of_all_namespaces_holds_those_that_one_may_read(

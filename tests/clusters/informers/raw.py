@@ -226,12 +226,10 @@ class RawServer:
     def _log(self, kept: _Kept, kind: str, item: Item) -> None:
         kept.log.append((self.version, kind, item))
         self._changed.set()
-        self._changed = asyncio.Event()
+        self._changed: asyncio.Event = asyncio.Event()
 
     def _compact(self) -> None:
-        self.compacted = self.version
-        for kept in self._kept.values():
-            kept.log.clear()
+        self.compacted = self.version  # who watches already is still told everything
 
     def _cut(self) -> int:
         for writer in self._writers:
@@ -326,6 +324,8 @@ class RawServer:
                 )
                 await asyncio.wait_for(changed.wait(), max(0.001, left))
             except TimeoutError:
+                if log and log[-1][0] > at:
+                    continue  # no bookmark may come before what it covers
                 at = max(at, self.version)
                 await stream.event("BOOKMARK", bookmark(at))
         await stream.end()

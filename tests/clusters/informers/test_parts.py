@@ -232,6 +232,23 @@ class TestLedger:
         told = {one.resource: dict(one.more) for one in ledger.take(10).feeds}
         assert told["pods"] == {"relists": 1}
 
+    def test_a_watch_that_was_silent_and_ended_makes_nothing_older(self) -> None:
+        """API servers send no bookmarks of events: where nothing happens, their watch says nothing until it is cut."""
+        ledger = Ledger(FOLLOWED)
+        feed = ledger.feeds["events"]
+        scope = feed.scope("", _nothing)
+        scope.synced("5", time.monotonic())
+        ledger.take(1)
+        scope.opened()
+        scope.alive_at = time.monotonic() - 90
+        ledger.answered_at = time.monotonic() - 1
+        before = feed.seen_at()
+        scope.closed()
+        after = feed.seen_at()
+        assert before is not None
+        assert after is not None
+        assert abs((after - before).total_seconds()) < 0.5
+
     def test_the_version_is_told_only_with_the_last_of_what_it_covers(self) -> None:
         ledger = Ledger(FOLLOWED)
         scope = ledger.feeds["pods"].scope("", _nothing)

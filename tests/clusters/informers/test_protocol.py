@@ -138,10 +138,11 @@ class TestWatching:
         self, server: RawServer, expired: Script
     ) -> None:
         server.put_many(pod(name, 0) for name in ("a", "b"))
-        server.next("watch", script(end="cut"), expired)
+        server.next("watch", script(end="hang"), expired)
         with Informing(server.url) as informing:
-            until(lambda: len(server.watches()) >= 1)
+            until(lambda: informing.kept.open)
             server.remove("b", silently=True)
+            server.cut()
             until(lambda: set(informing.kept.there) == {"a"})
             assert informing.kept.rows["shop", "b"].body is None
             assert not informing.kept.troubles, "that is no trouble"

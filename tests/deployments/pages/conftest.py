@@ -1,3 +1,5 @@
+"""What tests of pages about Kubernetes have in common: a project on a simulated cluster."""
+
 from __future__ import annotations
 
 from collections.abc import Iterator

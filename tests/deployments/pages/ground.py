@@ -134,7 +134,7 @@ class Ground:
 
         def ended() -> bool:
             runs.poke(deployment)
-            engines.drive(engine, deployment.pk)
+            engines.drive(engine, deployment.pk)  # type: ignore[arg-type]
             deployment.refresh_from_db()
             return deployment.is_final
 
@@ -157,8 +157,9 @@ class Ground:
         return signed_in(who or self.owner)
 
 
-def signed_in(user: User, language: str = "en") -> Client:
+def signed_in(user: User | None, language: str = "en") -> Client:
     client = Client()
+    assert user is not None
     client.force_login(user)
     client.cookies["django_language"] = language
     return client

@@ -7,8 +7,10 @@ from typing import Any
 
 import pytest
 
+from clusters.configs import source_named
 from deployments.cards import cards
 from deployments.models import Deployment, Instance, Service
+from fangduoduo_release.common.actor import SYSTEM
 from projects.actions import save_spec
 from projects.models import Project
 from tests import world
@@ -131,7 +133,7 @@ class TestInstances:
 
     def test_one_that_is_not_well_says_why_and_comes_first(self, shop: Project) -> None:
         service = service_rows(shop, cluster_rows(), count=5)
-        last = service.instances.order_by("name").last()
+        last = service.instances.order_by("-name")[0]
         why = {"msgid": "The image “%(image)s” cannot be pulled.", "params": {"image": "app:9"}}
         Instance.objects.filter(pk=last.pk).update(ready=False, state="starting", reason=why, restarts=4)
         page = page_of(Deployment.objects.get(service=service))
@@ -166,3 +168,47 @@ def test_states_of_pods_have_a_look_of_their_own(shop: Project) -> None:
     for word in ("Restarting", "Stopping", "Ended", "Starting"):
         assert f">{word}</span>" in page, word
     assert 'data-state="dead"' in page
+
+
+def test_texts_of_the_configuration_are_shown_only_to_who_may_build_with_them(shop: Project) -> None:
+    service = service_rows(shop, cluster_rows())
+    made = failed(service, "too_late", "Late.", "")
+    config = {
+        "source": "database",
+        "key": "",
+        "files": [{"path": "a.ini", "key": "shop/a.ini", "revision": "1", "sha256": "0"}],
+    }
+    made.pins |= {"config": config}
+    made.diff = "--- applied/ConfigMap/a\n+++ wanted/ConfigMap/a\n@@ -0,0 +1,1 @@\n+word-of-the-text\n"
+    made.manifest = "data: {file-000: word-of-the-text}\n"
+    made.save()
+    reader, builder = world.member(shop, "viewer"), world.member(shop, "developer")
+    address = f"/deployments/{made.pk}/"
+    for part in ("", "?part=live", "?part=manifest"):
+        assert "word-of-the-text" not in signed_in(reader).get(address + part).content.decode()
+        assert "word-of-the-text" in signed_in(builder).get(address + part).content.decode()
+    assert "for those who may build the project" in signed_in(reader).get(address).content.decode()
+    assert signed_in(reader).get(f"{address}?part=manifest").status_code == 403
+    made.pins = {"digest": digest("new")}
+    made.save()
+    assert "word-of-the-text" in signed_in(reader).get(address).content.decode(), (
+        "without a source it is the spec's alone"
+    )
+
+
+def test_a_preview_gives_no_texts_of_the_configuration_away(ground: Ground) -> None:
+    source_named("database").put("shop/a.ini", "password=word-of-the-text", author="ann")
+    config = {"source": "database", "files": [{"path": "a.ini", "key": "shop/a.ini"}]}
+    save_spec(actor=SYSTEM, project=ground.project, spec={**SPEC, "config": config})
+    ground.version()
+    reader, builder = world.member(ground.project, "viewer"), world.member(ground.project, "developer")
+    body = {"machine": ground.machine.name}
+    found = {
+        who.username: signed_in(who).post(
+            "/api/projects/shop/deployments/preview/", body, content_type="application/json"
+        )
+        for who in (reader, builder)
+    }
+    assert "word-of-the-text" in found[builder.username].json()["diff"]
+    assert found[reader.username].json()["diff"] == ""
+    assert "word-of-the-text" not in found[reader.username].content.decode()

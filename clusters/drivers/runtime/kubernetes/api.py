@@ -241,6 +241,12 @@ def judge(answer: Answer) -> AppError:
         return Invalid(S("The manifest has a field that Kubernetes does not know: %(reason)s", reason=kept[:300]), code="invalid_manifest")  # fmt: skip
     if answer.status == 500 and "failed to create typed patch object" in message:  # text where a number belongs
         return Invalid(S("The API server finds it invalid: %(reason)s", reason=kept[:300]), code="invalid_manifest")
+    if answer.status == 413 or (answer.status == 500 and "request is too large" in message):  # more than etcd keeps
+        return Invalid(
+            S("The object is too large for the cluster: %(reason)s", reason=kept[:300]), code="invalid_manifest"
+        )
+    if answer.status == 410:  # a list of several pages went on for longer than its version is kept
+        return Unavailable(S("The list changed faster than it was read."), evidence=kept)
     if answer.status == 429 or answer.status >= 500:
         return Unavailable(
             S("The API server is overloaded or not ready (%(status)s).", status=answer.status), evidence=kept

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -41,13 +42,17 @@ class AsyncApi:
         self._session: aiohttp.ClientSession | None = None
 
     async def __aenter__(self) -> AsyncApi:
-        await asyncio.to_thread(judge_reach, self.access.server)
-        context = self.access.tls()
+        context = await asyncio.to_thread(self._prepare)
         connector = aiohttp.TCPConnector(
             ssl=context if context is not None else True, limit=0, limit_per_host=0, socket_factory=_socket
         )
         self._session = aiohttp.ClientSession(connector=connector, trust_env=False, auto_decompress=True)
         return self
+
+    def _prepare(self) -> ssl.SSLContext | None:
+        """A question to the DNS, and hundreds of certificates to read: nothing for a loop."""
+        judge_reach(self.access.server)
+        return self.access.tls()
 
     async def __aexit__(self, *_: object) -> None:
         if self._session is not None:

@@ -248,9 +248,12 @@ class Informer:
                     listed[seen.key] = seen.version
         until = time.monotonic() + self._pace.settle
         while True:
+            reached = self._version  # before what is stored is read, which then is at least so new
             wrong = differing(listed, version, await self._sink.known(), strict=self._resource is not EVENTS)
-            if not wrong or not newer(version, self._version) or time.monotonic() > until:
+            if not wrong or not newer(version, reached):
                 return wrong
+            if time.monotonic() > until:  # an open watch that was silent so long has missed it
+                return wrong if self._patience.is_open else 0
             await asyncio.sleep(min(1.0, self._pace.settle / 10))
 
 

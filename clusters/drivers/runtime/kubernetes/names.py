@@ -9,6 +9,7 @@ from typing import Any
 
 MANAGER = "fangduoduo-release"  # our field manager in server-side apply
 HEIR = f"{MANAGER}-scaled"  # holds the number of replicas for whoever scales it from then on
+CONTROLLERS = "kube-controller-manager"  # as which Kubernetes' own controllers write, autoscalers among them
 PREFIX = "fangduoduo-release"
 SERVICE = f"{PREFIX}/service"  # the service's key; on everything we make, pods too
 PROJECT = f"{PREFIX}/project"

@@ -15,6 +15,7 @@ from .names import DNS_LABEL, Resource, resource_of
 
 OPEN_CAPABILITIES = frozenset({"NET_BIND_SERVICE", "CHOWN", "SETUID", "SETGID", "KILL", "DAC_OVERRIDE", "FOWNER"})
 SERVICE_TYPES = frozenset({"", "ClusterIP", "NodePort", "LoadBalancer"})
+APPARMOR = "container.apparmor.security.beta.kubernetes.io/"
 _HOST = ("hostNetwork", "hostPID", "hostIPC")
 _CONTAINERS = ("containers", "initContainers", "ephemeralContainers")
 
@@ -49,6 +50,7 @@ def refusals(manifest: Any, namespace: str, resource: Resource | None = None) ->
         found += _service(spec, name)
     for pod in pod_specs(manifest):
         found += _pod(pod, kind, name)
+    found += _notes(manifest, kind, name)
     return tuple(found)
 
 
@@ -65,6 +67,25 @@ def pod_specs(manifest: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
         template = inner.get("template") if isinstance(inner, Mapping) else None
     if isinstance(template, Mapping) and isinstance(template.get("spec"), Mapping):
         yield template["spec"]
+
+
+def _notes(manifest: Mapping[str, Any], kind: str, name: str) -> Iterator[Sentence]:
+    """Before 1.30 a guard was taken off by an annotation of the pods; servers still heed it."""
+    waiting: list[Any] = [manifest]
+    while waiting:
+        one = waiting.pop()
+        if not isinstance(one, Mapping):
+            continue
+        waiting += [one.get(key) for key in ("spec", "template", "jobTemplate")]
+        metadata = one.get("metadata")
+        notes = metadata.get("annotations") if isinstance(metadata, Mapping) else None
+        for note, value in notes.items() if isinstance(notes, Mapping) else ():
+            if str(note).startswith(APPARMOR) and value == "unconfined":
+                where = {"kind": kind, "name": name[:100]}
+                yield S(
+                    "The %(kind)s “%(name)s” takes off the guard “%(word)s”; that is not allowed.",
+                    word="appArmorProfile", **where,
+                )  # fmt: skip
 
 
 def _service(spec: Mapping[str, Any], name: str) -> Iterator[Sentence]:

@@ -140,7 +140,7 @@ class KubernetesRuntime:
         self._seer.forget(service)
         if not left:
             return Observed(service, "absent", 0, "", 0, 0, settled=True)
-        doing = S("%(count)s objects are being deleted.", count=len(left))
+        doing = S("Objects that are still being deleted: %(count)s.", count=len(left))
         return Observed(service, "removing", 0, "", 0, 0, settled=False, doing=doing, look_again_s=SOON_S)
 
     def logs(self, service: ServiceRef, query: LogQuery) -> LogPage:

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Sequence
 
 from clusters.drivers.runtime.base import ServiceRef
+from fangduoduo_release.common.errors import Rejected
 
 from . import names, observe
 from .api import Api
@@ -32,13 +33,14 @@ class Seer:
         objects, age_s = self._reader(service.key)
         sight = observe.sort_out(objects, service)
         fresh = age_s is not None and age_s <= FRESH_S
-        if fresh and sight.deployment is not None and sight.generation >= generation:
+        if fresh and (sight.deployment is not None or not generation) and sight.generation >= generation:
             return sight
         # Rows are behind, or somebody took it away or turned it back: only the server knows which.
-        looked = observe.sort_out(self._look(service, namespace or service.where), service)
-        if looked.deployment is None or looked.generation < generation:
-            self.forget(service)  # perhaps it was looked at before it was applied
-            looked = observe.sort_out(self._look(service, namespace or service.where), service)
+        where = namespace or service.where
+        kept = self._kept(service, where)
+        looked = observe.sort_out(kept if kept is not None else self._look(service, where), service)
+        if kept is not None and (looked.deployment is None or looked.generation < generation):
+            looked = observe.sort_out(self._look(service, where), service)  # perhaps that was before it was applied
         return looked
 
     def pods(self, service: ServiceRef) -> list[Object]:
@@ -47,7 +49,8 @@ class Seer:
         found = [one for one in objects if one.get("kind") == "Pod" and is_of(one, service.key, service.group)]
         if found or (age_s is not None and age_s <= FRESH_S):
             return found
-        looked = self._look(service, service.where)
+        kept = self._kept(service, service.where)
+        looked = kept if kept is not None else self._look(service, service.where)
         return [one for one in looked if one.get("kind") == "Pod" and is_of(one, service.key, service.group)]
 
     def namespaces(self, service: ServiceRef) -> list[str]:
@@ -57,24 +60,35 @@ class Seer:
         found = {service.where} | {str(one["metadata"].get("namespace") or "") for one in mine}
         return sorted(found - {""}) or [""]
 
+    def _kept(self, service: ServiceRef, namespace: str) -> tuple[Object, ...] | None:
+        """What a look of our own found a moment ago; None when there was none."""
+        with self._lock:
+            kept = self._direct.get((service.key, namespace))
+        return kept[1] if kept is not None and time.monotonic() - kept[0] < DIRECT_S else None
+
     def _look(self, service: ServiceRef, namespace: str) -> tuple[Object, ...]:
         """The service's objects from the server itself. Raises Unavailable, Rejected."""
         key, now = (service.key, namespace), time.monotonic()
-        with self._lock:
-            kept = self._direct.get(key)
-            if kept is not None and now - kept[0] < DIRECT_S:
-                return kept[1]
         found: list[Object] = []
         # What is made of others is read after them: what is seen of it is never older than what made it.
         for resource in LOOKED_AT:
             found += self._api.list(resource, namespace, labels=f"{names.SERVICE}={service.key}")
         if any(one.get("kind") == "Pod" and not is_ready(one) for one in found):
-            found += self._api.list(names.EVENTS, namespace, fields="involvedObject.kind=Pod")
+            found += self._events(namespace)
         with self._lock:
             if len(self._direct) > 1000:
                 self._direct.clear()
             self._direct[key] = (now, tuple(found))
         return tuple(found)
+
+    def _events(self, namespace: str) -> list[Object]:
+        """They only explain: an account that may not read them still sees what runs."""
+        try:
+            return [*self._api.list(names.EVENTS, namespace, fields="involvedObject.kind=Pod")]
+        except Rejected as error:
+            if error.code != "forbidden":
+                raise
+            return []
 
     def forget(self, service: ServiceRef) -> None:
         """What was looked at is out of date: something was written."""

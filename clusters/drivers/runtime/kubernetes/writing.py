@@ -42,9 +42,12 @@ class Writer:
         namespace, goal = self.goal(wanted)
         text = manifests.canonical(goal)
         sha256 = manifests.digest_of(text)
-        diffs, conflicts, replaces = [], [], False
+        diffs, conflicts, there, adopted, replaces = [], [], [], [], False
         for manifest in goal:
             live = self._live(manifest, namespace, wanted)
+            if live is not None:
+                there.append(manifests.title(manifest))
+                adopted += [manifests.title(manifest)] if _owner(live) is None else []
             would_be, met = self._try(manifest, namespace, live)
             conflicts += met
             diff = manifests.unified(
@@ -60,8 +63,11 @@ class Writer:
             diffs.append(f"--- applied/{what}\n+++ /dev/null\n")
         return Plan(
             manifest=text, sha256=sha256, diff="".join(diffs), changed=bool(diffs), replaces_instances=replaces,
-            warnings=tuple(_conflict_sentence(one) for one in conflicts) if not wanted.take_over else (),
-            conflicts=tuple(conflicts), deletes=tuple(deletes),
+            warnings=(
+                *(_adoption_sentence(what) for what in adopted),
+                *(_conflict_sentence(one) for one in conflicts if not wanted.take_over),
+            ),
+            conflicts=tuple(conflicts), deletes=tuple(deletes), there=tuple(there),
         )  # fmt: skip
 
     def _live(self, manifest: Manifest, namespace: str, wanted: Wanted) -> dict[str, Any] | None:
@@ -112,12 +118,24 @@ class Writer:
     def _put(self, manifest: Manifest, namespace: str, *, force: bool) -> None:
         answer = self._api.apply(_resource(manifest), namespace, manifest, force=force)
         met = manifests.conflicts_of(status_of(answer.body), manifests.title(manifest)) if answer.status == 409 else ()
-        if met and all(one.owner == names.HEIR for one in met):
+        if met and all(one.owner == names.HEIR or self._is_orphaned(one, manifest, namespace) for one in met):
             answer, met = self._api.apply(_resource(manifest), namespace, manifest, force=True), ()
         if met:
             raise Conflict(_conflicts_sentence(met), code="field_conflict")
         if not answer.ok:
             raise _refusal(answer, namespace)
+
+    def _is_orphaned(self, one: FieldConflict, manifest: Manifest, namespace: str) -> bool:
+        """A number of replicas that an autoscaler set, and none scales it any more: on the way back from a goal that had one
+        nobody is left who could mind."""
+        if one.owner != names.CONTROLLERS or one.field != "spec.replicas" or not manifests.is_main(manifest):
+            return False
+        try:
+            there = self._api.list(names.AUTOSCALERS, namespace)
+        except (Rejected, NotFound):
+            return False  # nobody can say
+        target = manifest["metadata"]["name"]
+        return not any(path(item, "spec", "scaleTargetRef", "name") == target for item in there)
 
     def _hand_over_replicas(self, live: Object, main: Manifest, namespace: str) -> None:
         """Before something else scales it: a field that we alone hold and leave out would fall back to one replica."""
@@ -176,9 +194,14 @@ class Writer:
         self._api.delete(next(one for one in names.DEPLOYABLE if one.kind == kind), namespace, name)
 
 
+def _owner(live: Object) -> str | None:
+    """The key of the service whose mark it carries; None: no portal made it."""
+    return (path(live, "metadata", "labels") or {}).get(names.SERVICE)
+
+
 def _refuse_foreign(live: Object, manifest: Manifest, wanted: Wanted) -> None:
     """An object of that name that is another service's, or a Deployment that is nobody's here, is left alone."""
-    what, owner = manifests.title(manifest), (path(live, "metadata", "labels") or {}).get(names.SERVICE)
+    what, owner = manifests.title(manifest), _owner(live)
     if owner == wanted.service.key:
         return
     if owner is not None:
@@ -231,6 +254,13 @@ def _resource(manifest: Mapping[str, Any]) -> names.Resource:
 
 def _selector(service: ServiceRef) -> str:
     return f"{names.SERVICE}={service.key},{names.GROUP}={service.group}"
+
+
+def _adoption_sentence(what: str) -> Sentence:
+    return S(
+        "%(what)s is there already and no portal made it: it becomes a part of this service, and is deleted with it.",
+        what=what,
+    )
 
 
 def _conflict_sentence(one: FieldConflict) -> Sentence:

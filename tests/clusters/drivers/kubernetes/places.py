@@ -72,8 +72,10 @@ class KubernetesPlace:
     def __post_init__(self) -> None:
         self.service = replace(self.service, where=self.namespace)
         self.seen: dict[str, str] = {}  # which digest an image turned out to be
+        self.asked = ""  # the version that was asked for last: two of them may be one image
 
     def version(self, name: str) -> Artifact:
+        self.asked = name
         if self.rig is None:
             image = self.images[name]
             return Artifact(image.partition("@")[2], image=image)
@@ -91,8 +93,8 @@ class KubernetesPlace:
     def want(self, artifact: Artifact, restart_nonce: str = "", **spec: Any) -> Wanted:
         generation = next(self.generations)
         fields = {name: spec.pop(name) for name in list(spec) if name in Wanted.__dataclass_fields__}
-        says = next((name for name, image in self.images.items() if image == artifact.image), "")
-        env = {"SAYS": says or artifact.image.rpartition(":")[2]}
+        says = self.asked or artifact.image.rpartition(":")[2]
+        env = {"SAYS": says}
         wanted = Wanted(
             self.service, generation, self.project, "here", f"deployment-{generation}",
             replace(SPEC, **{"env": env, **spec}), artifact, placement={"namespace": self.namespace},
@@ -151,3 +153,18 @@ def place_on(rig: Rig, namespace: str = "shop-test", *, user: str = "portal", re
     config = KubernetesConfig("simulated", b"of this installation")
     runtime = KubernetesRuntime(config, api_of(rig, user), reader or watched(rig))
     return KubernetesPlace(runtime, namespace, rig=rig, **more)
+
+
+def objects(rig: Rig, namespace: str = "shop-test") -> dict[str, str]:
+    """kind/name of what is there, and at which version."""
+    return {
+        f"{kind}/{one['metadata']['name']}": one["metadata"]["resourceVersion"]
+        for kind in ("deployments", "services", "configmaps", "secrets", "ingresses", "horizontalpodautoscalers")
+        for one in rig.all(kind, namespace)
+    }  # fmt: skip
+
+
+def replicas(rig: Rig, name: str = "shop", namespace: str = "shop-test") -> int:
+    found = rig.get("deployments", namespace, name)
+    assert found is not None
+    return int(found["spec"]["replicas"])

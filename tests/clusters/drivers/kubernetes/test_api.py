@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import socket
+import ssl
 import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
 import orjson
 import pytest
 
+from clusters.drivers.runtime.kubernetes.access import Access
 from clusters.drivers.runtime.kubernetes.api import APPLY_PATCH, Api
+from clusters.drivers.runtime.kubernetes.async_api import AsyncApi
 from clusters.drivers.runtime.kubernetes.names import DEPLOYMENTS, NAMESPACES, PODS
 from fangduoduo_release.common.errors import AppError, Conflict, Invalid, NotFound, Rejected, Unavailable
 
@@ -365,3 +369,25 @@ def test_paths_name_what_is_meant() -> None:
     assert NAMESPACES.path(name="shop") == "/api/v1/namespaces/shop"
     assert PODS.path("shop", "web", "log") == "/api/v1/namespaces/shop/pods/web/log"
     assert DEPLOYMENTS.path() == "/apis/apps/v1/deployments"
+
+
+# --- from an event loop -----------------------------------------------------------------------------------------------
+@dataclass(frozen=True)
+class Watched(Access):
+    """Remembers where its TLS was prepared."""
+
+    threads: list[threading.Thread] = field(default_factory=list)
+
+    def tls(self) -> ssl.SSLContext | None:
+        self.threads.append(threading.current_thread())
+        return super().tls()
+
+
+async def test_a_loop_is_not_held_up_while_certificates_are_read(server: RawServer, authority: Authority) -> None:
+    found = access(server, authority)
+    watched = Watched(**{one.name: getattr(found, one.name) for one in fields(Access)})
+    server.say[POD_PATH] = answer(200, {"kind": "Pod"})
+    async with AsyncApi(watched) as api:
+        assert (await api.get(POD_PATH)).status == 200
+    assert watched.threads
+    assert threading.current_thread() not in watched.threads

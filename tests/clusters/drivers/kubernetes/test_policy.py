@@ -154,3 +154,17 @@ def test_other_kinds_are_not_deployed(kind: tuple[Any, Any]) -> None:
 def test_what_was_judged_elsewhere_is_asked_for_its_pods_only() -> None:
     assert told(of_pod("CronJob", of_container()), JOBS) == []
     assert told(of_pod("CronJob", {"hostPID": True}), JOBS) != []
+
+
+@pytest.mark.parametrize("kind", ["Deployment", "Pod", "CronJob"])
+@pytest.mark.parametrize(("value", "refused"), [("unconfined", True), ("runtime/default", False)])
+def test_the_old_annotation_that_takes_a_guard_off_is_refused_too(kind: str, value: str, refused: bool) -> None:
+    resource = {"Deployment": None, "Pod": names.PODS, "CronJob": JOBS}[kind]
+    manifest = of_pod(kind, {})
+    pods = manifest
+    while kind != "Pod" and "template" not in pods["spec"]:
+        pods = pods["spec"]["jobTemplate"]
+    pods = pods if kind == "Pod" else pods["spec"]["template"]
+    pods.setdefault("metadata", {})["annotations"] = {"container.apparmor.security.beta.kubernetes.io/app": value}
+    said = [] if not refused else [f"The {kind} “shop” takes off the guard “appArmorProfile”; that is not allowed."]
+    assert [one.replace(manifest["metadata"]["name"], "shop") for one in told(manifest, resource)] == said
