@@ -110,12 +110,11 @@ class LogSockets:
 
 def prepared(service: Service, query: LogQuery) -> tuple[LogQuery, list[dict[str, Any]], Any]:
     """The query with its container named, the instances as rows know them, and how a tail of it is made."""
+    known = list(service.instances.all())
     if not query.container:
-        container = main_container(service, query.instance)
+        container = main_container(known, query.instance)
         query = LogQuery(query.instance, query.tail, query.since, query.previous, container=container)
-    instances = [
-        {"name": one.name, "state": one.state, "containers": one.containers} for one in service.instances.all()
-    ]
+    instances = [{"name": one.name, "state": one.state, "containers": one.containers} for one in known]
     streams = streams_of(service.machine.cluster)
     return query, instances, partial(Tail, streams, wanted.ref_of(service), query)
 

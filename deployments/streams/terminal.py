@@ -18,7 +18,6 @@ from fangduoduo_release.common.errors import NotFound
 from fangduoduo_release.common.sentence import S
 from fangduoduo_release.common.sockets.guards import Who
 from fangduoduo_release.common.sockets.identity import user_of
-from permissions import policy
 
 from .choosing import NAME, chosen, rows
 
@@ -40,11 +39,13 @@ class ServiceDoor:
         return user_of
 
     def check(self, user: Any) -> object:
-        service = policy.fetch(user, rows(), pk=self._pk)
-        require_terminal(user, service)
+        service = rows().filter(pk=self._pk).first()
+        if service is None:
+            raise NotFound(S("There is nothing here, or you may not see it."))
+        require_terminal(user, service)  # refuses who may not even see it with the same words, and asks once
         if self._service is None:
             self._user, self._service = user, service
-            self._instance, self._container = chosen(service, self._instance, self._container)
+            self._instance, self._container = chosen(service.instances.all(), self._instance, self._container)
         if not self._instance:
             raise NotFound(S("No instance runs."))
         return service

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 from urllib.parse import urlencode
 
@@ -14,7 +15,7 @@ from clusters.placing import KUBERNETES
 from clusters.runtimes import runtime_of
 from deployments import naming, wanted
 from deployments.api.services import MAX_TAIL, rows
-from deployments.models import Service
+from deployments.models import Instance, Service
 from deployments.rights import may_open_terminal, require_terminal
 from deployments.streams.choosing import chosen
 from fangduoduo_release.common.errors import AppError
@@ -25,10 +26,10 @@ from projects.grants import has_machine
 TAIL = 500
 
 
-def containers_of(service: Service) -> list[str]:
+def containers_of(instances: Iterable[Instance]) -> list[str]:
     """Of all instances, the main ones first."""
     found: dict[str, None] = {}
-    for one in service.instances.all():
+    for one in instances:
         found |= dict.fromkeys(str(name) for name in one.containers)
     return list(found)
 
@@ -42,7 +43,8 @@ class Logs(Page):
         service = policy.fetch(self.actor, rows(), pk=pk)
         tail = request.GET.get("tail", "")
         count = min(int(tail), MAX_TAIL) if tail.isdecimal() and len(tail) < 9 and int(tail) else TAIL
-        names, containers = [one.name for one in service.instances.all()], containers_of(service)
+        known = list(service.instances.all())
+        names, containers = [one.name for one in known], containers_of(known)
         instance, container = request.GET.get("instance", ""), request.GET.get("container", "")
         query = LogQuery(
             instance=instance if instance in names else "",
@@ -106,12 +108,13 @@ class TerminalPage(Page):
     def get(self, request: HttpRequest, pk: int) -> HttpResponse:
         service = policy.fetch(self.actor, rows(), pk=pk)
         require_terminal(self.actor, service)
-        instance, container = chosen(service, request.GET.get("instance", ""), request.GET.get("container", ""))
-        here = next((one for one in service.instances.all() if one.name == instance), None)
+        known = list(service.instances.all())
+        instance, container = chosen(known, request.GET.get("instance", ""), request.GET.get("container", ""))
+        here = next((one for one in known if one.name == instance), None)
         context = {
             "service": service,
             "offered": service.machine.cluster.kind == KUBERNETES,
-            "instances": [one.name for one in service.instances.all()],
+            "instances": [one.name for one in known],
             "instance": here.name if here else "",
             "containers": here.containers if here else [],
             "container": container,

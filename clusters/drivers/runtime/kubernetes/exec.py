@@ -11,22 +11,21 @@ import contextlib
 import json
 import ssl
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 from urllib.parse import urlencode
 
-import orjson
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConcurrencyError, ConnectionClosed, InvalidHandshake, InvalidStatus, InvalidURI
 from websockets.typing import Subprotocol
 
 from clusters.drivers.runtime.base import ExecResult
 from clusters.drivers.runtime.streams import Ended, Output
-from fangduoduo_release.common.errors import AppError, NotFound, Rejected, Unavailable
+from fangduoduo_release.common.errors import Rejected, Unavailable
 from fangduoduo_release.common.sentence import S
 
 from .access import Access, judge_reach
-from .api import Answer, judge, status_of
+from .exec_answers import ended, lost, refused
 from .names import MANAGER, PODS
 
 PROTOCOLS = (Subprotocol("v5.channel.k8s.io"), Subprotocol("v4.channel.k8s.io"))
@@ -135,7 +134,7 @@ class Pods:
                 **more,
             )
         except InvalidStatus as error:
-            raise _refused(error) from error
+            raise refused(error) from error
         except (InvalidHandshake, InvalidURI, TimeoutError, OSError, EOFError) as error:
             raise Unavailable(
                 S("The API server does not answer."), evidence=f"{type(error).__name__}: {error}"[:500]
@@ -151,20 +150,6 @@ def _read_little(socket: ClientConnection) -> None:
     """asyncio takes 256 KiB from a socket at once, which would all be frames in memory however few may wait."""
     with contextlib.suppress(AttributeError):
         socket.transport.max_size = READ_AT_ONCE  # type: ignore[attr-defined]
-
-
-def _refused(error: InvalidStatus) -> AppError:
-    """The server's no to the handshake, with its own sentence."""
-    response = error.response
-    body = bytes(response.body or b"")
-    message = str(status_of(body).get("message") or "")
-    if response.status_code == 400 and message:
-        return NotFound(S("The program cannot be started there: %(reason)s", reason=message[:300]))
-    if response.status_code == 403 and not message:  # without a Status: it is not about rights
-        return Rejected(S("The API server speaks no protocol for terminals that the portal knows."))
-    if response.status_code >= 500 and "container not found" in message:
-        return NotFound(S("The program cannot be started there: %(reason)s", reason=message[:300]))
-    return judge(Answer(response.status_code, dict(response.headers.raw_items()), body))
 
 
 class Program:
@@ -234,7 +219,7 @@ class Program:
             try:
                 message = await self._socket.recv(decode=False)
             except ConnectionClosed as closed:
-                self._end = self._end or Ended(sentence=_lost(closed))
+                self._end = self._end or Ended(sentence=lost(closed))
                 break
             finally:
                 self._hungry = False
@@ -293,30 +278,3 @@ class Program:
                     return
             except ConnectionClosed:
                 return
-
-
-def _lost(closed: ConnectionClosed) -> Any:
-    said = closed.rcvd.reason if closed.rcvd is not None else ""
-    if said:
-        return S("The connection to the program was lost: %(reason)s", reason=said[:200])
-    return S("The connection to the program was lost.")
-
-
-def ended(body: bytes) -> Ended:
-    """What the status channel says of the end."""
-    try:
-        status = orjson.loads(body)
-    except ValueError:
-        status = None
-    if not isinstance(status, Mapping):
-        return Ended(sentence=S("The connection to the program was lost."))
-    if status.get("status") == "Success":
-        return Ended(exit_code=0)
-    details = status.get("details")
-    causes = details.get("causes") if isinstance(details, Mapping) else None
-    for cause in causes if isinstance(causes, list) else ():
-        if isinstance(cause, Mapping) and cause.get("reason") == "ExitCode":
-            with contextlib.suppress(ValueError):
-                return Ended(exit_code=int(str(cause.get("message"))))
-    reason = str(status.get("message") or "")[:500]
-    return Ended(sentence=S("The program could not be started: %(reason)s", reason=reason))

@@ -19,7 +19,8 @@ from cryptography.x509.oid import NameOID
 from websockets.asyncio.server import ServerConnection
 
 from clusters.drivers.runtime.kubernetes.access import Access
-from clusters.drivers.runtime.kubernetes.exec import Pods, Program, ended
+from clusters.drivers.runtime.kubernetes.exec import Pods, Program
+from clusters.drivers.runtime.kubernetes.exec_answers import ended
 from clusters.drivers.runtime.streams import Ended, Output
 from fangduoduo_release.common.errors import Invalid, NotFound, Rejected, Unavailable
 
