@@ -80,6 +80,7 @@ def _prepared(document: Mapping[str, Any], wanted: Wanted, namespace: str) -> Ma
     """A copy in our namespace and with our labels, and without what a cluster had said of it."""
     mine = copy.deepcopy(dict(document))
     mine.pop("status", None)
+    _require_texts(mine)
     metadata = mine["metadata"] = {k: v for k, v in mine["metadata"].items() if k not in SERVERS}
     metadata["namespace"] = namespace
     metadata["labels"] = _texts(metadata, "labels", mine) | parts.labels_of(wanted)
@@ -257,6 +258,19 @@ def _texts(holder: Mapping[str, Any], key: str, manifest: Any) -> dict[str, str]
     if any(isinstance(value, dict | list) for value in found.values()):
         raise _shapeless(key, manifest)
     return {name: _text(value) for name, value in found.items()}
+
+
+def _require_texts(manifest: Manifest) -> None:
+    """A server repeats a value that is no text in its refusal, and that may be a password."""
+    for group in ("data", "stringData", "binaryData") if manifest["kind"] in ("Secret", "ConfigMap") else ():
+        for name, value in _object(manifest, group, manifest).items():
+            if not isinstance(value, str):
+                raise _bad(
+                    S(
+                        "“%(key)s” in the %(kind)s “%(name)s” is not text; write it in quotes.",
+                        key=str(name)[:100], kind=manifest["kind"], name=str(manifest["metadata"]["name"])[:100],
+                    )
+                )  # fmt: skip
 
 
 def _text(value: Any) -> str:

@@ -418,3 +418,13 @@ def test_many_wrong_shapes_at_once_are_refused_and_nothing_worse() -> None:
         for place in sorted(dice.sample(everywhere, 4), key=len, reverse=True):
             put(documents, place, copy.deepcopy(dice.choice(SHAPES)))
         take(documents, **dice.choice(({}, RICH)))
+
+
+@pytest.mark.parametrize("kind", ["Secret", "ConfigMap"])
+@pytest.mark.parametrize("group", ["data", "stringData"])
+@pytest.mark.parametrize("value", ["748193", "true", "null", "[748193]"])
+def test_a_value_that_is_no_text_is_refused_without_repeating_it(kind: str, group: str, value: str) -> None:
+    more = f"---\napiVersion: v1\nkind: {kind}\nmetadata: {{name: login}}\n{group}: {{PIN: {value}}}\n"
+    with pytest.raises(Invalid) as refusal:
+        rendered(goal(base=BASE + more))
+    assert str(refusal.value.sentence) == f"“PIN” in the {kind} “login” is not text; write it in quotes."
