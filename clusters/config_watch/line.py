@@ -10,7 +10,7 @@ import asyncio
 import logging
 import random
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from django.db import transaction
 from django.utils import timezone
@@ -150,7 +150,9 @@ class Line:
         trouble, touched, self._touched = self._trouble, self._touched, set()
         try:
             if touched:
-                await self._hands.do(_touch, self.connection, touched)
+                said = {key: self._said[key] for key in touched if key in self._said}
+                for key in await self._hands.do(_touch, self.connection, said):
+                    self._said.pop(key, None)  # its next look is written down whole
             if trouble is not None and (trouble, keys) != (self._told, self._told_of):
                 await self._hands.do(_troubled, self.connection, keys, trouble)
             elif trouble is None and self._told is not None:
@@ -166,8 +168,14 @@ def _seen(connection: Connection, key: str, change: Change) -> None:
             tell(connection.name, key)
 
 
-def _touch(connection: Connection, keys: Iterable[str]) -> None:
-    ConfigSeen.objects.filter(connection=connection, key__in=list(keys)).update(seen_at=timezone.now(), trouble=None)
+def _touch(connection: Connection, said: Mapping[str, tuple[str, str]]) -> set[str]:
+    """Say that these keys were looked at and are as they were. Those whose row says otherwise are given back instead: another
+    process, which followed before us and was late, may have written what it saw then."""
+    rows = ConfigSeen.objects.filter(connection=connection, key__in=list(said))
+    stored = {key: (revision, sha256) for key, revision, sha256 in rows.values_list("key", "revision", "sha256")}
+    same = {key for key, says in said.items() if stored.get(key) == says}
+    ConfigSeen.objects.filter(connection=connection, key__in=same).update(seen_at=timezone.now(), trouble=None)
+    return set(said) - same
 
 
 def _troubled(connection: Connection, keys: Iterable[str], sentence: Sentence) -> None:

@@ -146,7 +146,7 @@ def test_secrets_are_encrypted_in_the_table() -> None:
 @pytest.mark.parametrize(
     "spec",
     [
-        {},
+        {"command": []},
         {"command": "x"},
         {"command": ["x"], "replicas": -1},
         {"command": ["x"], "port": 99999},
@@ -160,6 +160,14 @@ def test_a_bad_spec_is_refused_with_its_field(spec: dict[str, object]) -> None:
         actions.save_spec(actor=SYSTEM, project=project, spec=spec)
     assert refused.value.fields
     assert specs.latest(project) == before
+
+
+def test_an_image_says_itself_what_it_starts_so_a_spec_may_do_without_a_command() -> None:
+    project = world.project()
+    actions.save_spec(actor=SYSTEM, project=project, spec={"port": 80})
+    saved = specs.latest(project)
+    assert saved is not None
+    assert (specs.service_spec(saved).command, specs.service_spec(saved).port) == ((), 80)
 
 
 def test_roles_replace_each_other_and_the_last_owner_stays() -> None:

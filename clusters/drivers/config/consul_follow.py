@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import ssl
 from typing import Any
 
 import aiohttp
@@ -34,7 +35,7 @@ class ConsulFollower:
     def __init__(self, access: ConsulAccess) -> None:
         self._access = access
         self._resolver = _Judged()
-        self._tls = trust(access.ca)
+        self._tls: ssl.SSLContext | None = None  # takes a tenth of a second, so not here, where a loop waits
         self._session: aiohttp.ClientSession | None = None
 
     async def changed(self, key: str, index: int, wait_s: float) -> Change:
@@ -55,9 +56,11 @@ class ConsulFollower:
             self._resolver.address = await asyncio.to_thread(reach.find, host, port, allow_private=True)
         except Invalid as error:
             raise Rejected(error.sentence, code="bad_address") from error
+        if self._tls is None:
+            self._tls = await asyncio.to_thread(trust, self._access.ca)
         timeout = aiohttp.ClientTimeout(total=wait_s * 17 / 16 + CONNECT_S + SLACK_S, connect=CONNECT_S)
         try:
-            async with self._opened().get(url, timeout=timeout, allow_redirects=False) as answer:
+            async with self._opened(self._tls).get(url, timeout=timeout, allow_redirects=False) as answer:
                 body = await _bounded(answer)
                 headers = {name.lower(): value for name, value in answer.headers.items()}
                 return Answer(answer.status, headers, body[:LARGEST_ANSWER], len(body) > LARGEST_ANSWER)
@@ -67,11 +70,9 @@ class ConsulFollower:
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise unreachable(self._access, error) from error
 
-    def _opened(self) -> aiohttp.ClientSession:
+    def _opened(self, tls: ssl.SSLContext) -> aiohttp.ClientSession:
         if self._session is None:
-            connector = aiohttp.TCPConnector(
-                resolver=self._resolver, ssl=self._tls, limit=CONNECTIONS, use_dns_cache=False
-            )
+            connector = aiohttp.TCPConnector(resolver=self._resolver, ssl=tls, limit=CONNECTIONS, use_dns_cache=False)
             headers = {"User-Agent": AGENT, **self._access.headers}
             self._session = aiohttp.ClientSession(
                 connector=connector, headers=headers, cookie_jar=aiohttp.DummyCookieJar()

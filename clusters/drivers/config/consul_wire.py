@@ -11,6 +11,7 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 from urllib.parse import SplitResult, quote, urlencode
 
@@ -65,10 +66,8 @@ class ConsulAccess:
                 check_key(self.prefix)
             except Invalid as error:
                 raise Invalid(error.sentence, code="bad_prefix", fields={"prefix": [error.sentence]}) from error
-        try:
-            trust(self.ca)
-        except ValueError as error:
-            raise _wrong("ca", S("The CA holds no certificate in PEM form.")) from error
+        if not _is_readable(self.ca):
+            raise _wrong("ca", S("The CA holds no certificate in PEM form."))
 
     @property
     def parts(self) -> SplitResult:
@@ -102,6 +101,16 @@ class ConsulAccess:
         parts = self.parts
         place = f"{self.datacenter}/kv/{quote(self.place(key), safe='/')}/edit" if self.datacenter else ""
         return f"{parts.scheme}://{parts.netloc}{parts.path.rstrip('/')}/ui/{place}"
+
+
+@lru_cache(maxsize=64)
+def _is_readable(ca: str) -> bool:
+    """Whether these are certificates; followers ask every other second, and it takes reading all that this machine trusts."""
+    try:
+        trust(ca)
+    except ValueError:
+        return False
+    return True
 
 
 def waiting(access: ConsulAccess, key: str, index: int, wait_s: float) -> str:

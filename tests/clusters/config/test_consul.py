@@ -284,3 +284,12 @@ def test_a_missing_key_that_a_proxy_speaks_of_is_not_taken_for_consuls_word(cons
     consul.faults.status = 404
     with pytest.raises(Rejected):
         source_at(consul, name="kv2").read("shop/a.yaml")
+
+
+def test_an_access_that_is_made_again_and_again_reads_certificates_once() -> None:
+    """Who follows makes one every other second; what this machine trusts takes a tenth of a second to read."""
+    ConsulAccess("https://consul.example")
+    began = time.process_time()
+    for _ in range(200):
+        ConsulAccess("https://consul.example")
+    assert time.process_time() - began < 0.5

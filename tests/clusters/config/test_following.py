@@ -11,6 +11,7 @@ import pytest
 from clusters.config_watch import line
 from clusters.config_watch.duty import _hubs, follow
 from clusters.config_watch.hub import Hub
+from clusters.drivers.config.base import sha256_of
 from clusters.drivers.config.consul import ConsulAccess
 from clusters.drivers.config.consul_follow import ConsulFollower
 from clusters.models import ConfigSeen, ConfigSighting
@@ -242,6 +243,17 @@ def test_that_it_was_looked_at_is_written_also_when_nothing_changed(consul: Cons
     assert first.seen_at is not None
     until(lambda: seen().seen_at > first.seen_at, timeout=10)  # type: ignore[union-attr,operator]
     assert seen().changed_at == first.changed_at  # type: ignore[union-attr]
+
+
+def test_what_one_before_us_wrote_too_late_does_not_stay(consul: Consul, hub: Any, monkeypatch: Any) -> None:
+    """A process that lost the duty while it stood still writes what it saw before: nothing changes in Consul after that."""
+    monkeypatch.setattr(line, "WAIT_S", 1.0)
+    connection_to(consul)
+    consul.put("shop/a.yaml", "a: 2\n")
+    hub("shop/a.yaml")
+    until(lambda: says("a: 2\n"), timeout=SOON_S)
+    ConfigSeen.objects.update(text="a: 1\n", sha256=sha256_of("a: 1\n"), revision="1")
+    until(lambda: says("a: 2\n"), timeout=4 * SOON_S)
 
 
 def test_the_duty_begins_a_hub_where_there_is_something_to_follow(consul: Consul, hub: Any) -> None:

@@ -15,6 +15,10 @@ from .names import DNS_LABEL, Resource, resource_of
 
 OPEN_CAPABILITIES = frozenset({"NET_BIND_SERVICE", "CHOWN", "SETUID", "SETGID", "KILL", "DAC_OVERRIDE", "FOWNER"})
 SERVICE_TYPES = frozenset({"", "ClusterIP", "NodePort", "LoadBalancer"})
+<<<<<<< HEAD
+=======
+RUN_ON_NODES = frozenset({"gitRepo", "flexVolume"})  # git, or a vendor's program, as the node's root
+>>>>>>> w-rev2
 APPARMOR = "container.apparmor.security.beta.kubernetes.io/"
 _HOST = ("hostNetwork", "hostPID", "hostIPC")
 _CONTAINERS = ("containers", "initContainers", "ephemeralContainers")
@@ -48,6 +52,8 @@ def refusals(manifest: Any, namespace: str, resource: Resource | None = None) ->
     spec = manifest.get("spec")
     if kind == "Service" and isinstance(spec, Mapping):
         found += _service(spec, name)
+    for template in _templates(manifest):
+        found += _unguarded(template, {"kind": kind, "name": name[:100]})
     for pod in pod_specs(manifest):
         found += _pod(pod, kind, name)
     found += _notes(manifest, kind, name)
@@ -56,17 +62,24 @@ def refusals(manifest: Any, namespace: str, resource: Resource | None = None) ->
 
 def pod_specs(manifest: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
     """The specs of pods that a manifest would make."""
+    for template in _templates(manifest):
+        if isinstance(template.get("spec"), Mapping):
+            yield template["spec"]
+
+
+def _templates(manifest: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    """The pods that a manifest would make: their metadata and spec."""
     spec = manifest.get("spec")
     if not isinstance(spec, Mapping):
         return
     if manifest.get("kind") == "Pod":
-        yield spec
+        yield manifest
     template = spec.get("template")
     if manifest.get("kind") == "CronJob" and isinstance(spec.get("jobTemplate"), Mapping):
         inner = spec["jobTemplate"].get("spec")
         template = inner.get("template") if isinstance(inner, Mapping) else None
-    if isinstance(template, Mapping) and isinstance(template.get("spec"), Mapping):
-        yield template["spec"]
+    if isinstance(template, Mapping):
+        yield template
 
 
 def _notes(manifest: Mapping[str, Any], kind: str, name: str) -> Iterator[Sentence]:
@@ -102,6 +115,11 @@ def _pod(pod: Mapping[str, Any], kind: str, name: str) -> Iterator[Sentence]:
             )
     yield from _confinement(pod, where)
     for volume in _items(pod, "volumes"):
+        for word in sorted(RUN_ON_NODES & set(volume)):
+            yield S(
+                "The %(kind)s “%(name)s” mounts a “%(word)s”, which runs programs on the node; that is not allowed.",
+                word=word, **where,
+            )  # fmt: skip
         if "hostPath" in volume:
             yield S("The %(kind)s “%(name)s” mounts a path of the node (hostPath); that is not allowed.", **where)
     for group in _CONTAINERS:
@@ -130,6 +148,17 @@ def _container(container: Mapping[str, Any], where: Mapping[str, str]) -> Iterat
     for port in _items(container, "ports"):
         if port.get("hostPort"):
             yield S("The %(kind)s “%(name)s” wants a port of the node (hostPort); that is not allowed.", **where)
+
+
+def _unguarded(template: Mapping[str, Any], where: Mapping[str, str]) -> Iterator[Sentence]:
+    """Before 1.30 AppArmor is switched by annotations of pods, and later servers heed them still."""
+    metadata = template.get("metadata")
+    annotations = metadata.get("annotations") if isinstance(metadata, Mapping) else None
+    for key, value in annotations.items() if isinstance(annotations, Mapping) else ():
+        if str(key).startswith(APPARMOR) and value == "unconfined":
+            yield S(
+                "The %(kind)s “%(name)s” takes off the guard “%(word)s”; that is not allowed.", word="AppArmor", **where
+            )
 
 
 def _confinement(holder: Mapping[str, Any], where: Mapping[str, str]) -> Iterator[Sentence]:

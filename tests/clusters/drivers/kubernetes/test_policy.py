@@ -47,6 +47,8 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     (of_container(securityContext={"procMount": "Unmasked"}), "wants an unmasked /proc"),
     (of_container(securityContext={"seccompProfile": {"type": "Unconfined"}}), "takes off the guard “seccompProfile”"),
     ({"securityContext": {"appArmorProfile": {"type": "Unconfined"}}}, "takes off the guard “appArmorProfile”"),
+    ({"volumes": [{"name": "v", "gitRepo": {"repository": "https://git.example/x"}}]}, "mounts a “gitRepo”"),
+    ({"volumes": [{"name": "v", "flexVolume": {"driver": "x/y"}}]}, "mounts a “flexVolume”"),
     ({"securityContext": {"windowsOptions": {"hostProcess": True}}}, "wants a process of the node (hostProcess)"),
     (of_container(ports=[{"containerPort": 80, "hostPort": 80}]), "wants a port of the node (hostPort)"),
 ]  # fmt: skip
@@ -79,6 +81,21 @@ def test_containers_that_run_beside_are_judged_too(group: str) -> None:
 )  # fmt: skip
 def test_volumes_that_are_not_the_node_s_are_fine(volume: dict[str, Any]) -> None:
     assert told(of_pod("Deployment", {"volumes": [{"name": "v", **volume}]})) == []
+
+
+@pytest.mark.parametrize("kind", ["Deployment", "Pod", "CronJob"])
+def test_the_older_way_to_take_off_apparmor_is_refused_too(kind: str) -> None:
+    resource = {"Deployment": None, "Pod": names.PODS, "CronJob": JOBS}[kind]
+    manifest = of_pod(kind, {"containers": [{"name": "app"}]})
+    pod: dict[str, Any] = manifest
+    while "containers" not in pod.get("spec", {}):
+        pod = pod["spec"].get("jobTemplate") or pod["spec"]["template"]
+    annotations = pod.setdefault("metadata", {}).setdefault("annotations", {})
+    annotations["container.apparmor.security.beta.kubernetes.io/app"] = "runtime/default"
+    assert told(manifest, resource) == []
+    annotations["container.apparmor.security.beta.kubernetes.io/app"] = "unconfined"
+    (sentence,) = told(manifest, resource)
+    assert "takes off the guard “AppArmor”" in sentence
 
 
 def test_a_careful_pod_is_fine() -> None:
