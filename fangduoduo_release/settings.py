@@ -213,7 +213,9 @@ BUILDS_IN_USE = "deployments.using.is_deploying"  # says of a project's branch w
 CLUSTER_NEWS = "deployments.sightings.objects_changed"  # is told the keys of services whose objects were seen to change
 CONFIG_KEYS = "deployments.config_keys.in_use"  # says which keys of which config source somebody is bound to
 CONFIG_NEWS = "deployments.config_keys.changed"  # is told of each key that says something new
-STREAMS_PER_PERSON = env_int("FDD_STREAMS_PER_PERSON", 250)  # terminals, and as many logs, open at a time in each web process
+STREAMS_PER_PERSON = env_int(
+    "FDD_STREAMS_PER_PERSON", 250
+)  # terminals, and as many logs, open at a time in each web process
 GATEWAY_REACH = "projects.reach.namespaces"  # says in which namespaces somebody may read and change objects
 GATEWAY_READS_PER_MINUTE = env_int("FDD_GATEWAY_READS_PER_MINUTE", 1200)  # of one person or token; 0: no limit
 GATEWAY_WRITES_PER_MINUTE = env_int("FDD_GATEWAY_WRITES_PER_MINUTE", 120)

@@ -15,10 +15,7 @@ from .names import DNS_LABEL, Resource, resource_of
 
 OPEN_CAPABILITIES = frozenset({"NET_BIND_SERVICE", "CHOWN", "SETUID", "SETGID", "KILL", "DAC_OVERRIDE", "FOWNER"})
 SERVICE_TYPES = frozenset({"", "ClusterIP", "NodePort", "LoadBalancer"})
-<<<<<<< HEAD
-=======
 RUN_ON_NODES = frozenset({"gitRepo", "flexVolume"})  # git, or a vendor's program, as the node's root
->>>>>>> w-rev2
 APPARMOR = "container.apparmor.security.beta.kubernetes.io/"
 _HOST = ("hostNetwork", "hostPID", "hostIPC")
 _CONTAINERS = ("containers", "initContainers", "ephemeralContainers")
@@ -52,8 +49,6 @@ def refusals(manifest: Any, namespace: str, resource: Resource | None = None) ->
     spec = manifest.get("spec")
     if kind == "Service" and isinstance(spec, Mapping):
         found += _service(spec, name)
-    for template in _templates(manifest):
-        found += _unguarded(template, {"kind": kind, "name": name[:100]})
     for pod in pod_specs(manifest):
         found += _pod(pod, kind, name)
     found += _notes(manifest, kind, name)
@@ -148,17 +143,6 @@ def _container(container: Mapping[str, Any], where: Mapping[str, str]) -> Iterat
     for port in _items(container, "ports"):
         if port.get("hostPort"):
             yield S("The %(kind)s “%(name)s” wants a port of the node (hostPort); that is not allowed.", **where)
-
-
-def _unguarded(template: Mapping[str, Any], where: Mapping[str, str]) -> Iterator[Sentence]:
-    """Before 1.30 AppArmor is switched by annotations of pods, and later servers heed them still."""
-    metadata = template.get("metadata")
-    annotations = metadata.get("annotations") if isinstance(metadata, Mapping) else None
-    for key, value in annotations.items() if isinstance(annotations, Mapping) else ():
-        if str(key).startswith(APPARMOR) and value == "unconfined":
-            yield S(
-                "The %(kind)s “%(name)s” takes off the guard “%(word)s”; that is not allowed.", word="AppArmor", **where
-            )
 
 
 def _confinement(holder: Mapping[str, Any], where: Mapping[str, str]) -> Iterator[Sentence]:

@@ -83,21 +83,6 @@ def test_volumes_that_are_not_the_node_s_are_fine(volume: dict[str, Any]) -> Non
     assert told(of_pod("Deployment", {"volumes": [{"name": "v", **volume}]})) == []
 
 
-@pytest.mark.parametrize("kind", ["Deployment", "Pod", "CronJob"])
-def test_the_older_way_to_take_off_apparmor_is_refused_too(kind: str) -> None:
-    resource = {"Deployment": None, "Pod": names.PODS, "CronJob": JOBS}[kind]
-    manifest = of_pod(kind, {"containers": [{"name": "app"}]})
-    pod: dict[str, Any] = manifest
-    while "containers" not in pod.get("spec", {}):
-        pod = pod["spec"].get("jobTemplate") or pod["spec"]["template"]
-    annotations = pod.setdefault("metadata", {}).setdefault("annotations", {})
-    annotations["container.apparmor.security.beta.kubernetes.io/app"] = "runtime/default"
-    assert told(manifest, resource) == []
-    annotations["container.apparmor.security.beta.kubernetes.io/app"] = "unconfined"
-    (sentence,) = told(manifest, resource)
-    assert "takes off the guard “AppArmor”" in sentence
-
-
 def test_a_careful_pod_is_fine() -> None:
     careful = {
         "hostNetwork": False, "securityContext": {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}},
