@@ -12,6 +12,7 @@ from django.urls import reverse
 from django.utils import timezone, translation
 
 from clusters import actions, connecting
+from clusters.kubernetes import access_from
 from clusters.models import Cluster, ClusterFeed, Machine
 from deployments.models import Service
 from fangduoduo_release.audit.models import AuditEntry
@@ -390,3 +391,11 @@ class TestAdmin:
     def test_saving_says_what_the_account_lacks_there(self, admin: Client, cluster: Cluster) -> None:
         assert "there is no namespace nowhere" in said(self.add(admin, **self.form(cluster, namespace="nowhere")))
         assert "lands in “default”" in said(self.add(admin, **self.form(cluster, name="d", namespace="default")))
+
+
+def test_a_kubeconfig_is_read_once_and_anew_when_it_changes(rig: Rig) -> None:
+    row = Connection(name="k", kind="kubernetes", config={}, secrets={"kubeconfig": rig.kubeconfig()})
+    first = access_from(row)
+    assert access_from(row) is first
+    row.secrets = {"kubeconfig": rig.kubeconfig().replace(first.token, "another-token")}
+    assert access_from(row).token == "another-token"

@@ -4,37 +4,25 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
 
 import pytest
 import yaml
-from django.db.models.functions import Now
 
-from builds.models import Version
 from clusters import configs
 from clusters.drivers.runtime.kubernetes import names, seeing
-from clusters.models import Cluster, Machine
-from deployments import actions, approvals, configuring, reconcile
-from deployments.engine import DeploymentEngine
-from deployments.models import Deployment, Service
-from fangduoduo_release.common import engines
+from deployments import actions, configuring, reconcile
+from deployments.models import Deployment
 from fangduoduo_release.common.actor import SYSTEM
 from fangduoduo_release.common.errors import Conflict, Invalid
-from fangduoduo_release.common.models import Connection
 from fangduoduo_release.common.sentence import Sentence
-from projects.actions import grant_machine, save_spec
-from projects.models import Project
-from tests import world
 from tests.clusters.drivers.kubernetes.goals import BASE
 from tests.clusters.informers.ground import Hubs, wait_live
+from tests.deployments.kubernetes_ground import FINAL, REPOSITORY, Ground, finish, ground_on, reach, step, why
 from tests.simulators.kubernetes_rig import Rig
 from tests.waiting import until
 
 pytestmark = pytest.mark.django_db(transaction=True)
-REPOSITORY = "registry.example/team/shop"
-FINAL = Deployment.STATES.final
-SPEC = {"replicas": 2, "drain_s": 0, "stop_grace_s": 1, "start_deadline_s": 3}
 
 
 @pytest.fixture
@@ -51,81 +39,9 @@ def look_often(monkeypatch: pytest.MonkeyPatch, settings: Any) -> None:
     monkeypatch.setattr(seeing, "DIRECT_S", 0.05)
 
 
-@dataclass
-class Ground:
-    """A project on a machine that is a namespace."""
-
-    rig: Rig
-    project: Project
-    machine: Machine
-
-    @property
-    def service(self) -> Service:
-        return Service.objects.select_related("machine__cluster", "last_deployment", "version").get(
-            project=self.project
-        )
-
-    def spec(self, **more: Any) -> None:
-        save_spec(actor=SYSTEM, project=self.project, spec={**SPEC, **more})
-
-    def version(self, name: str, *, pinned: bool = True, **behaviour: Any) -> Version:
-        """A version whose image behaves so, by tag and by digest."""
-        tagged = f"{REPOSITORY}:{name}"
-        digest = self.rig.images.digest(tagged)
-        for reference in (tagged, f"{REPOSITORY}@{digest}"):
-            self.rig.image(reference, **{"lines": (f"serving {name}",), **behaviour})
-        return world.version(self.project, image=tagged, digest=digest if pinned else "", archive_sha256="")
-
-    def start(self, action: str = "deploy", **more: Any) -> Deployment:
-        return actions.start_deployment(actor=SYSTEM, project=self.project, machine=self.machine, action=action, **more)
-
-    def run(self, action: str = "deploy", **more: Any) -> Deployment:
-        return finish(self.start(action, **more))
-
-    def item(self, kind: str = "deployments", name: str = "shop") -> dict[str, Any]:
-        found = self.rig.get(kind, "shop-test", name)
-        assert found is not None
-        return found
-
-    def images(self) -> set[str]:
-        """What the pods that stay run."""
-        return {one["spec"]["containers"][0]["image"] for one in self.rig.pods("shop-test")}
-
-
-def step(deployment: Deployment) -> Deployment:
-    """One claim's worth of work, as if it were due now."""
-    Deployment.objects.filter(pk=deployment.pk, lease_until=None).exclude(state__in=FINAL).update(next_at=Now())
-    engines.drive(DeploymentEngine(), deployment.pk)
-    deployment.refresh_from_db()
-    return deployment
-
-
-def reach(deployment: Deployment, *states: str, timeout: float = 40) -> Deployment:
-    return until(
-        lambda: step(deployment).state in states and deployment, timeout, 0.05, f"{states}, not {deployment.state}"
-    )
-
-
-def finish(deployment: Deployment, timeout: float = 40) -> Deployment:
-    return reach(deployment, *FINAL, timeout=timeout)
-
-
-def why(deployment: Deployment) -> str:
-    return str(Sentence.from_json(deployment.error["sentence"]))
-
-
 @pytest.fixture
 def ground(rig: Rig) -> Ground:
-    connection = Connection.objects.create(
-        name="k8s", kind="kubernetes", config={}, secrets={"kubeconfig": rig.kubeconfig()}
-    )
-    cluster = Cluster.objects.create(name="k8s", kind="kubernetes", connection=connection)
-    machine = Machine.objects.create(name="shop-a", cluster=cluster, placement={"namespace": "shop-test"})
-    project = world.bare_project(slug="shop")
-    grant_machine(actor=SYSTEM, project=project, machine=machine)
-    made = Ground(rig, project, machine)
-    made.spec()
-    return made
+    return ground_on(rig)
 
 
 # -- what works -----------------------------------------------------------------------------------------------------
@@ -490,99 +406,3 @@ def test_through_the_rows_of_the_watchers_a_roll_out_is_followed_and_an_edit_is_
     pod = ground.rig.pods("shop-test")[0]["metadata"]["name"]
     ground.rig.faults.unready("shop-test", pod)
     until(lambda: ground.service.state == "degraded", what="the news of a pod that is not well")
-
-
-# -- what was there before us ---------------------------------------------------------------------------------------
-
-
-def test_a_first_deployment_that_fails_deletes_nothing_that_was_there_before(ground: Ground) -> None:
-    theirs = {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "shop"}, "spec": {"ports": [{"port": 80}]}}
-    ground.rig.create("services", "shop-test", theirs, manager="kubectl-client-side-apply")
-    ground.version("one", exit_code=1)
-    preview = actions.preview_deployment(actor=SYSTEM, project=ground.project, machine=ground.machine, action="deploy")
-    assert any("Service/shop is there already" in str(one) for one in preview.warnings)
-    failed = ground.run(take_over=True)
-    assert (failed.state, failed.error["code"]) == ("failed", "crash_loop")
-    assert ground.item("services")["spec"]["ports"]
-    again = ground.run(take_over=True)
-    assert (again.state, again.error["code"]) == ("failed", "crash_loop")
-    assert ground.item("services"), "nor the second time, when it carries our mark"
-
-
-def test_more_than_was_agreed_to_is_not_taken_over(ground: Ground) -> None:
-    ground.version("one")
-    ground.run()
-    ground.rig.faults.edit("deployments", "shop-test", "shop", {"spec": {"replicas": 5}}, manager="kubectl-edit")
-    ground.version("two")
-    deployment = ground.start(take_over=True)
-    ground.rig.faults.edit(
-        "deployments", "shop-test", "shop", {"spec": {"progressDeadlineSeconds": 77}}, manager="another-tool"
-    )
-    finish(deployment)
-    assert (deployment.state, deployment.error["code"]) == ("failed", "field_conflict")
-    assert "spec.progressDeadlineSeconds (another-tool)" in why(deployment)
-    assert (ground.item()["spec"]["replicas"], ground.item()["spec"]["progressDeadlineSeconds"]) == (5, 77)
-
-
-def test_what_people_approve_says_whose_fields_are_taken_and_which_texts_run(ground: Ground) -> None:
-    ground.version("one")
-    deployment = ground.start()
-    plain = approvals.fingerprint(deployment)
-    deployment.take_over, deployment.pins["taken_over"] = (
-        True,
-        [{"what": "Deployment/shop", "field": "a", "owner": "b"}],
-    )
-    taking = approvals.fingerprint(deployment)
-    deployment.pins["config"] = {"source": "database", "key": "shop/base.yaml", "revision": "3", "sha256": "ab"}
-    bound = approvals.fingerprint(deployment)
-    deployment.pins["config"]["revision"] = "4"
-    assert len({plain, taking, bound, approvals.fingerprint(deployment)}) == 4
-
-
-def test_a_failed_goal_that_scaled_by_itself_is_turned_back_to_a_fixed_number(ground: Ground) -> None:
-    first = ground.version("one")
-    ground.run()
-    ground.spec(resources={"cpu": 0.1}, autoscale={"min": 3, "max": 9, "cpu_percent": 70})
-    ground.version("two", ready=False)
-    deployment = ground.start()
-    until(lambda: step(deployment).phase == "rolling")
-    ground.rig.faults.autoscale("shop-test", "shop", 4)
-    actions.cancel_deployment(actor=SYSTEM, deployment=deployment)
-    assert finish(deployment).state == "cancelled"
-    until(lambda: ground.images() == {f"{REPOSITORY}@{first.digest}"})
-    assert ground.item()["spec"]["replicas"] == 2
-
-
-def test_a_connection_that_went_bad_does_not_keep_the_others_from_being_looked_at(ground: Ground) -> None:
-    ground.version("one")
-    ground.run()
-    Connection.objects.update(secrets={"kubeconfig": "no: kubeconfig"})
-    assert reconcile.look_again() == 0
-
-
-def test_a_cluster_that_is_away_is_waited_for_once_a_round_and_not_once_a_service(
-    ground: Ground, caplog: pytest.LogCaptureFixture
-) -> None:
-    ground.version("one")
-    ground.run()
-    for number in range(3):
-        other = world.bare_project(slug=f"other-{number}")
-        Service.objects.create(project=other, machine=ground.machine, generation=2)
-    ground.rig.faults.go_away()
-    assert reconcile.look_again() == 0
-    assert len([one for one in caplog.records if "cannot look after" in one.message]) == 1
-
-
-def test_the_way_back_is_applied_once_and_then_only_followed(ground: Ground) -> None:
-    ground.version("one")
-    ground.run(replicas=1)
-    ground.rig.pace.start = 1.0
-    ground.version("two")
-    deployment = ground.start(replicas=4)
-    until(lambda: step(deployment).phase == "rolling")
-    until(lambda: len(ground.rig.pods("shop-test")) > 1)
-    actions.cancel_deployment(actor=SYSTEM, deployment=deployment)
-    until(lambda: step(deployment).pins.get("restored"))
-    ground.rig.faults.edit("deployments", "shop-test", "shop", {"spec": {"replicas": 2}}, manager="kubectl-edit")
-    assert finish(deployment).state == "cancelled", "what somebody changed since is not met as a conflict"
-    assert ground.item()["spec"]["replicas"] == 2
