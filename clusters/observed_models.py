@@ -39,6 +39,7 @@ class ClusterFeed(models.Model):
 
     class Meta:
         verbose_name = _("followed resource of a cluster")
+        verbose_name_plural = _("followed resources of clusters")
         constraints = [models.UniqueConstraint(fields=["cluster", "resource"], name="one_feed_per_resource")]
 
     def __str__(self) -> str:

@@ -27,7 +27,7 @@ def store(service: Service, observed: Observed) -> bool:
     state = STATES.get(observed.state, "unknown")
     if observed.state == "failed" and observed.ready:
         state = "degraded"
-    digests = observed.digests
+    digests = observed.serving_digests  # what leaves has been replaced already
     digest = next(iter(digests)) if len(digests) == 1 else ""
     seen = {
         i.name: (

@@ -16,7 +16,7 @@ from clusters.drivers.runtime.base import FieldConflict
 from clusters.freezing import Freeze
 from clusters.models import Machine
 from clusters.runtimes import runtime_of
-from deployments import approvals, configuring, wanted
+from deployments import approvals, configuring, scaling, wanted
 from deployments.models import Deployment, Service
 from fangduoduo_release.common.errors import AppError, Conflict, Invalid, NotFound
 from fangduoduo_release.common.sentence import S, Sentence
@@ -96,8 +96,8 @@ def _chosen(service: Service, action: str, version: Version | None, replicas: in
         raise Conflict(S("Nothing runs here yet; deploy a version first."), code="nothing_runs")
     if action == Deployment.Action.REMOVE:
         return Choice(action, None, None, 0, service.restart_nonce)
-    if action == Deployment.Action.SCALE and replicas is None:
-        raise Invalid(S("Say how many replicas you want."), fields={"replicas": []})
+    if action == Deployment.Action.SCALE:
+        scaling.require_scalable(service, replicas)
     nonce = service.restart_nonce + (1 if action == Deployment.Action.RESTART else 0)
     count = service.replicas if replicas is None else replicas
     return Choice(

@@ -38,9 +38,7 @@ class BindingForm(forms.Form):
         super().__init__(data, initial=initial)
         field = self.fields["source"]
         assert isinstance(field, forms.ChoiceField)
-        named = [
-            (name, _("here, in the portal itself") if name == EMBEDDED else f"Consul · {name}") for name in sources
-        ]
+        named = [(name, _("here, with its history") if name == EMBEDDED else f"Consul · {name}") for name in sources]
         field.choices = [("", _("nothing but the spec")), *named]
         field.names_nothing = True  # type: ignore[attr-defined]  # its empty choice says what it means
         self.fields["key"].widget.attrs["placeholder"] = f"{slug}/${{MACHINE}}.yaml"

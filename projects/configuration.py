@@ -136,6 +136,16 @@ def own(project: Project) -> list[Known]:
     return [Known(**facts) for facts in _of_database(keys).values()]
 
 
+def unwritten(project: Project) -> list[str]:
+    """Own keys that the spec names in the embedded source and nobody has written yet; those with names in them aside."""
+    binding = binding_of(project)
+    if binding is None or binding.source != EMBEDDED:
+        return []
+    plain = [key for key in (binding.key, *(one.key for one in binding.files)) if key and "${" not in key]
+    known = _of_database([key for key in dict.fromkeys(plain) if is_own(project, key)])
+    return [key for key, facts in known.items() if not facts["revision"]]
+
+
 def _keys(project: Project, binding: ConfigBinding, machine: Machine) -> list[str]:
     try:
         return binding.keys(configs.values_of(project.slug, machine))

@@ -75,6 +75,7 @@ class Migration(migrations.Migration):
             ],
             options={
                 "verbose_name": "followed resource of a cluster",
+                "verbose_name_plural": "followed resources of clusters",
                 "constraints": [models.UniqueConstraint(fields=("cluster", "resource"), name="one_feed_per_resource")],
             },
         ),

@@ -12,7 +12,7 @@ from django.utils.translation import gettext_lazy as _
 
 from clusters import freezing
 from clusters.models import Machine
-from deployments import approvals, board, config_shown, freshness, plans, rights
+from deployments import approvals, board, config_shown, freshness, plans, rights, scaling
 from deployments.addresses import address_of
 from deployments.api.views import DeploymentFilter, fetch_deployment, rows
 from deployments.cards import cards, rows_of, versions_of
@@ -117,6 +117,7 @@ class DeploymentPage(Page):
             "address": address_of(service),
             "latest": latest,
             "hidden": None if self.may_read(deployment) else rights.HIDDEN,
+            "by_load": scaling.load_decides(service, deployment.spec_revision),
             "may_change": bool({"deploy_project", "deploy_test_project"} & held),
             "can_roll_back": latest and deployment.is_final and plans.can_roll_back(service),
             **self.approval(deployment),

@@ -11,7 +11,7 @@ from django.urls import reverse
 from builds import versions as version_files
 from builds.models import Version
 from clusters.models import Machine
-from deployments import actions, approvals, config_shown, frozen, plans, rights
+from deployments import actions, approvals, config_shown, frozen, plans, rights, scaling
 from deployments.api.views import fetch_deployment
 from deployments.models import Deployment, Service
 from fangduoduo_release.common.errors import AppError, Denied, Invalid, NotFound, Unavailable
@@ -108,6 +108,7 @@ class ChangePanel(Page):
             "versions": self.versions(project, service, action),
             "chosen": choice.version if choice else asked["version"],
             "replicas": choice.replicas if choice else asked["replicas"],
+            "by_load": scaling.load_decides(service, choice.spec if choice else service.spec_revision),
             "take_over": asked["take_over"],
             "config": config_shown.shown(choice.config, service.config) if choice else None,
             "rule": rule,

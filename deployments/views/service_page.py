@@ -9,7 +9,7 @@ from django.shortcuts import render
 from django.urls import reverse
 
 from clusters import freezing
-from deployments import config_shown, configuring, freshness, plans
+from deployments import config_shown, configuring, freshness, plans, scaling
 from deployments.addresses import address_of
 from deployments.api.services import rows
 from deployments.cards import cards, rows_of, versions_of
@@ -43,6 +43,7 @@ class ServicePage(Page):
             "project": project,
             "machine": machine,
             "instances": instances_of(service, active),
+            "by_load": scaling.load_decides(service, service.spec_revision),
             "known": freshness.of_services([service])[service.pk],
             "digest": pinned_digest(service),
             "config": config_shown.shown(service.config),

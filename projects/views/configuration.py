@@ -96,6 +96,7 @@ class Configuration(Page):
             "bound": bound,
             "trouble": next((one.trouble for one in bound if one.trouble), None),
             "own": configuration.own(project),
+            "unwritten": configuration.unwritten(project),
             "embedded": EMBEDDED,
             "words": [f"${{{name}}}" for name in WORDS],
             "in_keys": [f"${{{name}}}" for name in WORDS if name in templating.IN_KEYS],

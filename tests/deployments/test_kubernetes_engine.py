@@ -11,7 +11,7 @@ import yaml
 
 from clusters import configs
 from clusters.drivers.runtime.kubernetes import names, seeing
-from deployments import actions, configuring, reconcile
+from deployments import actions, configuring, reconcile, scaling
 from deployments.models import Deployment
 from fangduoduo_release.common.actor import SYSTEM
 from fangduoduo_release.common.errors import Conflict, Invalid
@@ -45,6 +45,22 @@ def ground(rig: Rig) -> Ground:
 
 
 # -- what works -----------------------------------------------------------------------------------------------------
+
+
+def test_where_the_load_decides_nobody_scales_by_hand(ground: Ground) -> None:
+    ground.spec(autoscale={"min": 3, "max": 5}, resources={"cpu": "100m", "memory": "64Mi"})
+    ground.version("one")
+    ground.run()
+    with pytest.raises(Conflict, match="from 3 to 5") as refused:
+        ground.start("scale", replicas=4)
+    assert refused.value.code == "autoscaled"
+    wish = scaling.load_decides(ground.service, ground.service.spec_revision)
+    assert wish is not None
+    assert (wish.low, wish.high) == (3, 5)
+    ground.spec()
+    ground.run(take_over=True)  # the replicas, from whoever scaled by the load
+    assert scaling.load_decides(ground.service, ground.service.spec_revision) is None
+    assert ground.run("scale", replicas=1).state == "succeeded"
 
 
 def test_a_version_is_deployed_and_every_pod_runs_the_pinned_digest(ground: Ground) -> None:

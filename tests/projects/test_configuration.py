@@ -212,6 +212,16 @@ def test_what_a_project_is_bound_to_is_told_by_machine(ann: User, shop: Project,
     assert len(consul.asked) == asked
 
 
+def test_own_keys_that_nobody_has_written_are_named_with_a_way_to_write_them(ann: User, shop: Project) -> None:
+    files = [{"path": "app.yaml", "key": "shop/app.yaml"}, {"path": "b.yaml", "key": "shop/app.yaml"}]
+    bind(ann, shop, source="database", key="shop/${MACHINE}.yaml", files=files)
+    assert configuration.unwritten(shop) == ["shop/app.yaml"]
+    href = "/projects/shop/configuration/database/shop/app.yaml/"
+    assert href in client_of(ann).get(page()).content.decode()
+    save_config(actor=ann, project=shop, key="shop/app.yaml", text="a: 1\n")
+    assert configuration.unwritten(shop) == []
+
+
 def test_texts_are_read_by_those_who_build_and_only_ones_own_or_bound(ann: User, shop: Project) -> None:
     ops = world.ops()
     dev, viewer = world.member(shop, "developer"), world.member(shop, "viewer")

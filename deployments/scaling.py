@@ -1,0 +1,32 @@
+"""Who decides how many instances run: the replicas that people choose, or the load, where a Kubernetes scales by it."""
+
+from __future__ import annotations
+
+from clusters.drivers.runtime.spec_parts import Autoscale
+from clusters.placing import KUBERNETES
+from deployments.models import Service
+from fangduoduo_release.common.errors import Conflict, Invalid
+from fangduoduo_release.common.sentence import S
+from projects import specs
+from projects.models import SpecRevision
+
+
+def load_decides(service: Service, spec: SpecRevision | None) -> Autoscale | None:
+    """Between which numbers a Kubernetes chooses; None: the replicas count."""
+    if spec is None or service.machine.cluster.kind != KUBERNETES:
+        return None
+    return specs.service_spec(spec).autoscale
+
+
+def require_scalable(service: Service, replicas: int | None) -> None:
+    """A number is given, and it is what decides. Raises Invalid, Conflict."""
+    if replicas is None:
+        raise Invalid(S("Say how many replicas you want."), fields={"replicas": []})
+    wish = load_decides(service, service.spec_revision)
+    if wish is not None:
+        sentence = S(
+            "The load decides how many instances run here, from %(low)s to %(high)s: change these in the project's settings, then deploy.",
+            low=wish.low,
+            high=wish.high,
+        )
+        raise Conflict(sentence, code="autoscaled")
