@@ -120,8 +120,8 @@ class SpecForm(KubernetesForm):
             "health_path": (readiness.get("http") or {}).get("path", ""),
             "env": "\n".join(f"{name}={value}" for name, value in (spec.get("env") or {}).items()),
             "memory": (spec.get("resources") or {}).get("memory", ""),
-            "drain_s": spec.get("drain_s", 10),
-            "start_deadline_s": spec.get("start_deadline_s", 60),
+            "drain_s": f"{spec.get('drain_s', 10):g}",
+            "start_deadline_s": f"{spec.get('start_deadline_s', 60):g}",
             **cls.cluster_initial(spec),
         }
 

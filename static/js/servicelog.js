@@ -36,6 +36,7 @@ class ServiceLog {
     address.protocol = location.protocol === "https:" ? "wss:" : "ws:";
     const socket = new WebSocket(address);
     let first = true;
+    this.refusal = "";
     socket.onmessage = (event) => {
       const told = JSON.parse(event.data);
       if (told.lines) {
@@ -44,14 +45,14 @@ class ServiceLog {
         this.add(told.lines);
         socket.send(JSON.stringify({ ack: told.upto }));
       } else this.heard(told);
-      this.retry = RETRY_FIRST_MS;
+      if (told.lines || told.news) this.retry = RETRY_FIRST_MS; // not for a socket that opens and is refused at once
     };
     socket.onclose = (event) => {
       if (FINAL.has(event.code)) {
         if (event.code !== 1000 && !this.note.textContent) this.note.textContent = say("slog_closed");
         return;
       }
-      this.note.textContent = say("polling");
+      this.note.textContent = this.refusal || say("polling");
       setTimeout(() => this.again(), this.retry);
       this.retry = Math.min(RETRY_LAST_MS, this.retry * 2);
     };
@@ -76,7 +77,7 @@ class ServiceLog {
   heard(told) {
     if (told.news) this.system(told.news[0], told.news[2], say(`slog_${told.news[3]}`));
     else if (told.missed) this.system("", Date.now(), say("slog_missed", { n: told.missed }));
-    else if (told.state === "refused") this.note.textContent = told.sentence;
+    else if (told.state === "refused") this.note.textContent = this.refusal = told.sentence;
     else if (told.state === "over") this.note.textContent = say("slog_over");
     else if (told.state === "away") this.note.textContent = say("slog_away");
     else if (told.state === "open" || told.state === "back") this.note.textContent = say("slog_live");
