@@ -1,5 +1,6 @@
 """A deployment to a cluster: from the click to the new version serving in full, beside `kubectl apply` and `rollout status` of
-the same manifest on the same cluster, in turns; and how soon a change of a pod stands on the service's page.
+the same manifest on the same cluster, in turns; how soon a change of a pod stands on the service's page; and what those who
+use the service notice of a roll-out with the defaults that we render (pods are real processes behind a real proxy then).
 
 The cluster is the simulated one, at the pace of the recorded one, or the one in FDD_LIVE_KUBECONFIG (image name by
 FDD_LIVE_IMAGE, two tags or digests of it separated by a comma).
@@ -8,9 +9,12 @@ FDD_LIVE_IMAGE, two tags or digests of it separated by a comma).
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import shutil
+import signal
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,15 +22,16 @@ from typing import Any
 
 import yaml
 
-from tests.portal import Portal
+from tests.portal import ROOT, Portal
 from tests.simulators.kubernetes_rig import Pace, Rig
 from tests.waiting import until
 
 from .client import Project
 from .measure import Number, percentile
 
-ROUNDS = 5
-CHANGES = 30
+ROUNDS = int(os.environ.get("BENCH_ROLLOUT_ROUNDS") or 5)
+RATE = 200
+CHANGES = 6 * ROUNDS
 SLUG, MACHINE, NAMESPACE, BY_HAND = "roll", "roll-test", "roll-test", "roll-hand"
 PIPELINE = """pipeline {{ agent any
  options {{ skipDefaultCheckout() }}
@@ -58,6 +63,7 @@ def measure(scratch: Path) -> Iterator[Number]:
         )  # fmt: skip
         if rig is not None:
             yield on_the_page(project, rig)
+            yield from under_load(project, rig, versions, scratch)
 
 
 @contextlib.contextmanager
@@ -67,7 +73,7 @@ def cluster(scratch: Path) -> Iterator[tuple[Path, list[str], Rig | None]]:
     if live:
         yield Path(live), os.environ["FDD_LIVE_IMAGE"].split(","), None
         return
-    with Rig(pace=Pace.recorded()) as rig:
+    with Rig(pace=Pace.recorded(), processes=True) as rig:
         for name in (NAMESPACE, BY_HAND):
             rig.namespace(name)
         path = scratch / "kubeconfig"
@@ -86,7 +92,7 @@ def connected(portal: Portal, scratch: Path, kubeconfig: str) -> Project:
             answer = ops.post(f"/api/{path}/", json=body, timeout=30)
             answer.raise_for_status()
         with portal.api("dev") as dev:
-            spec = {"port": 8080, "replicas": 3, "drain_s": 1, "start_deadline_s": 60}
+            spec = {"port": 8080, "replicas": 3, "start_deadline_s": 60}
             made = {"slug": SLUG, "source": {"kind": "git"}, "starter": "python-http", "spec": spec}
             dev.post("/api/projects/", json=made, timeout=30).raise_for_status()
             wish = {"machine": MACHINE, "reason": "to measure"}
@@ -151,3 +157,25 @@ def on_the_page(project: Project, rig: Rig) -> Number:
         )
     note = f"{CHANGES} times a pod that is deleted; read from the API, which like the page reads rows"
     return Number("pod change → in the rows that pages show, p95", percentile(took, 0.95), "s", limit=1.0, note=note)
+
+
+def under_load(project: Project, rig: Rig, versions: list[int], scratch: Path) -> Iterator[Number]:
+    """Failed requests while the service is changed, at RATE a second."""
+    url = until(lambda: rig.service_url(NAMESPACE, SLUG), what="the service's proxy")
+    changes: dict[str, dict[str, int]] = {"deploy": {"version": versions[0]}, "rollback": {"version": versions[1]}}
+    for action, body in changes.items():
+        report = scratch / f"{action}.json"
+        command = [sys.executable, "-m", "benchmarks.load", f"{url}/", str(RATE), str(report)]
+        stream = subprocess.Popen(command, cwd=ROOT)
+        time.sleep(2)
+        try:
+            project.change(action, machine=MACHINE, **body)
+            time.sleep(15)  # until the last of the old pods has gone
+        finally:
+            stream.send_signal(signal.SIGTERM)
+            stream.wait(30)
+        told = json.loads(report.read_text())
+        note = (
+            f"{told['sent']} requests, p50 {told['p50_ms']:.0f} ms, p99 {told['p99_ms']:.0f} ms {told['reasons'] or ''}"
+        )
+        yield Number(f"{action} at {RATE} requests/s: failed", told["failed"], "requests", limit=0, note=note)

@@ -72,6 +72,8 @@ class Proxies:
                     asked = await _message(reader)
                     writer.write(await self._forward(proxy, asked))
                     await writer.drain()
+                    if b"\r\nconnection: close" in asked.lower():
+                        break
             writer.close()
 
         proxy.server = await asyncio.start_server(serve, "127.0.0.1", 0, backlog=512)
