@@ -30,7 +30,7 @@ class Seer:
 
     def sight(self, service: ServiceRef, namespace: str = "", generation: int = 0) -> observe.Sight:
         """The service's objects; `generation`: of the goal that they are expected to show by now. Raises Unavailable."""
-        objects, age_s = self._reader(service.key)
+        objects, age_s = self._rows(service)
         sight = observe.sort_out(objects, service)
         fresh = age_s is not None and age_s <= FRESH_S
         if fresh and (sight.deployment is not None or not generation) and sight.generation >= generation:
@@ -45,7 +45,7 @@ class Seer:
 
     def pods(self, service: ServiceRef) -> list[Object]:
         """Its pods."""
-        objects, age_s = self._reader(service.key)
+        objects, age_s = self._rows(service)
         found = [one for one in objects if one.get("kind") == "Pod" and is_of(one, service.key, service.group)]
         if found or (age_s is not None and age_s <= FRESH_S):
             return found
@@ -59,6 +59,12 @@ class Seer:
         mine = [one for one in objects if is_of(one, service.key, service.group)]
         found = {service.where} | {str(one["metadata"].get("namespace") or "") for one in mine}
         return sorted(found - {""}) or [""]
+
+    def _rows(self, service: ServiceRef) -> tuple[Sequence[Object], float | None]:
+        """What the informers saw where the service is to be: our mark is a label that anybody may set elsewhere."""
+        objects, age_s = self._reader(service.key)
+        here = ("", service.where)
+        return [o for o in objects if not service.where or o["metadata"].get("namespace", "") in here], age_s
 
     def _kept(self, service: ServiceRef, namespace: str) -> tuple[Object, ...] | None:
         """What a look of our own found a moment ago; None when there was none."""

@@ -61,6 +61,8 @@ class Writer:
         deletes = [what for what in self._surplus(wanted.service, namespace, goal) if not HASHED.search(what)]
         for what in deletes:
             diffs.append(f"--- applied/{what}\n+++ /dev/null\n")
+        main = manifests.main_of(goal)
+        conflicts = [one for one in conflicts if not self._is_orphaned(one, main, namespace, leaving=deletes)]
         return Plan(
             manifest=text, sha256=sha256, diff="".join(diffs), changed=bool(diffs), replaces_instances=replaces,
             warnings=(
@@ -125,17 +127,23 @@ class Writer:
         if not answer.ok:
             raise _refusal(answer, namespace)
 
-    def _is_orphaned(self, one: FieldConflict, manifest: Manifest, namespace: str) -> bool:
-        """A number of replicas that an autoscaler set, and none scales it any more: on the way back from a goal that had one
-        nobody is left who could mind."""
-        if one.owner != names.CONTROLLERS or one.field != "spec.replicas" or not manifests.is_main(manifest):
+    def _is_orphaned(self, one: FieldConflict, manifest: Manifest, namespace: str, leaving: Sequence[str] = ()) -> bool:
+        """A number of replicas that an autoscaler set, and none scales it any more, or only those that are `leaving`
+        (kind/name): nobody is left who could mind."""
+        ours = manifests.is_main(manifest) and one.what == manifests.title(manifest)
+        if one.owner != names.CONTROLLERS or one.field != "spec.replicas" or not ours:
             return False
         try:
             there = self._api.list(names.AUTOSCALERS, namespace)
         except (Rejected, NotFound):
             return False  # nobody can say
         target = manifest["metadata"]["name"]
-        return not any(path(item, "spec", "scaleTargetRef", "name") == target for item in there)
+        return not any(
+            path(item, "spec", "scaleTargetRef", "name") == target
+            and not path(item, "metadata", "deletionTimestamp")
+            and f"{names.AUTOSCALERS.kind}/{path(item, 'metadata', 'name')}" not in leaving
+            for item in there
+        )
 
     def _hand_over_replicas(self, live: Object, main: Manifest, namespace: str) -> None:
         """Before something else scales it: a field that we alone hold and leave out would fall back to one replica."""
