@@ -49,6 +49,15 @@ def is_own(project: Project, key: str) -> bool:
     return key.startswith(f"{project.slug}/")
 
 
+def require_address(source: str, key: str) -> None:
+    """What stands in an address has to be one: raises NotFound for a source nobody connected, or what can be no key."""
+    try:
+        check_key(key)
+        configs.source_named(source)
+    except Invalid as error:
+        raise NotFound(error.sentence) from error
+
+
 def require_own(actor: Any, project: Project, key: str) -> None:
     """Raises Denied for a key that belongs to somebody else; ops change all."""
     check_key(key)

@@ -45,6 +45,8 @@ STATUSES = {
 }
 OBJECT = OpenApiResponse(OpenApiTypes.OBJECT, description="An object or a list, as Kubernetes has it.")
 ANSWERS: dict[Any, Any] = {code: OpenApiResponse(StatusOut, description=text) for code, text in STATUSES.items()}
+# What is refused before the gateway is asked (a NUL, a token in the address) answers as the rest of the API does.
+ANSWERS |= {(400, JSON): ANSWERS.pop(400), (400, "application/problem+json"): OpenApiTypes.OBJECT}
 ANSWERS_OF_READS: dict[Any, Any] = {(200, JSON): OBJECT, (200, "text/plain"): OpenApiTypes.STR, **ANSWERS}
 ANSWERS_OF_WRITES: dict[Any, Any] = {200: OBJECT, 201: OBJECT, 202: OBJECT, **ANSWERS}
 PATH = OpenApiParameter(

@@ -100,8 +100,9 @@ class _OfKey(ApiView):
     pagination_class = None
 
     def source(self, request: Request, project: Project, key: str) -> tuple[str, ConfigSource]:
-        """The source that was named, for a key that may be read. Raises NotFound, Invalid."""
+        """The source that was named, for a key that may be read. Raises NotFound, also for what can be no key, Invalid."""
         name = request.query_params.get("source") or EMBEDDED
+        configuration.require_address(name, key)
         configuration.require_readable(self.actor, project, name, key)
         return name, configs.source_named(name)
 
@@ -119,9 +120,10 @@ class ProjectConfigText(_OfKey):
     @extend_schema(operation_id="config_put", parameters=[SOURCE], request=ConfigTextIn, responses=ConfigTextOut)
     def put(self, request: Request, slug: str, key: str) -> Response:
         project = fetch_project(self.actor, slug)
+        name = request.query_params.get("source") or EMBEDDED
+        configuration.require_address(name, key)
         given = ConfigTextIn(data=request.data)
         given.is_valid(raise_exception=True)
-        name = request.query_params.get("source") or EMBEDDED
         saved = config_actions.save_config(
             actor=self.actor, project=project, key=key, source=name, **given.validated_data
         )
@@ -130,6 +132,7 @@ class ProjectConfigText(_OfKey):
     @extend_schema(operation_id="config_delete", parameters=[OpenApiParameter("expected", str)], responses={204: None})
     def delete(self, request: Request, slug: str, key: str) -> Response:
         project = fetch_project(self.actor, slug)
+        configuration.require_address(EMBEDDED, key)
         expected = request.query_params.get("expected")
         config_actions.delete_config(actor=self.actor, project=project, key=key, expected=expected)
         return Response(status=status.HTTP_204_NO_CONTENT)

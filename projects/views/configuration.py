@@ -113,10 +113,13 @@ class Config(Page):
     permission = OBJECT
 
     def get(self, request: HttpRequest, slug: str, source: str, key: str) -> HttpResponse:
-        return self.show(request, fetch_project(self.actor, slug), source, key)
+        project = fetch_project(self.actor, slug)
+        configuration.require_address(source, key)
+        return self.show(request, project, source, key)
 
     def post(self, request: HttpRequest, slug: str, source: str, key: str) -> HttpResponse:
         project = fetch_project(self.actor, slug)
+        configuration.require_address(source, key)
         policy.require(self.actor, "change_project", project)
         handlers = {"save": self.save, "restore": self.restore, "delete": self.remove}
         handler = handlers.get(request.POST.get("form", ""))

@@ -86,7 +86,7 @@ def things(project: Any, owner: Any) -> dict[str, Any]:
     theirs, _ = channels.add(actor=SYSTEM, project=project.slug, **hook)
     return {
         "slug": project.slug,
-        "name": {"connections": "origin", "projects": "test-a", "machines": "test-a"},
+        "name": {"connections": "origin", "projects": "test-a", "machines": "test-a", "clusters": machine.cluster.name},
         "id": {
             "builds": version.build_id,
             "versions": version.pk,

@@ -15,6 +15,11 @@ from typing import Protocol
 PIECE = 32 * 1024
 
 
+def heed_interrupts() -> None:
+    """In the child: whoever started us in the background had interrupts ignored, and that is inherited."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 class Child(Protocol):
     async def start(self, command: list[str], folder: str, environment: dict[str, str], *, stdin: bool) -> None: ...
 
@@ -92,7 +97,8 @@ class Terminal(_Process):
         self.resize(80, 24)
         try:
             self.process = await asyncio.create_subprocess_exec(
-                "setsid", "--ctty", *command, cwd=folder, env=environment, stdin=slave, stdout=slave, stderr=slave
+                "setsid", "--ctty", *command, cwd=folder, env=environment, stdin=slave, stdout=slave, stderr=slave,
+                preexec_fn=heed_interrupts,
             )
         finally:
             os.close(slave)
