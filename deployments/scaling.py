@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from clusters.drivers.runtime.spec_parts import Autoscale
 from clusters.placing import KUBERNETES
-from deployments.models import Service
+from deployments.models import Deployment, Service
 from fangduoduo_release.common.errors import Conflict, Invalid
 from fangduoduo_release.common.sentence import S
 from projects import specs
@@ -16,6 +16,13 @@ def load_decides(service: Service, spec: SpecRevision | None) -> Autoscale | Non
     if spec is None or service.machine.cluster.kind != KUBERNETES:
         return None
     return specs.service_spec(spec).autoscale
+
+
+def decided_by_load(deployment: Deployment) -> Autoscale | None:
+    """The same of what a deployment brings; asks nothing elsewhere than on a Kubernetes."""
+    if deployment.service.machine.cluster.kind != KUBERNETES:
+        return None
+    return load_decides(deployment.service, deployment.spec_revision)
 
 
 def require_scalable(service: Service, replicas: int | None) -> None:

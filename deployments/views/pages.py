@@ -117,7 +117,7 @@ class DeploymentPage(Page):
             "address": address_of(service),
             "latest": latest,
             "hidden": None if self.may_read(deployment) else rights.HIDDEN,
-            "by_load": scaling.load_decides(service, deployment.spec_revision),
+            "by_load": scaling.decided_by_load(deployment),
             "may_change": bool({"deploy_project", "deploy_test_project"} & held),
             "can_roll_back": latest and deployment.is_final and plans.can_roll_back(service),
             **self.approval(deployment),

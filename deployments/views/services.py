@@ -66,7 +66,7 @@ class Logs(Page):
             "terminal": terminal_of(self.actor, service),
             "socket_url": f"/ws/services/{service.pk}/logs/?{words}",
             "lines_url": f"{reverse('service-logs', args=[service.pk])}?{words}",
-            "download_url": f"/api/services/{service.pk}/logs/?{words}",
+            "download_url": "" if trouble else f"/api/services/{service.pk}/logs/?{words}",
         }
         return render(request, "deployments/logs.html", context)
 

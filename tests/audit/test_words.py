@@ -18,6 +18,9 @@ ROOMS = ("fangduoduo_release", "permissions", "clusters", "projects", "builds", 
 MADE = {
     "deployment.{}": [f"deployment.{action}" for action in Deployment.Action.values],
     "{}.update": ["user.update", "group.update", "cluster.update", "machine.update"],
+    "gateway.{}": [
+        f"gateway.{what}" for what in ("apply", "patch", "create", "delete", "scale", "done", "failed", "unknown")
+    ],
     "{}.create": ["user.create", "group.create", "cluster.create", "machine.create"],
 }
 

@@ -103,8 +103,8 @@ class Stage:
         placed = {"cluster": cluster, "placement": {"namespace": "shop-test"}}
         machine = Machine.objects.create(name="east-test", environment="test", **placed)
         grant_machine(actor=SYSTEM, project=project, machine=machine)
-        now = timezone.now()
-        ClusterFeed.objects.create(cluster=cluster, resource="pods", state="live", synced_at=now, seen_at=now)
+        then = timezone.now() - timedelta(hours=1)  # out of date, and so for as long as anybody looks
+        ClusterFeed.objects.create(cluster=cluster, resource="pods", state="live", synced_at=then, seen_at=then)
 
     @staticmethod
     def expired(project: Project) -> User:

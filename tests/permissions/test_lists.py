@@ -32,6 +32,7 @@ ASKED = [
 ]  # fmt: skip
 PASSING = re.compile(
     rb"<time\b.*?</time>|<span class=\"duration\".*?</span>"  # how long ago, how long so far
+    rb"|\"age_s\":[0-9.]+"
     rb"|name=\"csrfmiddlewaretoken\" value=\"[^\"]*\""
     rb"|X-CSRFToken[^}]*}",
     re.DOTALL,

@@ -97,7 +97,14 @@ class Terminal(_Process):
         self.resize(80, 24)
         try:
             self.process = await asyncio.create_subprocess_exec(
-                "setsid", "--ctty", *command, cwd=folder, env=environment, stdin=slave, stdout=slave, stderr=slave,
+                "setsid",
+                "--ctty",
+                *command,
+                cwd=folder,
+                env=environment,
+                stdin=slave,
+                stdout=slave,
+                stderr=slave,
                 preexec_fn=heed_interrupts,
             )
         finally:
