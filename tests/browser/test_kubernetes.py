@@ -164,8 +164,9 @@ def test_deploy_live_logs_terminal_crash_and_rollback(
     told.version("crash")
     visitor.open(f"/projects/{SLUG}/")
     page = confirm(visitor, f"#m-{MACHINE} button:has-text('Deploy')")
-    page.locator("#deployment .state-red").first.wait_for(timeout=90_000)
-    visitor.sees("It ends right after its start, with exit code 1.", "#deployment")
+    failed = page.locator("#deployment .event").filter(has_text="What ran before is restored.")
+    failed.wait_for(timeout=90_000)
+    visitor.sees("It ended with exit code 1.", "#deployment")
     visitor.sees("cannot reach the database", "#deployment")
     until(lambda: greetings(rig) == {"salute v2"}, timeout=20, what="only the version that ran before")
 
