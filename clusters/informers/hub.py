@@ -26,6 +26,7 @@ from clusters.kubernetes import namespace_of
 from clusters.models import Cluster, Machine
 from fangduoduo_release.common import leases
 from fangduoduo_release.common.hands import AWAY, Hands
+from fangduoduo_release.common.loops import Loop
 from fangduoduo_release.common.models import Lease
 
 from .follower import Follower, Ground
@@ -33,9 +34,6 @@ from .rows import Hold
 
 logger = logging.getLogger(__name__)
 LEASE_S = 8.0
-TICK_S = 2.0
-STEP_S = 0.2
-GRACE_S = 60.0  # without a call of the duty for so long, the process is thought to be ending
 STUMBLED_S = 30.0
 LEFT_S = 5.0  # what is free and beyond our share is taken when nobody else did for so long
 EVEN_OUT_S = 20.0  # between two clusters that are given up for others
@@ -70,8 +68,8 @@ class _Followed:
     facts: Facts
 
 
-class Hub:
-    """Begun by the duty, which renews it; ends by itself when it is not renewed, or when `lost` is set."""
+class Hub(Loop):
+    """A follower for each cluster whose lease this process holds."""
 
     def __init__(self, lost: threading.Event, pace: Pace | None = None) -> None:
         self.owner = f"{settings.HOST_ID}:{os.getpid()}:{os.urandom(3).hex()}"
@@ -81,42 +79,13 @@ class Hub:
         self._shares = Shares(self.owner)
         self._followed: dict[int, _Followed] = {}
         self._not_before: dict[int, float] = {}
-        self._away = False
-        self.renew(lost)
-        self._thread = threading.Thread(target=self._run, name="informing")  # no daemon: it gives its leases back
-        self._thread.start()
-
-    @property
-    def alive(self) -> bool:
-        return self._thread.is_alive()
+        super().__init__("informing", lost, [self._hands, self._tellers])  # it gives its leases back
 
     @property
     def follows(self) -> int:
         return len(self._followed)
 
-    def renew(self, lost: threading.Event) -> None:
-        self._lost, self._until = lost, time.monotonic() + GRACE_S
-
-    def join(self, timeout: float) -> None:
-        self._thread.join(timeout)
-
-    def _over(self) -> bool:
-        return self._lost.is_set() or time.monotonic() > self._until
-
-    def _run(self) -> None:
-        try:
-            asyncio.run(self._main())
-        finally:
-            self._hands.close()
-            self._tellers.close()
-
-    async def _main(self) -> None:
-        looked = -TICK_S
-        while not self._over():
-            if time.monotonic() - looked >= TICK_S:
-                looked = time.monotonic()
-                await self._tend()
-            await asyncio.sleep(STEP_S)
+    async def leave(self) -> None:
         await self._end(list(self._followed))
         try:
             async with asyncio.timeout(2):
@@ -124,17 +93,10 @@ class Hub:
         except (*AWAY, TimeoutError):
             logger.warning("the leases of the informers were not given back; they run out")
 
-    async def _tend(self) -> None:
+    async def tend(self) -> None:
         """A follower for every cluster that is ours; none for those that are not, or were changed."""
         self._bury()
-        try:
-            mine = {one.facts.pk: one for one in await self._hands.do(self._shares.mine)}
-        except AWAY as error:
-            if not self._away:
-                logger.warning("the informers cannot reach their database: %s", error)
-            self._away = True
-            return
-        self._away = False
+        mine = {one.facts.pk: one for one in await self._hands.do(self._shares.mine)}
         await self._end([pk for pk, held in self._followed.items() if not _goes_on(held, mine.get(pk))])
         for pk, one in mine.items():
             held = self._followed.get(pk)

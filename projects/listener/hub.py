@@ -18,6 +18,7 @@ from django.conf import settings
 from fangduoduo_release.common import leases
 from fangduoduo_release.common.errors import AppError
 from fangduoduo_release.common.hands import AWAY, Hands
+from fangduoduo_release.common.loops import Loop
 from fangduoduo_release.common.models import Connection
 from projects.listening import listened
 
@@ -25,9 +26,6 @@ from .ear import Ear, Facts
 
 logger = logging.getLogger(__name__)
 LEASE_S = 10.0
-TICK_S = 2.0
-STEP_S = 0.2
-GRACE_S = 60.0  # without a call of the duty for so long, the process is thought to be ending
 STUMBLED_S = 30.0
 FEW, SLOW = 4, 3
 
@@ -40,50 +38,21 @@ class _Ear:
     works: str  # when a test of the connection was good last
 
 
-class Hub:
-    """Begun by the duty, which renews it; ends by itself when it is not renewed, or when `lost` is set."""
+class Hub(Loop):
+    """An ear for each connection whose lease this process holds."""
 
     def __init__(self, lost: threading.Event) -> None:
         self.owner = f"{settings.HOST_ID}:{os.getpid()}:{os.urandom(3).hex()}"
         self._few, self._slow = Hands("listener", FEW), Hands("comparer", SLOW)
         self._ears: dict[int, _Ear] = {}
         self._not_before: dict[int, float] = {}
-        self._away = False
-        self.renew(lost)
-        self._thread = threading.Thread(target=self._run, name="listening")  # no daemon: it gives its leases back
-        self._thread.start()
-
-    @property
-    def alive(self) -> bool:
-        return self._thread.is_alive()
+        super().__init__("listening", lost, [self._few, self._slow])  # it gives its leases back
 
     @property
     def listens_to(self) -> int:
         return len(self._ears)
 
-    def renew(self, lost: threading.Event) -> None:
-        self._lost, self._until = lost, time.monotonic() + GRACE_S
-
-    def join(self, timeout: float) -> None:
-        self._thread.join(timeout)
-
-    def _over(self) -> bool:
-        return self._lost.is_set() or time.monotonic() > self._until
-
-    def _run(self) -> None:
-        try:
-            asyncio.run(self._main())
-        finally:
-            self._few.close()
-            self._slow.close()
-
-    async def _main(self) -> None:
-        looked = 0.0
-        while not self._over():
-            if time.monotonic() - looked >= TICK_S:
-                looked = time.monotonic()
-                await self._tend()
-            await asyncio.sleep(STEP_S)
+    async def leave(self) -> None:
         names = [ear.facts.name for ear in self._ears.values()]
         await self._end(list(self._ears))
         try:
@@ -92,17 +61,10 @@ class Hub:
         except (*AWAY, TimeoutError):
             logger.warning("the leases of the listeners were not given back; they run out")
 
-    async def _tend(self) -> None:
+    async def tend(self) -> None:
         """An ear for every connection that is ours; none for those that are not, or were changed."""
         self._bury()
-        try:
-            mine = await self._few.do(_mine, self.owner)
-        except AWAY as error:
-            if not self._away:
-                logger.warning("the listeners cannot reach their database: %s", error)
-            self._away = True
-            return
-        self._away = False
+        mine = await self._few.do(_mine, self.owner)
         wanted = {facts.pk: (connection, facts) for connection, facts in mine}
         await self._end([pk for pk, ear in self._ears.items() if pk not in wanted or wanted[pk][1] != ear.facts])
         for pk, (connection, facts) in wanted.items():
