@@ -283,9 +283,10 @@ def test_the_api_refuses_with_sentences(ann: User, shop: Project) -> None:
     bad = put(client, "shop/app.yaml", text="a: [")
     assert (bad.status_code, bad.json()["code"]) == (422, "bad_yaml")
     assert put(client, "pay/app.yaml", text="").status_code == 403
-    assert put(client, "shop/.hidden", text="").status_code == 422
+    nowhere = put(client, "shop/.hidden", text="")
+    assert (nowhere.status_code, "is no key" in nowhere.json()["detail"]) == (404, True), nowhere.json()
     assert put(client, "shop/app.yaml").status_code == 400
-    assert put(client, "shop/app.yaml", query="?source=nowhere", text="").status_code == 422
+    assert put(client, "shop/app.yaml", query="?source=nowhere", text="").status_code == 404
     assert client.get(f"{API}text/shop/app.yaml/?revision=99").status_code == 404
     assert client.get(f"{API}text/pay/app.yaml/").status_code == 404
 

@@ -193,8 +193,8 @@ def test_a_crowd_lives_as_other_pods_do(caller: Caller) -> None:
     caller.rig.fill(SPACE, 2, 50)
     assert len(caller.get(PODS)["items"]) == 100
     with caller.watching() as watched:
-        assert caller.rig.churn(200, 0.5, SPACE) >= 90
-        until(lambda: len(watched.events) >= 90, what="the changes")
+        assert caller.rig.churn(200, 0.5, SPACE) == 100
+        until(lambda: len(watched.events) >= 100, what="the changes")
     obj = deployment("rig.local/app:v2", name="app-0", replicas=50)
     patch = {"spec": {"template": {"spec": {"containers": [container_of(obj)]}}}}
     caller.rig.faults.edit("deployments", SPACE, "app-0", patch)
