@@ -15,6 +15,7 @@ from django.db.models.functions import Now
 from django.utils import timezone
 
 from clusters.drivers.runtime.base import Observed, Wanted
+from clusters.drivers.runtime.spec import FETCH_S
 from clusters.runtimes import runtime_of
 from deployments import beginning, observing, wanted
 from deployments.models import Deployment, Service
@@ -26,7 +27,7 @@ from fangduoduo_release.common.sentence import S, Sentence
 WAIT_S = 0.5  # of one look at a roll-out; short, so that a wish to cancel is heard
 SOON_S = 0.1
 LONGEST_LOOK_S = 5.0  # kinds whose objects are watched poke a deployment when there is news
-LATE_S = 120.0  # on top of what the spec allows a start and a drain to take
+LATE_S = 120.0  # on top of what an image, a start and a drain may take
 
 
 class DeploymentEngine:
@@ -79,7 +80,7 @@ class DeploymentEngine:
             beginning.check(deployment)
             if deployment.action != Deployment.Action.REMOVE:
                 goal = wanted.of_deployment(deployment)
-                patience += (goal.spec.start_deadline_s + goal.spec.drain_s) * max(1, deployment.replicas)
+                patience += FETCH_S + (goal.spec.start_deadline_s + goal.spec.drain_s) * max(1, deployment.replicas)
                 plan = _runtime(deployment).plan(goal)
                 beginning.require_agreed(deployment, plan.conflicts)
                 if deployment.asked_sha256 and plan.sha256 != deployment.pins["manifest_sha256"]:
@@ -144,6 +145,8 @@ class DeploymentEngine:
         if not deployment.pins["digest"] and observed.settled and len(observed.serving_digests) == 1:
             # Nobody could say what the tag meant; what it turned out to be is the pin from now on.
             deployment.pins["digest"] = next(iter(observed.serving_digests))
+        if observed.settled:
+            deployment.pins["pullable"] = observed.pullable
         return observed.green(deployment.pins["digest"]) or (observed.settled and not observed.total)
 
     def _report(self, deployment: Deployment, observed: Observed) -> None:

@@ -16,7 +16,7 @@ from clusters.drivers.runtime.base import FieldConflict
 from clusters.freezing import Freeze
 from clusters.models import Machine
 from clusters.runtimes import runtime_of
-from deployments import approvals, configuring, scaling, wanted
+from deployments import approvals, configuring, pinning, scaling, wanted
 from deployments.models import Deployment, Service
 from fangduoduo_release.common.errors import AppError, Conflict, Invalid, NotFound
 from fangduoduo_release.common.sentence import S, Sentence
@@ -41,6 +41,7 @@ class Choice:
     restores: Deployment | None = None
     config: dict[str, Any] | None = None  # what is pinned of the configuration
     digest: str = ""  # what an image's tag is known to have meant, where nothing else says it
+    by_digest: bool = False  # and that is what is to run, whatever the tag means by now
     take_over: bool = False
 
 
@@ -98,6 +99,7 @@ def _chosen(service: Service, action: str, version: Version | None, replicas: in
         return Choice(action, None, None, 0, service.restart_nonce)
     if action == Deployment.Action.SCALE:
         scaling.require_scalable(service, replicas)
+    pins = pinning.of_last(service)
     nonce = service.restart_nonce + (1 if action == Deployment.Action.RESTART else 0)
     count = service.replicas if replicas is None else replicas
     return Choice(
@@ -106,8 +108,9 @@ def _chosen(service: Service, action: str, version: Version | None, replicas: in
         service.spec_revision,
         count,
         nonce,
-        config=_config_now(service),
-        digest=_digest_now(service),
+        config=pinning.config_now(service),
+        digest=str(pins.get("digest") or ""),
+        by_digest=pinning.by_digest(pins, anew=action == Deployment.Action.RESTART),
     )
 
 
@@ -180,19 +183,8 @@ def _rollback(service: Service, version: Version | None) -> Choice:
     return Choice(
         Deployment.Action.ROLLBACK, target.version, target.spec_revision, target.replicas, service.restart_nonce, target,
         config=target.pins.get("config"), digest=str(target.pins.get("digest") or ""),
+        by_digest=pinning.by_digest(target.pins, anew=True),
     )  # fmt: skip
-
-
-def _config_now(service: Service) -> dict[str, Any] | None:
-    """What is pinned of the configuration that is wanted now; services from before there were sources have it only in
-    their last deployment."""
-    last = service.last_deployment
-    return service.config or (last.pins.get("config") if last is not None else None)
-
-
-def _digest_now(service: Service) -> str:
-    last = service.last_deployment
-    return str(last.pins.get("digest") or "") if last is not None else ""
 
 
 def preview(service: Service, choice: Choice) -> Preview:
@@ -208,6 +200,7 @@ def preview(service: Service, choice: Choice) -> Preview:
     goal = wanted.goal(
         service, version=choice.version, spec=choice.spec, replicas=choice.replicas, nonce=choice.nonce,
         generation=service.generation, config=choice.config, take_over=choice.take_over,
+        digest=choice.digest if choice.by_digest else "",
     )  # fmt: skip
     plan = runtime_of(service.machine.cluster).plan(goal)
     found.diff, found.manifest = plan.diff, plan.manifest
@@ -242,6 +235,7 @@ def pins_of(choice: Choice, cluster_kind: str) -> dict[str, Any]:
         "manifest_sha256": "",
         "pipeline_revision": revision,
         "traffic": {"stable": 100, "canary": 0},
+        **({"by_digest": True} if choice.by_digest else {}),
     }
 
 

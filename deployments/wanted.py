@@ -10,7 +10,7 @@ from builds import registries, versions
 from builds.models import Version
 from clusters.drivers.runtime.base import Artifact, ServiceRef, Wanted
 from clusters.kubernetes import namespace_of
-from deployments import configuring
+from deployments import configuring, pinning
 from deployments.models import Deployment, Service
 from fangduoduo_release.common.errors import Rejected
 from fangduoduo_release.common.sentence import S
@@ -22,15 +22,16 @@ def ref_of(service: Service) -> ServiceRef:
     return ServiceRef(str(service.key), where=namespace_of(service.machine.placement))
 
 
-def artifact_of(version: Version, cluster_kind: str) -> Artifact:
-    """The version as a runtime takes it. Raises Rejected when retention has removed its files."""
+def artifact_of(version: Version, cluster_kind: str, digest: str = "") -> Artifact:
+    """The version as a runtime takes it; `digest`: of an image that the version knows by its tag only. Raises Rejected when
+    retention has removed its files."""
     path = versions.archive_path(version) if cluster_kind == "local" else None
     if path is None and not version.image:
         raise Rejected(
             S("The files of version #%(number)s are gone; build its commit again.", number=version.number),
             code="no_artifact",
         )
-    return Artifact(digest=version.pin_on(cluster_kind), archive=str(path or ""), image=version.image)
+    return Artifact(digest=version.pin_on(cluster_kind) or digest, archive=str(path or ""), image=version.image)
 
 
 def goal(
@@ -45,10 +46,11 @@ def goal(
     config: Mapping[str, Any] | None = None,
     take_over: bool = False,
     paused: bool = False,
+    digest: str = "",
 ) -> Wanted:
-    """The whole goal for `service`; `config`: its pin. Raises Rejected (files gone), Invalid (a spec this runtime cannot
+    """The whole goal for `service`; `config`: its pin; `digest`: of an image known by its tag, "" to go by that. Raises Rejected (files gone), Invalid (a spec this runtime cannot
     render)."""
-    artifact = artifact_of(version, service.machine.cluster.kind)
+    artifact = artifact_of(version, service.machine.cluster.kind, digest)
     typed = replace(specs.service_spec(spec), replicas=replicas)
     base, files = configuring.texts(config, service, version, replicas=replicas, digest=artifact.digest)
     if files:
@@ -88,6 +90,7 @@ def of_deployment(deployment: Deployment, *, paused: bool = False) -> Wanted:
         config=deployment.pins.get("config"),
         take_over=deployment.take_over,
         paused=paused,
+        digest=pinning.digest_of(deployment),
     )
 
 
@@ -105,6 +108,7 @@ def of_service(service: Service, *, generation: int | None = None) -> Wanted | N
         generation=service.generation if generation is None else generation,
         deployment=str(last.key) if last else "",
         config=service.config,
+        digest=pinning.digest_of(last) if last else "",
     )
 
 

@@ -9,13 +9,13 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from builds.api.serializers import ERROR, VersionBrief, error_of
+from deployments import pinning
 from deployments.addresses import address_of
 from deployments.models import Deployment, DeploymentApproval, Instance, Service
 from fangduoduo_release.common.http import say
 from fangduoduo_release.common.sentence import Sentence
 
 OBJECT = {"type": "object", "additionalProperties": True}
-OURS = frozenset({"doing", "held", "taken_over", "there", "restored"})  # kept beside the five pins
 
 
 class DeploymentIn(serializers.Serializer[Any]):
@@ -91,7 +91,7 @@ class DeploymentOut(serializers.ModelSerializer[Deployment]):
 
     @extend_schema_field(OBJECT)
     def get_pins(self, deployment: Deployment) -> dict[str, Any]:
-        return {name: value for name, value in deployment.pins.items() if name not in OURS}
+        return pinning.shown(deployment.pins)
 
     @extend_schema_field(FieldConflictOut(many=True))
     def get_takes_over(self, deployment: Deployment) -> list[dict[str, Any]]:

@@ -13,7 +13,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from clusters.models import Machine
-from deployments import actions, approvals, plans, rights
+from deployments import actions, approvals, pinning, plans, rights
 from deployments.api.serializers import DecisionIn, DeploymentIn, DeploymentOut, EventOut, PreviewOut
 from deployments.models import Deployment
 from deployments.states import DEPLOYMENT_STATES
@@ -137,7 +137,7 @@ def shown(found: plans.Preview) -> dict[str, Any]:
     return {
         "diff": found.diff,
         "warnings": [say(w) for w in found.warnings],
-        "pins": found.pins,
+        "pins": pinning.shown(found.pins),
         "expected_duration_ms": found.expected_ms,
         "version": version.number if version else None,
         "replicas": found.choice.replicas,

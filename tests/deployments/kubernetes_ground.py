@@ -24,7 +24,7 @@ from tests.waiting import until
 
 REPOSITORY = "registry.example/team/shop"
 FINAL = Deployment.STATES.final
-SPEC = {"replicas": 2, "drain_s": 0, "stop_grace_s": 1, "start_deadline_s": 3}
+SPEC = {"replicas": 2, "drain_s": 0, "stop_grace_s": 1, "start_deadline_s": 5}
 
 
 @dataclass

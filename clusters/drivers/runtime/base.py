@@ -128,7 +128,8 @@ class Instance:
     """One process, pod or task. `state`: starting running restarting draining stopping dead.
 
     `digest` is read back from what really runs ("" when nothing does). `ready` means that its checks pass now;
-    `current`, that it was made from the goal (and is not on its way out); `port` is on `node`.
+    `current`, that it was made from the goal (and is not on its way out); `port` is on `node`. `pullable`: an image that can
+    be had again by that digest.
     """
 
     name: str
@@ -145,6 +146,7 @@ class Instance:
     exit_signal: int | None = None
     reason: Sentence | None = None
     containers: tuple[str, ...] = ()  # by name, the main one first; on kinds that have several
+    pullable: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,6 +192,12 @@ class Observed:
     def serving_digests(self) -> frozenset[str]:
         """Of the instances that are not on their way out."""
         return frozenset(one.digest for one in self.instances if one.digest and one.state not in LEAVING)
+
+    @property
+    def pullable(self) -> bool:
+        """Whether what serves can be had again by its digest."""
+        staying = [one for one in self.instances if one.state not in LEAVING]
+        return bool(staying) and all(one.pullable for one in staying)
 
     def green(self, digest: str) -> bool:
         """True when the goal is reached and every instance that stays is ready and runs `digest`."""

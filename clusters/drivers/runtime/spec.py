@@ -29,6 +29,7 @@ __all__ = [
     "safe_path",
 ]  # fmt: skip
 FILES_AT = "/app"
+FETCH_S = 240.0  # what taking an image to a node that does not have it yet may take, before an instance starts
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +40,7 @@ class ServiceSpec:
     name (`${PORT}`, `${HOST}`, …), `$${` by a literal `${`, an unknown name stays as written. `port` is the number the
     process is told on kinds that give each instance an address of its own; the local kind picks one per instance. A
     `port_name` of "" means that the service takes no traffic. `start_deadline_s`: how long a new instance may take to
-    become ready. `drain_s`: how long an instance that gets no new requests may finish old ones. `stop_grace_s`: from
+    become ready, once its image is there. `drain_s`: how long an instance that gets no new requests may finish old ones. `stop_grace_s`: from
     SIGTERM to SIGKILL. `files_at`: where config files lie on kinds that start images (their working directory is not known).
     """
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -17,7 +17,8 @@ from fangduoduo_release.common.errors import Conflict
 from fangduoduo_release.common.sentence import S, Sentence
 
 from . import names
-from .pods import Object, Trouble, instance_of, is_leaving, is_of, path, trouble_of
+from .pods import Object, instance_of, is_leaving, is_of, path
+from .troubles import Trouble, trouble_of
 
 REVISION = "deployment.kubernetes.io/revision"
 SOON_S, LATER_S = 2.0, 10.0
@@ -86,8 +87,10 @@ def _owner(item: Object) -> Any:
     return None
 
 
-def look(sight: Sight, service: ServiceRef, image: str, now: datetime) -> Finding:
-    """What is, of the goal the Deployment was given last."""
+def look(
+    sight: Sight, service: ServiceRef, image: str, now: datetime, overdue: frozenset[str] = frozenset()
+) -> Finding:
+    """What is, of the goal the Deployment was given last. `overdue`: uids of pods that should be ready by now."""
     if sight.deployment is None:
         return Finding(Observed(service, "absent", 0, "", 0, 0, settled=False))
     deployment = sight.deployment
@@ -98,6 +101,8 @@ def look(sight: Sight, service: ServiceRef, image: str, now: datetime) -> Findin
     ready = sum(1 for one in instances if one.current and one.ready)
     seen = _is_seen(deployment)
     settled = seen and _rolled_out(deployment, wished) and ready == wished and not _others(instances)
+    if not _finished_once(deployment) and not path(deployment, "spec", "paused"):
+        troubles |= {uid: _too_late(troubles[uid]) for uid in overdue & troubles.keys()}
     culprit, trouble = _worst(sight, newest, troubles)
     refusal = _refusal(newest)
     failure = None if settled or not seen else _failure(deployment, refusal, trouble)
@@ -147,7 +152,7 @@ def _instances(
     for pod in sight.pods:
         current = current_spec and uid is not None and _owner(pod) == uid and not is_leaving(pod)
         trouble = troubles.get(str(path(pod, "metadata", "uid")))
-        found.append(instance_of(pod, current=current, image=image, trouble=trouble))
+        found.append(instance_of(pod, current=current, image=image, reason=trouble.sentence if trouble else None))
     return tuple(sorted(found, key=lambda one: one.name))
 
 
@@ -166,6 +171,12 @@ def _worst(sight: Sight, newest: Object | None, troubles: Mapping[str, Trouble |
     ]
     found.sort(key=lambda one: one[:3])
     return (found[0][2], found[0][3]) if found else ("", None)
+
+
+def _too_late(trouble: Trouble | None) -> Trouble:
+    if trouble is None:
+        return Trouble("not_ready", S("It runs and does not get ready in the time that a start may take."), final=True)
+    return replace(trouble, final=True)
 
 
 def _condition(item: Object, kind: str) -> Object:

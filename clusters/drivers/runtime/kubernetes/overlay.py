@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from clusters.drivers.runtime.base import Wanted
+from clusters.drivers.runtime.spec import FETCH_S
 from fangduoduo_release.common.errors import Invalid
 from fangduoduo_release.common.safe_yaml import load_all
 from fangduoduo_release.common.sentence import S, Sentence
@@ -150,9 +151,9 @@ def _fill(manifest: Manifest, wanted: Wanted, ours: Parts, *, scaled: bool) -> N
     _fill_template(spec["template"], wanted, str(container.get("name") or ""), manifest)
     _fill_selector(spec, wanted, manifest)
     least = spec.get("minReadySeconds")
-    deadline = math.ceil(wanted.spec.start_deadline_s) + (least if isinstance(least, int) else 0)
+    deadline = math.ceil(wanted.spec.start_deadline_s + FETCH_S) + (least if isinstance(least, int) else 0)
     if spec.get("progressDeadlineSeconds") is None:
-        spec["progressDeadlineSeconds"] = max(1, deadline)
+        spec["progressDeadlineSeconds"] = deadline
     _fill_strategy(spec, manifest)
     pulls = _objects(pod, "imagePullSecrets", manifest)
     if ours.pull_name and {"name": ours.pull_name} not in pulls:

@@ -1,48 +1,23 @@
-"""What a pod says about itself, and why it is not well: in words. Pure, over objects as the API gives them."""
+"""What a pod says about itself: what it runs, how it is. Pure, over objects as the API gives them."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
 from clusters.drivers.runtime.base import Instance
+from fangduoduo_release.common import image_names
+from fangduoduo_release.common.errors import Invalid
 from fangduoduo_release.common.image_names import without_reference
-from fangduoduo_release.common.sentence import S, Sentence
+from fangduoduo_release.common.sentence import Sentence
 
 from . import names
 
-PULLING = frozenset(
-    {"ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull", "RegistryUnavailable"}
-)
-FOR_GOOD = re.compile(
-    r"not found|manifest unknown|unauthorized|denied|forbidden|no match for platform|couldn't parse image|invalid reference"
-    r"|couldn't find key|no such file or directory|exec format error",
-    re.IGNORECASE,
-)
-CANNOT_START = frozenset({"CreateContainerConfigError", "CreateContainerError", "RunContainerError"})
 DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
-_LACKING = re.compile(r"Insufficient ([A-Za-z0-9./-]*[A-Za-z0-9])")
-PATIENCE_S = 30.0  # with what a node may yet get done: a pull, a mount, a container that cannot be made
-AFTERMATH_S = 60.0  # a container that has run for longer is not unwell because it ended once before
-CRASHES = 2  # restarts of a container that never got ready, after which it is a loop
 
 Object = Mapping[str, Any]
-
-
-@dataclass(frozen=True, slots=True)
-class Trouble:
-    """Why a pod is not well. `final`: it will not get better by itself. `previous`: its last words are of the run before."""
-
-    code: str
-    sentence: Sentence
-    final: bool = False
-    exit_code: int | None = None
-    evidence: str = ""
-    container: str = ""
-    previous: bool = False
 
 
 def path(item: Object, *keys: str) -> Any:
@@ -88,15 +63,31 @@ def digest_of(pod: Object, image: str = "") -> str:
     An image that is named by a digest was checked against it by whoever pulled it; else the imageID says what was pulled.
     """
     name = main_container(pod, image)
-    status = next((one for one in statuses(pod) if one.get("name") == name), None)
-    pulled = str(status.get("imageID") or "") if status else ""
-    if not pulled or status is None or not (path(status, "state", "running") or path(status, "state", "terminated")):
-        return ""
+    pulled = _pulled(pod, name)
     wished = next(
         (str(c.get("image") or "") for c in path(pod, "spec", "containers") or [] if c.get("name") == name), ""
     )
-    found = DIGEST.search(wished.partition("@")[2]) or DIGEST.search(pulled)
+    found = (DIGEST.search(wished.partition("@")[2]) or DIGEST.search(pulled)) if pulled else None
     return found[0] if found else ""
+
+
+def is_pullable(pod: Object, image: str) -> bool:
+    """Whether what it runs can be had again by its digest: it came from the image's repository. One that was put on the
+    node by hand has an id that no registry knows."""
+    source = _pulled(pod, main_container(pod, image)).removeprefix("docker-pullable://")
+    try:
+        pulled, named = image_names.parse(source), image_names.parse(image)
+    except Invalid:
+        return False
+    same = image_names.same_host(pulled.host, named.host) and pulled.repository == named.repository
+    return same and bool(pulled.digest)
+
+
+def _pulled(pod: Object, name: str) -> str:
+    """`imageID` of that container; "" while it runs nothing."""
+    status = next((one for one in statuses(pod) if one.get("name") == name), {})
+    begun = path(status, "state", "running") or path(status, "state", "terminated")
+    return str(status.get("imageID") or "") if begun else ""
 
 
 def main_container(pod: Object, image: str = "") -> str:
@@ -126,7 +117,7 @@ def state_of(pod: Object) -> str:
     return "running" if is_ready(pod) else "starting"
 
 
-def instance_of(pod: Object, *, current: bool, image: str, trouble: Trouble | None) -> Instance:
+def instance_of(pod: Object, *, current: bool, image: str, reason: Sentence | None) -> Instance:
     """The pod as every kind's instances are told."""
     exit_code = next(
         (code for one in statuses(pod) if (code := path(one, "lastState", "terminated", "exitCode")) is not None), None
@@ -143,151 +134,9 @@ def instance_of(pod: Object, *, current: bool, image: str, trouble: Trouble | No
         started_at=moment(path(pod, "status", "startTime")),
         node=str(path(pod, "spec", "nodeName") or ""),
         exit_code=exit_code,
-        reason=trouble.sentence if trouble else None,
+        reason=reason,
+        pullable=is_pullable(pod, image),
         containers=tuple(name for name in (main, *others) if name),
-    )
-
-
-def trouble_of(pod: Object, events: Iterable[Object], now: datetime) -> Trouble | None:
-    """Why this pod is not ready, as far as it tells; None when it is well, or simply on its way."""
-    if is_ready(pod) or path(pod, "metadata", "deletionTimestamp"):
-        return None
-    if path(pod, "status", "phase") == "Failed":
-        return _failed(pod)
-    known = list(events)
-    every = (*statuses(pod, init=True), *statuses(pod))
-    trouble = _unschedulable(pod) or next((found for one in every if (found := _container(pod, one, now))), None)
-    if trouble is None:
-        return _probes(pod, known) or _mounts(pod, known)
-    return _killed(pod, known, trouble) or trouble
-
-
-def _failed(pod: Object) -> Trouble:
-    reason = str(path(pod, "status", "reason") or "Failed")
-    message = str(path(pod, "status", "message") or "")
-    sentence = S("The node ended the pod (%(reason)s): %(message)s", reason=reason, message=message[:300])
-    return Trouble("start_failed", sentence, evidence=message)
-
-
-def _unschedulable(pod: Object) -> Trouble | None:
-    for one in path(pod, "status", "conditions") or []:
-        if one.get("type") == "PodScheduled" and one.get("status") == "False" and one.get("reason") == "Unschedulable":
-            message = str(one.get("message") or "")
-            lacking = ", ".join(dict.fromkeys(_LACKING.findall(message)))
-            if lacking:
-                sentence = S("No node has room for it: too little %(what)s.", what=lacking)
-            else:
-                sentence = S("No node takes it: %(message)s", message=message[:300])
-            return Trouble("unschedulable", sentence, evidence=message)
-    return None
-
-
-def _container(pod: Object, status: Object, now: datetime) -> Trouble | None:
-    name = str(status.get("name") or "")
-    waiting = str(path(status, "state", "waiting", "reason") or "")
-    message = str(path(status, "state", "waiting", "message") or "")
-    if waiting in PULLING:
-        return _pull(pod, status, waiting, message, now)
-    if waiting in CANNOT_START:
-        sentence = S("The container “%(name)s” cannot be made: %(message)s", name=name, message=message[:300])
-        final = bool(FOR_GOOD.search(message)) or _is_old(pod, now)
-        return Trouble("start_failed", sentence, final, evidence=message, container=name)
-    ended = path(status, "state", "terminated") or path(status, "lastState", "terminated")
-    began = moment(path(status, "state", "running", "startedAt"))
-    recovered = began is not None and (now - began).total_seconds() > AFTERMATH_S
-    if ended and not path(status, "ready") and not recovered:
-        return _crash(status, name, ended)
-    return None
-
-
-def _is_old(pod: Object, now: datetime) -> bool:
-    born = moment(path(pod, "metadata", "creationTimestamp"))
-    return born is not None and (now - born).total_seconds() > PATIENCE_S
-
-
-def _pull(pod: Object, status: Object, waiting: str, message: str, now: datetime) -> Trouble:
-    image = str(status.get("image") or "")
-    final = _is_old(pod, now) or waiting in {"InvalidImageName", "ErrImageNeverPull"} or bool(FOR_GOOD.search(message))
-    sentence = S("The image “%(image)s” cannot be pulled.", image=image[:300])
-    return Trouble("image_pull", sentence, final, evidence=message or waiting, container=str(status.get("name") or ""))
-
-
-def _crash(status: Object, name: str, ended: Object) -> Trouble:
-    code, count = int(ended.get("exitCode") or 0), int(status.get("restartCount") or 0)
-    waiting, running = path(status, "state", "waiting") is not None, path(status, "state", "running") is not None
-    final, word = count >= CRASHES and not running, "crash_loop"
-    if ended.get("reason") == "OOMKilled":
-        sentence = S("It was killed because it used more memory than it may (exit code %(code)s).", code=code)
-    elif ended.get("reason") == "ContainerCannotRun" or ended.get("reason") == "StartError":
-        message = str(ended.get("message") or "")
-        sentence = S("The container “%(name)s” cannot be started: %(message)s", name=name, message=message[:300])
-        final, word = final or bool(FOR_GOOD.search(message)), "start_failed"
-    else:
-        sentence = S("It ended with exit code %(code)s.", code=code)
-    return Trouble(
-        word, sentence, final, exit_code=code, container=name,
-        evidence=str(ended.get("message") or ""), previous=waiting or running,
-    )  # fmt: skip
-
-
-def _probes(pod: Object, events: Iterable[Object]) -> Trouble | None:
-    """The newest failed probe. Kubernetes writes which and what it answered into one message."""
-    event = _newest(pod, events, "Unhealthy")
-    if event is None:
-        return None
-    message = _message(event)
-    said = message.partition(": ")[2].strip()[:300] or message[:300]
-    return Trouble(
-        "probe_failing",
-        S("Its %(which)s check fails: %(message)s", which=_which(message), message=said),
-        evidence=message,
-    )
-
-
-def _which(message: str) -> str:
-    """`readiness`, `liveness` or `startup`."""
-    return message.partition(" probe")[0].strip().lower()[:20]
-
-
-def _killed(pod: Object, events: Iterable[Object], ended: Trouble) -> Trouble | None:
-    """A container that did not end by itself: its node ended it because a check failed, and that is the reason to tell."""
-    if ended.exit_code not in {0, 137, 143} or ended.code != "crash_loop":
-        return None
-    event = _newest(pod, events, "Unhealthy")
-    found = _probes(pod, events) if event and _which(_message(event)) in {"liveness", "startup"} else None
-    return found and replace(found, final=ended.final, container=ended.container, previous=ended.previous)
-
-
-def _mounts(pod: Object, events: Iterable[Object]) -> Trouble | None:
-    for reason in ("FailedMount", "FailedCreatePodSandBox", "FailedAttachVolume"):
-        event = _newest(pod, events, reason)
-        if event is not None:
-            message = _message(event)
-            return Trouble(
-                "start_failed", S("The node cannot prepare it: %(message)s", message=message[:300]), evidence=message
-            )
-    return None
-
-
-def _newest(pod: Object, events: Iterable[Object], reason: str) -> Object | None:
-    uid = path(pod, "metadata", "uid")
-    found = [e for e in events if e.get("reason") == reason and path(e, "involvedObject", "uid") == uid]
-    return max(found, key=when, default=None)
-
-
-def _message(event: Object) -> str:
-    return str(event.get("message") or event.get("note") or "")
-
-
-def when(event: Object) -> str:
-    """When an event happened last, as text that sorts."""
-    series = path(event, "series", "lastObservedTime")
-    return str(
-        series
-        or event.get("lastTimestamp")
-        or event.get("eventTime")
-        or path(event, "metadata", "creationTimestamp")
-        or ""
     )
 
 

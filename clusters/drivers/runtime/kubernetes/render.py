@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 
 from clusters.drivers.runtime.base import Wanted
-from clusters.drivers.runtime.spec import Check
+from clusters.drivers.runtime.spec import FETCH_S, Check
 from fangduoduo_release.common.errors import Invalid
 from fangduoduo_release.common.sentence import S
 
@@ -103,7 +103,7 @@ def deployment(wanted: Wanted, parts: Parts) -> Manifest:
     body: Manifest = {
         "selector": {"matchLabels": selector_of(wanted)},
         "strategy": {"type": "RollingUpdate", "rollingUpdate": {"maxUnavailable": 0, "maxSurge": "25%"}},
-        "progressDeadlineSeconds": max(1, math.ceil(spec.start_deadline_s)),
+        "progressDeadlineSeconds": math.ceil(spec.start_deadline_s + FETCH_S),
         "template": {"metadata": metadata, "spec": pod},
     }
     if spec.autoscale is None:

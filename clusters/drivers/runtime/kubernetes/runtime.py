@@ -27,7 +27,7 @@ from clusters.drivers.runtime.base import (
 from fangduoduo_release.common.errors import AppError, NotFound, Rejected, Unavailable
 from fangduoduo_release.common.sentence import S, Sentence
 
-from . import drift, logs, manifests, names, observe
+from . import drift, logs, manifests, names, observe, starting
 from .api import Api
 from .exec import Pods
 from .parts import Manifest
@@ -37,7 +37,9 @@ from .writing import Writer
 
 SOON_S = 0.5
 KEPT_GOALS = 200
-TELLING = frozenset({"crash_loop", "probe_failing", "start_failed"})  # failures of which a pod's own words say more
+TELLING = frozenset(
+    {"crash_loop", "probe_failing", "not_ready", "start_failed"}
+)  # failures of which a pod's own words say more
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +59,7 @@ class KubernetesRuntime:
     def __init__(self, config: KubernetesConfig, api: Api, reader: Reader) -> None:
         self.config, self._api = config, api
         self._goals: dict[str, tuple[Wanted, list[Manifest]]] = {}  # the last one of each service: a large base costs
+        self._starting = starting.Starting()
         self._writer, self._seer = Writer(api, config.key), Seer(api, reader)
 
     def plan(self, wanted: Wanted) -> Plan:
@@ -77,7 +80,9 @@ class KubernetesRuntime:
         observe.refuse_older(sight.generation, wanted)
         if sight.deployment is None:
             return self._gone(wanted)
-        finding = observe.look(sight, wanted.service, wanted.artifact.image, datetime.now(UTC))
+        allowed = starting.allowed_s(sight.deployment, wanted.spec.start_deadline_s)
+        overdue = self._starting.overdue(sight.pods, allowed)
+        finding = observe.look(sight, wanted.service, wanted.artifact.image, datetime.now(UTC), overdue)
         observed = self._explain(finding, _namespace(wanted))
         drift = self._drift(sight, wanted)
         if sight.generation < wanted.generation:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import pytest
@@ -27,12 +28,13 @@ from tests.clusters.drivers.kubernetes.scene import (
 IMAGE = "rig.local/app:v3"
 
 
-def found(*items: Item, image: str = IMAGE) -> Finding:
-    return look(sort_out(items, SERVICE), SERVICE, image, NOW)
+def found(*items: Item, image: str = IMAGE, overdue: Iterable[Item] = ()) -> Finding:
+    late = frozenset(str(one["metadata"]["uid"]) for one in overdue)
+    return look(sort_out(items, SERVICE), SERVICE, image, NOW, late)
 
 
-def seen(*items: Item, image: str = IMAGE) -> Observed:
-    return found(*items, image=image).observed
+def seen(*items: Item, image: str = IMAGE, overdue: Iterable[Item] = ()) -> Observed:
+    return found(*items, image=image, overdue=overdue).observed
 
 
 def status_of(item: Item, **status: Any) -> Item:
@@ -345,6 +347,32 @@ def test_unschedulable_and_failing_checks_wait_for_the_deadline(two: Item) -> No
     late = seen(two, *there)
     assert late.failure is not None
     assert (late.failure.code, late.failure.exit_code) == ("probe_failing", None)
+
+
+def test_a_pod_that_should_be_ready_by_now_ends_it_with_what_its_check_says(two: Item) -> None:
+    status_of(two, updatedReplicas=1, replicas=3)
+    new = pod(sets()[1], "x", ready=False)
+    unhealthy = event(new, "Unhealthy", "Readiness probe failed: HTTP probe failed with statuscode: 503")
+    condition(two, "Progressing", "True", "ReplicaSetUpdated")
+    there = (*sets(), pod(sets()[0], "a"), pod(sets()[0], "b"), new)
+    late = seen(two, *there, unhealthy, overdue=[new])
+    assert late.failure is not None
+    assert late.failure.code == "probe_failing"
+    silent = found(two, *there, overdue=[new])
+    assert silent.observed.failure is not None
+    assert silent.observed.failure.code == "not_ready"
+    assert str(silent.observed.failure.sentence) == "It runs and does not get ready in the time that a start may take."
+    assert silent.culprit == new["metadata"]["name"]
+
+
+def test_old_pods_and_those_of_a_roll_out_that_is_over_or_held_are_never_too_late(two: Item) -> None:
+    old, new = pod(sets()[0], "a", ready=False), pod(sets()[1], "x", ready=False)
+    assert seen(two, *sets(), old, new, overdue=[old, new]).failure is None, "it was up in full before"
+    status_of(two, updatedReplicas=1, replicas=3)
+    condition(two, "Progressing", "True", "ReplicaSetUpdated")
+    assert seen(two, *sets(), old, new, overdue=[old]).failure is None
+    two["spec"]["paused"] = True
+    assert seen(two, *sets(), old, new, overdue=[old, new]).failure is None
 
 
 # -- whose is what --------------------------------------------------------------------------------------------------

@@ -13,7 +13,7 @@ import yaml
 
 from clusters.drivers.runtime.base import PullSecret
 from clusters.drivers.runtime.kubernetes import manifests, names
-from clusters.drivers.runtime.spec import Autoscale, Check, ConfigFile, HealthChecks, Ingress
+from clusters.drivers.runtime.spec import FETCH_S, Autoscale, Check, ConfigFile, HealthChecks, Ingress
 from fangduoduo_release.common.errors import Invalid
 from tests.clusters.drivers.kubernetes.goals import BASE, NAMESPACE, ONE, SERVICE, by_kind, container, goal, rendered
 from tests.clusters.drivers.kubernetes.schema import unknown
@@ -226,7 +226,9 @@ def test_the_wait_before_a_pod_stops_fits_into_the_time_that_it_is_given(grace: 
 
 
 def test_the_deadline_is_longer_than_pods_must_be_ready() -> None:
-    assert by_kind(filled(changed(minReadySeconds=60)), "Deployment")["spec"]["progressDeadlineSeconds"] == 120
+    assert (
+        by_kind(filled(changed(minReadySeconds=60)), "Deployment")["spec"]["progressDeadlineSeconds"] == 120 + FETCH_S
+    )
 
 
 def test_a_manifest_that_was_read_from_a_cluster_is_taken_without_what_the_cluster_had_said() -> None:

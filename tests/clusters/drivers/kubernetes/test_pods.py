@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import timedelta
 from typing import Any
 
 import pytest
 
 from clusters.drivers.runtime.kubernetes import names, pods
-from clusters.drivers.runtime.kubernetes.pods import Trouble, digest_of, instance_of, main_container, trouble_of
+from clusters.drivers.runtime.kubernetes.pods import digest_of, instance_of, main_container
+from clusters.drivers.runtime.kubernetes.troubles import Trouble, trouble_of
+from fangduoduo_release.common.sentence import Sentence
 from tests.clusters.drivers.kubernetes.goals import ONE, TWO, recorded
 from tests.clusters.drivers.kubernetes.scene import DIGEST, NOW, Item, ended, event, pod, replicasets, unready, waiting
 
@@ -24,6 +27,11 @@ def trouble(found: Item, *events: Item, later_s: float = 0) -> Trouble:
     return told
 
 
+def why(found: Item, events: Iterable[Item] = ()) -> Sentence | None:
+    told = trouble_of(found, events, NOW)
+    return told.sentence if told else None
+
+
 # -- recorded -------------------------------------------------------------------------------------------------------
 
 
@@ -31,7 +39,7 @@ def test_recorded_pods_that_run_are_well() -> None:
     running = [one for one in recorded("pods-crashloop") if one["status"]["containerStatuses"][0]["ready"]]
     assert len(running) == 2
     for one in running:
-        found = instance_of(one, current=True, image="rig.local/app:v3", trouble=trouble_of(one, (), NOW))
+        found = instance_of(one, current=True, image="rig.local/app:v3", reason=why(one))
         assert (found.state, found.ready, found.restarts, found.reason) == ("running", True, 0, None)
         assert (found.digest, found.node, found.containers) == (DIGEST, "node1", ("app",))
         assert found.started_at is not None
@@ -43,7 +51,7 @@ def test_the_recorded_crash_is_told_with_its_exit_code() -> None:
     assert (told.code, told.exit_code, told.container) == ("crash_loop", 3, "app")
     assert str(told.sentence) == "It ended with exit code 3."
     assert not told.final, "one restart is not yet a loop"
-    found = instance_of(crashed, current=True, image="", trouble=told)
+    found = instance_of(crashed, current=True, image="", reason=told.sentence)
     assert (found.exit_code, found.restarts, found.reason) == (3, 1, told.sentence)
 
 
@@ -61,7 +69,7 @@ def test_every_recorded_pod_is_read_without_a_word_of_complaint() -> None:
     seen += [one["object"] for one in recorded("watch-pods-rolling-update")]
     assert len(seen) > 20
     for one in seen:
-        instance_of(one, current=True, image="rig.local/app:v3", trouble=trouble_of(one, recorded("events"), NOW))
+        instance_of(one, current=True, image="rig.local/app:v3", reason=why(one, recorded("events")))
 
 
 # -- what is wrong --------------------------------------------------------------------------------------------------
@@ -223,7 +231,7 @@ def test_an_evicted_pod_is_dead_and_says_why(well: Item) -> None:
     told = trouble(well)
     assert str(told.sentence) == "The node ended the pod (Evicted): The node was low on resource: memory."
     assert not told.final, "another takes its place"
-    assert instance_of(well, current=True, image="", trouble=told).state == "dead"
+    assert instance_of(well, current=True, image="", reason=told.sentence).state == "dead"
 
 
 def test_an_init_container_that_fails_is_told_and_one_that_is_done_is_not(well: Item) -> None:
@@ -253,10 +261,10 @@ def test_a_sidecar_that_crashes_is_told_by_its_name(well: Item) -> None:
 def test_a_pod_on_its_way_in_or_out_is_in_no_trouble(well: Item) -> None:
     starting = waiting(pod(replicasets()[1], "new"), "ContainerCreating")
     assert trouble_of(starting, (), NOW) is None
-    assert instance_of(starting, current=True, image="", trouble=None).state == "starting"
+    assert instance_of(starting, current=True, image="", reason=None).state == "starting"
     leaving = pod(replicasets()[1], "old", ready=False, leaving=True)
     assert trouble_of(leaving, (), NOW) is None
-    found = instance_of(leaving, current=False, image="", trouble=None)
+    found = instance_of(leaving, current=False, image="", reason=None)
     assert (found.state, found.ready) == ("stopping", False)
 
 
@@ -266,14 +274,14 @@ def test_a_pod_that_is_leaving_serves_no_more_even_while_it_says_that_it_is_read
 
 def test_a_pod_in_its_back_off_is_restarting(well: Item) -> None:
     waiting(well, "CrashLoopBackOff", restartCount=3, lastState=ended())
-    assert instance_of(well, current=True, image="", trouble=None).state == "restarting"
+    assert instance_of(well, current=True, image="", reason=None).state == "restarting"
 
 
 @pytest.mark.parametrize("status", [{}, {"phase": "Pending"}, {"containerStatuses": None}, {"conditions": None}])
 def test_a_pod_of_which_nothing_is_known_yet_is_starting(well: Item, status: dict[str, Any]) -> None:
     well["status"] = status
     assert trouble_of(well, (), NOW) is None
-    found = instance_of(well, current=True, image="", trouble=None)
+    found = instance_of(well, current=True, image="", reason=None)
     assert (found.state, found.ready, found.digest, found.restarts) == ("starting", False, "", 0)
 
 
@@ -329,6 +337,6 @@ def test_beside_a_sidecar_the_service_s_container_is_known_by_annotation_or_imag
     assert main_container(well) == "proxy", "without any word the first is it"
     well["metadata"]["annotations"] = {names.MAIN: "app"}
     assert (main_container(well), digest_of(well)) == ("app", ONE)
-    assert instance_of(well, current=True, image="", trouble=None).containers == ("app", "proxy")
+    assert instance_of(well, current=True, image="", reason=None).containers == ("app", "proxy")
     well["metadata"]["annotations"] = {names.MAIN: "gone"}
     assert main_container(well, image) == "app"

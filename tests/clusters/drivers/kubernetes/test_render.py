@@ -12,7 +12,16 @@ import pytest
 from clusters.drivers.runtime.base import CANARY, Artifact, PullSecret, ServiceRef
 from clusters.drivers.runtime.kubernetes import manifests, names, overlay
 from clusters.drivers.runtime.kubernetes.parts import literal, word_of
-from clusters.drivers.runtime.spec import Autoscale, Check, ConfigFile, HealthChecks, Ingress, Resources, ServiceSpec
+from clusters.drivers.runtime.spec import (
+    FETCH_S,
+    Autoscale,
+    Check,
+    ConfigFile,
+    HealthChecks,
+    Ingress,
+    Resources,
+    ServiceSpec,
+)
 from fangduoduo_release.common.errors import Invalid
 from tests.clusters.drivers.kubernetes.goals import (
     IMAGE,
@@ -289,10 +298,12 @@ def test_a_pod_waits_before_it_stops_and_is_given_the_time_for_both(whole: list[
     assert by_kind(hasty, "Deployment")["spec"]["template"]["spec"]["terminationGracePeriodSeconds"] == 1
 
 
-def test_no_pod_goes_before_its_successor_is_ready_and_the_deadline_is_the_spec_s(whole: list[dict[str, Any]]) -> None:
+def test_no_pod_goes_before_its_successor_is_ready_and_the_deadline_has_room_for_its_image(
+    whole: list[dict[str, Any]],
+) -> None:
     spec = by_kind(whole, "Deployment")["spec"]
     assert spec["strategy"] == {"type": "RollingUpdate", "rollingUpdate": {"maxUnavailable": 0, "maxSurge": "25%"}}
-    assert spec["progressDeadlineSeconds"] == 90
+    assert spec["progressDeadlineSeconds"] == 90 + FETCH_S
 
 
 def test_who_scales_by_itself_is_told_no_number(whole: list[dict[str, Any]]) -> None:

@@ -154,6 +154,16 @@ def test_a_check_that_never_passes_ends_it_at_the_deadline_with_what_it_said(rig
     assert "no database" in failure.evidence
 
 
+def test_an_image_that_takes_longer_to_fetch_than_a_start_may_take_is_waited_for(
+    rig: Rig, place: KubernetesPlace
+) -> None:
+    place.deploy("one", start_deadline_s=1.0)
+    rig.pace.start = 2.5
+    seen = place.settle(place.want(place.version("two"), start_deadline_s=1.0))
+    assert (seen.settled, seen.failure) == (True, None)
+    assert place.answers() == {"two"}
+
+
 def test_memory_that_runs_out_is_told_as_such(rig: Rig, place: KubernetesPlace) -> None:
     failure = broken(rig, place, "two", exit_code=137, reason="OOMKilled", lines=("allocating",))
     assert "used more memory than it may (exit code 137)" in str(failure.sentence)

@@ -1,0 +1,56 @@
+"""How long pods have been getting ready, by this process's own clock.
+
+A Deployment's deadline begins when its pods are made, and an image that no node has yet may take minutes to fetch; so it
+has room for that (`spec.FETCH_S`), and what `start_deadline_s` means is told here: from the moment a pod's containers
+were seen to run, or it was seen to fit on no node. Clocks of nodes and of this host need not agree for it, and a process
+that begins anew only waits longer.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from clusters.drivers.runtime.spec import FETCH_S
+
+from .pods import Object, is_leaving, is_ready, path, statuses
+from .troubles import refused_by_nodes
+
+KEPT = 5000
+
+
+class Starting:
+    """Pods on their way, of all services. Safe for threads."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._since: dict[tuple[Any, ...], float] = {}
+
+    def overdue(self, pods: Iterable[Object], seconds: float) -> frozenset[str]:
+        """The uids of those that should be ready by now. Call it with each look."""
+        now = self._clock()
+        with self._lock:
+            if len(self._since) > KEPT:
+                self._since.clear()
+            waited = {key[0]: now - self._since.setdefault(key, now) for pod in pods if (key := _started(pod))}
+        return frozenset(str(uid) for uid, passed in waited.items() if passed > seconds)
+
+
+def _started(pod: Object) -> tuple[Any, ...] | None:
+    """What tells one start from the next; None while its node prepares it, and once it is ready or leaves."""
+    if is_ready(pod) or is_leaving(pod):
+        return None
+    uid = path(pod, "metadata", "uid")
+    if refused_by_nodes(pod) is not None:
+        return (uid,)
+    running = [path(one, "state", "running", "startedAt") for one in statuses(pod)]
+    return (uid, *running) if running and all(running) else None
+
+
+def allowed_s(deployment: Object, start_deadline_s: float) -> float:
+    """How long a start may take: what the spec says, or more where the manifest itself gives more."""
+    deadline = path(deployment, "spec", "progressDeadlineSeconds")
+    return max(start_deadline_s, deadline - FETCH_S if isinstance(deadline, int) else 0.0)

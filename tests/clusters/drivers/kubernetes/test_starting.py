@@ -1,0 +1,131 @@
+"""How long a pod may take to get ready: counted from when it was seen to run, by one clock, ours."""
+
+from __future__ import annotations
+
+import copy
+
+import pytest
+
+from clusters.drivers.runtime.kubernetes.starting import KEPT, Starting, allowed_s
+from tests.clusters.drivers.kubernetes.scene import Item, pod, replicasets, waiting
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def starting(clock: Clock) -> Starting:
+    return Starting(clock)
+
+
+@pytest.fixture
+def unready() -> Item:
+    return pod(replicasets()[1], "slow", ready=False)
+
+
+def uid(item: Item) -> str:
+    return str(item["metadata"]["uid"])
+
+
+def unschedulable(item: Item) -> Item:
+    item["status"]["containerStatuses"] = []
+    item["status"]["conditions"] = [
+        {
+            "type": "PodScheduled",
+            "status": "False",
+            "reason": "Unschedulable",
+            "message": "0/1 nodes: Insufficient cpu.",
+        }
+    ]
+    return item
+
+
+def test_the_time_begins_when_the_pod_is_first_seen_to_run(starting: Starting, clock: Clock, unready: Item) -> None:
+    unready["status"]["containerStatuses"][0]["state"]["running"]["startedAt"] = "2020-01-01T00:00:00Z"
+    assert starting.overdue([unready], 60) == frozenset(), "a node's clock may be years behind ours"
+    clock.now += 60
+    assert starting.overdue([unready], 60) == frozenset()
+    clock.now += 1
+    assert starting.overdue([unready], 60) == {uid(unready)}
+
+
+def test_fetching_its_image_takes_none_of_it(starting: Starting, clock: Clock, unready: Item) -> None:
+    fetching = waiting(copy.deepcopy(unready), "ContainerCreating")
+    for _ in range(10):
+        assert starting.overdue([fetching], 60) == frozenset()
+        clock.now += 60
+    assert starting.overdue([unready], 60) == frozenset()
+    clock.now += 61
+    assert starting.overdue([unready], 60) == {uid(unready)}
+
+
+def test_a_container_that_began_again_has_all_of_it_again(starting: Starting, clock: Clock, unready: Item) -> None:
+    starting.overdue([unready], 60)
+    clock.now += 59
+    again = copy.deepcopy(unready)
+    again["status"]["containerStatuses"][0]["state"]["running"]["startedAt"] = "2026-11-23T09:00:00Z"
+    assert starting.overdue([again], 60) == frozenset()
+    clock.now += 59
+    assert starting.overdue([again], 60) == frozenset()
+    clock.now += 2
+    assert starting.overdue([again], 60) == {uid(again)}
+
+
+def test_what_is_ready_or_leaves_is_never_overdue(starting: Starting, clock: Clock, unready: Item) -> None:
+    well, leaving = pod(replicasets()[1], "well"), pod(replicasets()[1], "leaving", leaving=True)
+    starting.overdue([unready, well, leaving], 1)
+    clock.now += 100
+    assert starting.overdue([unready, well, leaving], 1) == {uid(unready)}
+
+
+def test_a_pod_that_no_node_takes_waits_for_as_long(starting: Starting, clock: Clock, unready: Item) -> None:
+    alone = unschedulable(copy.deepcopy(unready))
+    starting.overdue([alone], 60)
+    clock.now += 61
+    assert starting.overdue([alone], 60) == {uid(alone)}
+    assert starting.overdue([unready], 60) == frozenset(), "once it runs, its start begins"
+
+
+def test_a_pod_of_several_containers_runs_once_all_do(starting: Starting, clock: Clock, unready: Item) -> None:
+    (first,) = unready["status"]["containerStatuses"]
+    second = {**first, "name": "proxy", "state": {"waiting": {"reason": "ContainerCreating"}}}
+    unready["status"]["containerStatuses"] = [first, second]
+    starting.overdue([unready], 60)
+    clock.now += 100
+    assert starting.overdue([unready], 60) == frozenset()
+
+
+def test_pods_that_are_long_gone_are_forgotten(starting: Starting, clock: Clock) -> None:
+    crowd = [pod(replicasets()[1], f"p{number}", ready=False) for number in range(KEPT + 2)]
+    for number, one in enumerate(crowd):
+        one["metadata"]["uid"] = f"uid-{number}"
+    starting.overdue(crowd, 60)
+    clock.now += 61
+    assert starting.overdue(crowd[:1], 60) == frozenset(), "and one that is still there waits a little longer"
+    clock.now += 61
+    assert starting.overdue(crowd[:1], 60) == {uid(crowd[0])}
+
+
+@pytest.mark.parametrize(
+    ("deadline", "spec_s", "wanted"),
+    [(300, 60.0, 60.0), (330, 60.0, 90.0), (600, 60.0, 360.0), (77, 60.0, 60.0), (None, 45.0, 45.0), ("x", 45.0, 45.0)],
+)
+def test_a_manifest_may_give_more_time_than_the_spec(deadline: object, spec_s: float, wanted: float) -> None:
+    assert allowed_s({"spec": {"progressDeadlineSeconds": deadline}}, spec_s) == wanted
+
+
+def test_a_pod_without_a_status_is_not_waited_for(starting: Starting, clock: Clock) -> None:
+    bare = {"metadata": {"uid": "x"}}
+    starting.overdue([bare], 1)
+    clock.now += 10
+    assert starting.overdue([bare], 1) == frozenset()
