@@ -7,7 +7,8 @@ from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any
 
-from django.db.models import F, QuerySet
+from django.db.models import F, QuerySet, Value
+from django.db.models.functions import Coalesce
 from django.utils import timezone
 
 from builds.models import Version
@@ -16,7 +17,7 @@ from clusters.drivers.runtime.base import FieldConflict
 from clusters.freezing import Freeze
 from clusters.models import Machine
 from clusters.runtimes import runtime_of
-from deployments import approvals, configuring, pinning, scaling, wanted
+from deployments import approvals, configuring, doubts, pinning, scaling, wanted
 from deployments.models import Deployment, Service
 from fangduoduo_release.common.errors import AppError, Conflict, Invalid, NotFound
 from fangduoduo_release.common.sentence import S, Sentence
@@ -130,7 +131,7 @@ def _deploy(service: Service, version: Version | None, replicas: int | None) -> 
 
 def _newest(project: Project) -> Version | None:
     there = project.versions.filter(removed_at=None).select_related("build__pipeline")
-    return there.order_by("-number").first()
+    return there.annotate(failed_on=Coalesce(doubts.failed_on(), Value(""))).order_by("-number").first()
 
 
 def _ran_before(service: Service) -> QuerySet[Deployment]:
@@ -207,7 +208,7 @@ def preview(service: Service, choice: Choice) -> Preview:
     found.pins["manifest_sha256"] = plan.sha256
     found.warnings.extend(plan.warnings)
     found.conflicts, found.deletes = list(plan.conflicts), list(plan.deletes)
-    _warn(service, choice, found, changed=plan.changed)
+    found.warnings.extend(doubts.about(service, choice.action, choice.version, choice.replicas, changed=plan.changed))
     _compare(service, choice, found)
     return found
 
@@ -237,23 +238,6 @@ def pins_of(choice: Choice, cluster_kind: str) -> dict[str, Any]:
         "traffic": {"stable": 100, "canary": 0},
         **({"by_digest": True} if choice.by_digest else {}),
     }
-
-
-def _warn(service: Service, choice: Choice, found: Preview, *, changed: bool) -> None:
-    version = choice.version
-    if version is None:
-        return
-    if choice.action == Deployment.Action.DEPLOY:
-        if service.version is not None and version.number < service.version.number:
-            found.warnings.append(
-                S("#%(new)s is older than #%(now)s, which runs here.", new=version.number, now=service.version.number)
-            )
-        if service.version_id == version.pk and not changed:
-            found.warnings.append(S("This version runs here already and nothing would change."))
-    if version.build.tests_passed is None:
-        found.warnings.append(S("This version was not tested: its build reported no tests."))
-    if choice.replicas == 0:
-        found.warnings.append(S("With 0 replicas nothing will run."))
 
 
 def _compare(service: Service, choice: Choice, found: Preview) -> None:
