@@ -33,8 +33,9 @@ setup-dev: python
 run: setup
 	@FDD_ENV=local exec $(VPY) manage.py serve
 
+# Tests mostly wait, for processes and for time to pass: four at once take little more than a quarter of the time.
 test: setup-dev
-	@exec $(VPY) -m pytest $(T)
+	@exec $(VPY) -m pytest $(or $(T),-n 4)
 
 live: setup-dev
 	@exec $(VPY) -m pytest -m live $(T)

@@ -1,14 +1,17 @@
 """Loaded before the settings (`-p tests.environment`): every test run has its own local data folder, and so has every
-worker of a run that is spread over several (`-n 2`)."""
+worker of a run that is spread over several (`-n 4`), which also has a Redis database of its own where there is a Redis."""
 
 from __future__ import annotations
 
 import os
+import re
 import tempfile
 from pathlib import Path
 
 os.environ.setdefault("FDD_ENV", "local")
 os.environ.setdefault("FDD_VAR", tempfile.mkdtemp(prefix="fdd-test-"))
 os.environ.setdefault("LOG_LEVEL", "WARNING")
+if os.environ.get("REDIS_URL") and (number := os.environ.get("PYTEST_XDIST_WORKER", "").removeprefix("gw")):
+    os.environ["REDIS_URL"] = re.sub(r"/[0-9]+$", f"/{int(number) % 16}", os.environ["REDIS_URL"])
 if "PYTEST_XDIST_WORKER" in os.environ and Path(os.environ["FDD_VAR"]).name.startswith("fdd-test-"):
     os.environ["FDD_VAR"] = str(Path(os.environ["FDD_VAR"]) / os.environ["PYTEST_XDIST_WORKER"])
