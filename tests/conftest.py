@@ -14,7 +14,7 @@ import pytest
 from django.conf import settings
 from django.test import override_settings
 
-from .portal import Portal
+from .portal import Portal, migrated_database
 from .require import need
 
 SERVERS = ("DATABASE_URL", "REDIS_URL")
@@ -66,6 +66,17 @@ def plain_static_files() -> Iterator[None]:
     plain = {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}
     with override_settings(STORAGES={**settings.STORAGES, "staticfiles": plain}):
         yield
+
+
+@pytest.fixture(scope="session")
+def django_db_keepdb(django_db_modify_db_settings: None) -> bool:
+    """On SQLite a run, and each worker of it, begins with a copy of a database that was migrated once; on other servers
+    with an empty one."""
+    database = settings.DATABASES["default"]
+    if not database["ENGINE"].endswith("sqlite3"):
+        return False
+    shutil.copyfile(migrated_database(os.environ), database["TEST"]["NAME"])
+    return True
 
 
 @pytest.fixture

@@ -148,9 +148,9 @@ def test_a_project_without_rules_has_those_it_began_with() -> None:
 )  # fmt: skip
 def test_no_pattern_makes_judging_slow(typed: str, name: str) -> None:
     """Whoever may look at a project may try patterns, in a process that answers everybody."""
-    began = time.monotonic()
+    began = time.thread_time()
     assert not rules.match(rules.check_patterns("paths", [typed]), name)
-    assert time.monotonic() - began < 1
+    assert time.thread_time() - began < 1
 
 
 @pytest.mark.parametrize(

@@ -33,10 +33,10 @@ spec:
 
 def refusal(text: str, read: Callable[[str], Any] = load_all) -> str:
     """The sentence it is refused with, and never after long."""
-    began = time.perf_counter()
+    began = time.thread_time()
     with pytest.raises(Invalid) as told:
         read(text)
-    assert time.perf_counter() - began < LONG_S
+    assert time.thread_time() - began < LONG_S
     assert told.value.code == "bad_yaml"
     json.dumps(told.value.sentence.as_json())
     return str(told.value)
@@ -290,9 +290,9 @@ def test_too_many_documents_and_values() -> None:
 )
 def test_a_megabyte_is_read_in_reasonable_time(text: str) -> None:
     assert len(text) <= MAX_BYTES
-    began = time.perf_counter()
+    began = time.thread_time()
     load_all(text)
-    assert time.perf_counter() - began < LONG_S
+    assert time.thread_time() - began < LONG_S
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,7 @@ from tests import world
 
 pytestmark = pytest.mark.django_db
 ODD = ("-1", "0", "9" * 40, "1e400", "NaN", "²", "x", "%ED%A0%80", "%FF", "../../etc/passwd", "a%0d%0ab", "'\"<b>", "")
+SHARES = 6  # of the addresses, so that each ends in time on a machine that does much else
 NAMES = (
     "q", "from", "before", "after", "part", "archived", "state", "number", "ref", "project", "machine", "action",
     "version", "replicas", "stage", "tail", "instance", "since", "previous", "offset", "limit", "count", "direction",
@@ -59,7 +60,8 @@ def world_of_one(db: Any) -> tuple[Client, dict[str, object]]:
                     "path": "x", "key": "x"}  # fmt: skip
 
 
-def test_odd_questions_are_never_an_error_of_ours(world_of_one: tuple[Client, dict[str, object]]) -> None:
+@pytest.mark.parametrize("share", range(SHARES))
+def test_odd_questions_are_never_an_error_of_ours(world_of_one: tuple[Client, dict[str, object]], share: int) -> None:
     client, values = world_of_one
     from builds.models import Build, Version
 
@@ -67,7 +69,7 @@ def test_odd_questions_are_never_an_error_of_ours(world_of_one: tuple[Client, di
            "service": Service.objects.latest("pk").pk, "deployment": Deployment.objects.latest("pk").pk}  # fmt: skip
     wrong = []
     fine = 0
-    for address in addresses(get_resolver().url_patterns):
+    for address in list(addresses(get_resolver().url_patterns))[share::SHARES]:
         if "schema" in address or "docs" in address:
             continue
         pk = next((number for word, number in ids.items() if f"/{word}" in address), 1)
@@ -83,4 +85,4 @@ def test_odd_questions_are_never_an_error_of_ours(world_of_one: tuple[Client, di
             if plain.startswith("/api/") and client.get(plain, {"cursor": cursor}).status_code >= 500:
                 wrong.append(f"{plain} cursor {base64.b64decode(cursor)!r}")
     assert wrong == []
-    assert fine > 200  # they were asked something, not only refused
+    assert fine > 40  # they were asked something, not only refused

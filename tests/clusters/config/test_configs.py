@@ -284,9 +284,9 @@ def test_what_is_known_of_a_connection_goes_with_it(consul: Consul) -> None:
 def test_large_texts_that_differ_everywhere_are_compared_in_reasonable_time() -> None:
     old = "".join(f"a{n}: 1\n" for n in range(60_000))
     new = "".join(f"b{n}: 1\n" for n in range(60_000))
-    began = time.perf_counter()
+    began = time.thread_time()
     told = unified(f"same: 1\n{old}end: 1\n", f"same: 1\n{new}end: 1\n", "1", "2")
-    assert time.perf_counter() - began < 5
+    assert time.thread_time() - began < 5
     assert told.startswith("--- 1\n+++ 2\n@@ -2,60000 +2,60000 @@\n-a0: 1\n")
     assert told.count("\n") == 120_003
     assert unified(old, old, "1", "2") == ""

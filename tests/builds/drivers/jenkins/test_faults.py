@@ -253,9 +253,9 @@ def test_faults_over_tls_are_the_same_faults(fault: str) -> None:
 @pytest.mark.parametrize("piece", ["<script", "<", "is missing the ", "<title>", "&#", "<svg <head "])
 def test_a_hostile_error_page_costs_no_time(jenkins: Canned, builder: JenkinsBuilder, piece: str) -> None:
     jenkins.rules = Always(Answer(403, (piece * 300_000)[:250_000].encode()))
-    started = time.monotonic()
+    started = time.thread_time()
     assert failure(builder, CALLS["queue_item"]).code == "no_permission"
-    assert time.monotonic() - started < 2
+    assert time.thread_time() - started < 2
 
 
 def test_http_spoken_to_a_tls_port_does_nothing(jenkins: Canned) -> None:
