@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import re
+from asyncio import Future
 from typing import Any
 
 from django.db import transaction
 
-from clusters.drivers.runtime.streams import Terminal
+from clusters.drivers.runtime.streams import Streams, Terminal
 from clusters.streams import streams_of
 from clusters.terminals import Outcome, TerminalSockets
 from deployments import wanted
 from deployments.models import Service
 from deployments.rights import require_terminal
 from fangduoduo_release.audit import trail
-from fangduoduo_release.common.errors import NotFound
+from fangduoduo_release.common.errors import AppError, NotFound
 from fangduoduo_release.common.sentence import S
 from fangduoduo_release.common.sockets.guards import Who
 from fangduoduo_release.common.sockets.identity import user_of
@@ -32,7 +33,8 @@ class ServiceDoor:
         self._instance, self._container = instance, container
         self._user: Any = None
         self._service: Service | None = None
-        self._streams: Any = None
+        self._streams: Streams | None = None
+        self._lost: AppError | None = None  # why there is no way to the cluster
 
     @property
     def who(self) -> Who:
@@ -46,23 +48,27 @@ class ServiceDoor:
         if self._service is None:
             self._user, self._service = user, service
             self._instance, self._container = chosen(service.instances.all(), self._instance, self._container)
+            try:
+                self._streams = streams_of(service.machine.cluster)
+            except AppError as error:  # told when it is opened: it says nothing of who may
+                self._lost = error
         if not self._instance:
             raise NotFound(S("No instance runs."))
         return service
 
-    async def open(self, cols: int, rows: int) -> Terminal:
+    async def open(self, cols: int, rows: int, after: Future[None]) -> Terminal:
+        if self._lost is not None:
+            raise self._lost
         assert self._service is not None
-        terminal: Terminal = await self._streams.terminal(
-            wanted.ref_of(self._service), self._instance, container=self._container, cols=cols, rows=rows
+        assert self._streams is not None
+        return await self._streams.terminal(
+            wanted.ref_of(self._service), self._instance, container=self._container, cols=cols, rows=rows, after=after
         )
-        return terminal
 
     def record(self, outcome: Outcome | None) -> None:
         assert self._service is not None
         after: dict[str, Any] = {**self.facts()}
-        if outcome is None:
-            self._streams = streams_of(self._service.machine.cluster)
-        else:
+        if outcome is not None:
             after |= {
                 "seconds": round(outcome.seconds, 1),
                 "exit_code": outcome.exit_code,

@@ -5,6 +5,7 @@ A kind offers them by a class named beside its runtime; a kind without terminals
 
 from __future__ import annotations
 
+from asyncio import Future
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -56,8 +57,10 @@ class Streams(Protocol):
 
     async def terminal(
         self, service: ServiceRef, instance: str, *, container: str = "", argv: Sequence[str] = SHELL,
-        cols: int = 80, rows: int = 24,
-    ) -> Terminal: ...  # fmt: skip
+        cols: int = 80, rows: int = 24, after: Future[None] | None = None,
+    ) -> Terminal:  # fmt: skip
+        """The way to the program may be made at once; the program itself is asked for when `after` is done, and never
+        when that fails: then this raises what failed."""
 
     def follow(self, service: ServiceRef, query: LogQuery) -> AsyncIterator[LogLine]:
         """Lines as they are written, of all instances or of one, across restarts and replacements, until closed.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from asyncio import Future
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 
 from clusters.drivers.runtime.base import LogLine, LogQuery, ServiceRef
@@ -28,7 +29,7 @@ class KubernetesStreams:
 
     async def terminal(
         self, service: ServiceRef, instance: str, *, container: str = "", argv: Sequence[str] = SHELL,
-        cols: int = 80, rows: int = 24,
+        cols: int = 80, rows: int = 24, after: Future[None] | None = None,
     ) -> Program:  # fmt: skip
         pods = await self._pods(service)
         pod = next((one for one in pods if one["metadata"]["name"] == instance), None)
@@ -40,6 +41,7 @@ class KubernetesStreams:
             argv,
             container=container or main_container(pod),
             size=(cols, rows),
+            after=after,
         )
 
     async def follow(self, service: ServiceRef, query: LogQuery) -> AsyncIterator[LogLine]:

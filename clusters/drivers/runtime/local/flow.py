@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from asyncio import Future
 from collections.abc import AsyncIterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -27,7 +28,7 @@ class LocalStreams:
 
     async def terminal(
         self, service: ServiceRef, instance: str, *, container: str = "", argv: Sequence[str] = SHELL,
-        cols: int = 80, rows: int = 24,
+        cols: int = 80, rows: int = 24, after: Future[None] | None = None,
     ) -> Terminal:  # fmt: skip
         raise Rejected(S("Services that run on the portal's own host have no terminal."), code="no_terminal")
 
