@@ -47,12 +47,12 @@ def _kubernetes(cluster: Cluster) -> KubernetesStreams:
 
         async def pods(service: ServiceRef) -> Sequence[Mapping[str, Any]]:
             try:
-                sight = await _pool.run(observed.of_service, pk, service.key, ["pods"])
+                found = await _pool.run(observed.rows_of, pk, service.key, ["pods"])
             except (DatabaseError, InterfaceError) as error:
                 raise Unavailable(S("The portal's database does not answer.")) from error
             # The mark is only a label: whoever may write elsewhere in the cluster could set it on pods of their own.
             where = service.where
-            return [one for one in sight.objects if not where or one["metadata"].get("namespace") == where]
+            return [one for one in found if not where or one["metadata"].get("namespace") == where]
 
         kept = _kept[pk] = (told, KubernetesStreams(access_of(cluster), pods))
     return kept[1]
