@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from asyncio import Future
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -12,7 +13,7 @@ from clusters import observed
 from clusters.drivers.runtime.base import ServiceRef
 from clusters.drivers.runtime.kubernetes.flow import KubernetesStreams
 from clusters.drivers.runtime.local.flow import LocalStreams
-from clusters.drivers.runtime.streams import Streams
+from clusters.drivers.runtime.streams import SHELL, Streams, Terminal
 from clusters.kubernetes import KIND, access_of
 from clusters.models import Cluster
 from clusters.runtimes import local_runtime
@@ -20,6 +21,7 @@ from fangduoduo_release.common.errors import Invalid, Unavailable
 from fangduoduo_release.common.sentence import S
 from fangduoduo_release.common.sockets.pool import DatabasePool
 
+Opening = Callable[[int, int, Future[None]], Awaitable[Terminal]]  # columns, rows, after what; see `Streams.terminal`
 _pool = DatabasePool("pods", 2)
 _kept: dict[int, tuple[Any, KubernetesStreams]] = {}
 
@@ -38,6 +40,26 @@ def streams_of(cluster: Cluster) -> Streams:
     raise Invalid(S("Clusters of kind “%(kind)s” have no logs or terminals to follow.", kind=cluster.kind))
 
 
+def terminal_in(cluster: Cluster, service: ServiceRef, instance: str, container: str) -> tuple[str, Opening]:
+    """The container that is meant, and what opens a terminal there. Uses the database, so that nobody has to go there
+    once more to open it. Raises as `streams_of`, and NotFound for what is no instance of the service."""
+    streams = streams_of(cluster)
+    if not isinstance(streams, KubernetesStreams):
+        return container, lambda cols, rows, after: streams.terminal(
+            service, instance, container=container, cols=cols, rows=rows, after=after
+        )
+    container, start = streams.seat(pods_of(cluster.pk, service), instance, container)
+    return container, lambda cols, rows, after: start(SHELL, size=(cols, rows), after=after)
+
+
+def pods_of(cluster: int, service: ServiceRef) -> list[dict[str, Any]]:
+    """The service's pods as they were last seen. Uses the database."""
+    found = observed.rows_of(cluster, service.key, ["pods"])
+    # The mark is only a label: whoever may write elsewhere in the cluster could set it on pods of their own.
+    where = service.where
+    return [one for one in found if not where or one["metadata"].get("namespace") == where]
+
+
 def _kubernetes(cluster: Cluster) -> KubernetesStreams:
     """Kept while the connection stays as it is: reading a kubeconfig takes longer than all the rest of opening a terminal."""
     pk, connection = cluster.pk, cluster.connection
@@ -47,12 +69,9 @@ def _kubernetes(cluster: Cluster) -> KubernetesStreams:
 
         async def pods(service: ServiceRef) -> Sequence[Mapping[str, Any]]:
             try:
-                found = await _pool.run(observed.rows_of, pk, service.key, ["pods"])
+                return await _pool.run(pods_of, pk, service)
             except (DatabaseError, InterfaceError) as error:
                 raise Unavailable(S("The portal's database does not answer.")) from error
-            # The mark is only a label: whoever may write elsewhere in the cluster could set it on pods of their own.
-            where = service.where
-            return [one for one in found if not where or one["metadata"].get("namespace") == where]
 
         kept = _kept[pk] = (told, KubernetesStreams(access_of(cluster), pods))
     return kept[1]

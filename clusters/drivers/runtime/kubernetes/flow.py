@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from asyncio import Future
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from functools import partial
 
 from clusters.drivers.runtime.base import LogLine, LogQuery, ServiceRef
 from clusters.drivers.runtime.streams import SHELL
@@ -16,6 +17,7 @@ from .containers import Pod, main_container
 from .exec import Pods, Program
 from .follow import Follower
 
+Start = Callable[..., Awaitable[Program]]
 PodsOf = Callable[[ServiceRef], Awaitable[Sequence[Pod]]]
 
 
@@ -31,17 +33,17 @@ class KubernetesStreams:
         self, service: ServiceRef, instance: str, *, container: str = "", argv: Sequence[str] = SHELL,
         cols: int = 80, rows: int = 24, after: Future[None] | None = None,
     ) -> Program:  # fmt: skip
-        pods = await self._pods(service)
+        _, start = self.seat(await self._pods(service), instance, container)
+        return await start(argv, size=(cols, rows), after=after)
+
+    def seat(self, pods: Sequence[Pod], instance: str, container: str = "") -> tuple[str, Start]:
+        """The container, and what starts programs there; see `Pods.start`. Raises NotFound for none of these pods."""
         pod = next((one for one in pods if one["metadata"]["name"] == instance), None)
         if pod is None:
             raise NotFound(S("There is no instance “%(name)s” any more.", name=instance))
-        return await self._programs.start(
-            str(pod["metadata"]["namespace"]),
-            instance,
-            argv,
-            container=container or main_container(pod),
-            size=(cols, rows),
-            after=after,
+        container = container or main_container(pod)
+        return container, partial(
+            self._programs.start, str(pod["metadata"]["namespace"]), instance, container=container
         )
 
     async def follow(self, service: ServiceRef, query: LogQuery) -> AsyncIterator[LogLine]:
