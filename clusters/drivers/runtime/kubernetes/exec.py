@@ -155,7 +155,7 @@ class Pods:
                 )
         except InvalidStatus as error:
             raise refused(error) from error
-        except (InvalidHandshake, InvalidURI, TimeoutError, OSError, EOFError) as error:
+        except (InvalidHandshake, InvalidURI, ConnectionClosed, TimeoutError, OSError, EOFError) as error:
             raise Unavailable(
                 S("The API server does not answer."), evidence=f"{type(error).__name__}: {error}"[:500]
             ) from error
