@@ -150,7 +150,7 @@ async def leave() -> AsyncIterator[list[Browser]]:
 
 @pytest.mark.parametrize(
     ("refusal", "code"),
-    [(Denied(S("No.")), 4403), (NotFound(S("Nothing.")), 4404)],
+    [(Denied(S("No."), rule="test"), 4403), (NotFound(S("Nothing.")), 4404)],
 )
 async def test_for_who_may_not_the_cluster_is_never_asked(refusal: AppError, code: int) -> None:
     door = Door(may=refusal)
