@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from asyncio import Future
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -13,7 +12,7 @@ from clusters import observed
 from clusters.drivers.runtime.base import ServiceRef
 from clusters.drivers.runtime.kubernetes.flow import KubernetesStreams
 from clusters.drivers.runtime.local.flow import LocalStreams
-from clusters.drivers.runtime.streams import SHELL, Streams, Terminal
+from clusters.drivers.runtime.streams import Start, Streams
 from clusters.kubernetes import KIND, access_of
 from clusters.models import Cluster
 from clusters.runtimes import local_runtime
@@ -21,7 +20,6 @@ from fangduoduo_release.common.errors import Invalid, Unavailable
 from fangduoduo_release.common.sentence import S
 from fangduoduo_release.common.sockets.pool import DatabasePool
 
-Opening = Callable[[int, int, Future[None]], Awaitable[Terminal]]  # columns, rows, after what; see `Streams.terminal`
 _pool = DatabasePool("pods", 2)
 _kept: dict[int, tuple[Any, KubernetesStreams]] = {}
 
@@ -40,16 +38,10 @@ def streams_of(cluster: Cluster) -> Streams:
     raise Invalid(S("Clusters of kind “%(kind)s” have no logs or terminals to follow.", kind=cluster.kind))
 
 
-def terminal_in(cluster: Cluster, service: ServiceRef, instance: str, container: str) -> tuple[str, Opening]:
-    """The container that is meant, and what opens a terminal there. Uses the database, so that nobody has to go there
-    once more to open it. Raises as `streams_of`, and NotFound for what is no instance of the service."""
-    streams = streams_of(cluster)
-    if not isinstance(streams, KubernetesStreams):
-        return container, lambda cols, rows, after: streams.terminal(
-            service, instance, container=container, cols=cols, rows=rows, after=after
-        )
-    container, start = streams.seat(pods_of(cluster.pk, service), instance, container)
-    return container, lambda cols, rows, after: start(SHELL, size=(cols, rows), after=after)
+def seat_in(cluster: Cluster, service: ServiceRef, instance: str, container: str) -> tuple[str, Start]:
+    """The container that is meant, and what starts programs there. Uses the database, so that nobody has to go there
+    once more to open a terminal. Raises as `streams_of`, and NotFound for what is no instance of the service."""
+    return streams_of(cluster).seat(pods_of(cluster.pk, service), instance, container)
 
 
 def pods_of(cluster: int, service: ServiceRef) -> list[dict[str, Any]]:

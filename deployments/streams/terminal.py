@@ -8,8 +8,8 @@ from typing import Any
 
 from django.db import transaction
 
-from clusters.drivers.runtime.streams import Terminal
-from clusters.streams import Opening, terminal_in
+from clusters.drivers.runtime.streams import Start, Terminal
+from clusters.streams import seat_in
 from clusters.terminals import Outcome, TerminalSockets
 from deployments import wanted
 from deployments.models import Service
@@ -33,7 +33,7 @@ class ServiceDoor:
         self._instance, self._container = instance, container
         self._user: Any = None
         self._service: Service | None = None
-        self._opening: Opening | None = None
+        self._start: Start | None = None
         self._lost: AppError | None = None  # why there is no way to the instance
 
     @property
@@ -58,15 +58,15 @@ class ServiceDoor:
         """In the same turn in the pool. Why there is none is told when it is opened: it says nothing of who may."""
         try:
             cluster, ref = service.machine.cluster, wanted.ref_of(service)
-            self._container, self._opening = terminal_in(cluster, ref, self._instance, self._container)
+            self._container, self._start = seat_in(cluster, ref, self._instance, self._container)
         except AppError as error:
             self._lost = error
 
     async def open(self, cols: int, rows: int, after: Future[None]) -> Terminal:
         if self._lost is not None:
             raise self._lost
-        assert self._opening is not None
-        return await self._opening(cols, rows, after)
+        assert self._start is not None
+        return await self._start(size=(cols, rows), after=after)
 
     def record(self, outcome: Outcome | None) -> None:
         assert self._service is not None

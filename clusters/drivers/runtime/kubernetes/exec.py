@@ -21,7 +21,7 @@ from websockets.exceptions import ConcurrencyError, ConnectionClosed, InvalidHan
 from websockets.typing import Subprotocol
 
 from clusters.drivers.runtime.base import ExecResult
-from clusters.drivers.runtime.streams import Ended, Output
+from clusters.drivers.runtime.streams import SHELL, Ended, Output
 from fangduoduo_release.common.errors import Rejected, Unavailable
 from fangduoduo_release.common.sentence import S
 
@@ -79,7 +79,7 @@ class Pods:
         self,
         namespace: str,
         pod: str,
-        argv: Sequence[str],
+        argv: Sequence[str] = SHELL,
         *,
         container: str = "",
         tty: bool = True,
@@ -87,7 +87,7 @@ class Pods:
         size: tuple[int, int] | None = None,
         after: asyncio.Future[None] | None = None,
     ) -> Program:
-        """`size`: columns and rows, sent before anything is typed. `after`: see `Streams.terminal`. Raises NotFound,
+        """`size`: columns and rows, sent before anything is typed. `after`: see `Start`. Raises NotFound,
         Unavailable, Rejected, Invalid."""
         if not self._ready:
             self._tls = await asyncio.to_thread(self._prepare)

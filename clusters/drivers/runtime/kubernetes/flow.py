@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-from asyncio import Future
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from functools import partial
 
 from clusters.drivers.runtime.base import LogLine, LogQuery, ServiceRef
-from clusters.drivers.runtime.streams import SHELL
+from clusters.drivers.runtime.streams import Start
 from fangduoduo_release.common.errors import NotFound
 from fangduoduo_release.common.sentence import S
 
 from .access import Access
 from .async_api import AsyncApi
 from .containers import Pod, main_container
-from .exec import Pods, Program
+from .exec import Pods
 from .follow import Follower
 
-Start = Callable[..., Awaitable[Program]]
 PodsOf = Callable[[ServiceRef], Awaitable[Sequence[Pod]]]
 
 
@@ -29,16 +27,8 @@ class KubernetesStreams:
         self._pods = pods
         self._programs = Pods(access)
 
-    async def terminal(
-        self, service: ServiceRef, instance: str, *, container: str = "", argv: Sequence[str] = SHELL,
-        cols: int = 80, rows: int = 24, after: Future[None] | None = None,
-    ) -> Program:  # fmt: skip
-        _, start = self.seat(await self._pods(service), instance, container)
-        return await start(argv, size=(cols, rows), after=after)
-
-    def seat(self, pods: Sequence[Pod], instance: str, container: str = "") -> tuple[str, Start]:
-        """The container, and what starts programs there; see `Pods.start`. Raises NotFound for none of these pods."""
-        pod = next((one for one in pods if one["metadata"]["name"] == instance), None)
+    def seat(self, instances: Sequence[Pod], instance: str, container: str = "") -> tuple[str, Start]:
+        pod = next((one for one in instances if one["metadata"]["name"] == instance), None)
         if pod is None:
             raise NotFound(S("There is no instance “%(name)s” any more.", name=instance))
         container = container or main_container(pod)
