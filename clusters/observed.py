@@ -18,7 +18,7 @@ from clusters.models import Cluster, ClusterFeed, ClusterObject
 from fangduoduo_release.common.sentence import S, Sentence
 
 __all__ = [
-    "ALARM_S", "FRESH_S", "Alarm", "Sight", "age", "age_of", "ages", "alarms", "has_seen", "of_service", "pack",
+    "ALARM_S", "FRESH_S", "Alarm", "Sight", "age", "age_of", "ages", "alarms", "has_seen", "of_service", "pack", "rows_of",
     "trouble_of", "unfollowed", "unpack", "wait_for",
 ]  # fmt: skip
 ALARM_S = 60.0
@@ -76,13 +76,18 @@ def of_service(cluster: Cluster | int, key: str, resources: Iterable[str]) -> Si
     keys = list(resources)
     pk = cluster if isinstance(cluster, int) else cluster.pk
     known = age_of(pk, keys)  # before the rows are read: they are at least so new
-    rows = ClusterObject.objects.filter(cluster=pk, service_key=key, gone=False)
-    found = [unpack(body) for body in rows.filter(resource__in=keys).values_list("body", flat=True)]
+    found = rows_of(pk, key, keys)
     if "events" in keys and found:
         uids = [str(item["metadata"].get("uid", "")) for item in found]
         events = ClusterObject.objects.filter(cluster=pk, resource="events", about_uid__in=uids, gone=False)
         found += [unpack(body) for body in events.values_list("body", flat=True)]
     return Sight(tuple(found), known)
+
+
+def rows_of(cluster: int, key: str, resources: Iterable[str]) -> list[dict[str, Any]]:
+    """The same without events, for whom the age of what is known does not matter."""
+    rows = ClusterObject.objects.filter(cluster=cluster, service_key=key, gone=False, resource__in=list(resources))
+    return [unpack(body) for body in rows.values_list("body", flat=True)]
 
 
 def ages(clusters: Iterable[Cluster]) -> dict[int, float | None]:

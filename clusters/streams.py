@@ -12,7 +12,7 @@ from clusters import observed
 from clusters.drivers.runtime.base import ServiceRef
 from clusters.drivers.runtime.kubernetes.flow import KubernetesStreams
 from clusters.drivers.runtime.local.flow import LocalStreams
-from clusters.drivers.runtime.streams import Streams
+from clusters.drivers.runtime.streams import Start, Streams
 from clusters.kubernetes import KIND, access_of
 from clusters.models import Cluster
 from clusters.runtimes import local_runtime
@@ -38,6 +38,20 @@ def streams_of(cluster: Cluster) -> Streams:
     raise Invalid(S("Clusters of kind “%(kind)s” have no logs or terminals to follow.", kind=cluster.kind))
 
 
+def seat_in(cluster: Cluster, service: ServiceRef, instance: str, container: str) -> tuple[str, Start]:
+    """The container that is meant, and what starts programs there. Uses the database, so that nobody has to go there
+    once more to open a terminal. Raises as `streams_of`, and NotFound for what is no instance of the service."""
+    return streams_of(cluster).seat(pods_of(cluster.pk, service), instance, container)
+
+
+def pods_of(cluster: int, service: ServiceRef) -> list[dict[str, Any]]:
+    """The service's pods as they were last seen. Uses the database."""
+    found = observed.rows_of(cluster, service.key, ["pods"])
+    # The mark is only a label: whoever may write elsewhere in the cluster could set it on pods of their own.
+    where = service.where
+    return [one for one in found if not where or one["metadata"].get("namespace") == where]
+
+
 def _kubernetes(cluster: Cluster) -> KubernetesStreams:
     """Kept while the connection stays as it is: reading a kubeconfig takes longer than all the rest of opening a terminal."""
     pk, connection = cluster.pk, cluster.connection
@@ -47,12 +61,9 @@ def _kubernetes(cluster: Cluster) -> KubernetesStreams:
 
         async def pods(service: ServiceRef) -> Sequence[Mapping[str, Any]]:
             try:
-                sight = await _pool.run(observed.of_service, pk, service.key, ["pods"])
+                return await _pool.run(pods_of, pk, service)
             except (DatabaseError, InterfaceError) as error:
                 raise Unavailable(S("The portal's database does not answer.")) from error
-            # The mark is only a label: whoever may write elsewhere in the cluster could set it on pods of their own.
-            where = service.where
-            return [one for one in sight.objects if not where or one["metadata"].get("namespace") == where]
 
         kept = _kept[pk] = (told, KubernetesStreams(access_of(cluster), pods))
     return kept[1]

@@ -62,8 +62,9 @@ class Door(Protocol):
     def check(self, user: Any) -> object:
         """Raises an AppError for who may not, or for what is not there. Asked again while the terminal is open."""
 
-    async def open(self, cols: int, rows: int) -> Terminal:
-        """Raises an AppError."""
+    async def open(self, cols: int, rows: int, after: asyncio.Future[None]) -> Terminal:
+        """Begin the program once `after` is done, and never if it fails; the way there may be made meanwhile. Called
+        after `check` has said yes. Raises an AppError, and what `after` raises."""
 
     def record(self, outcome: Outcome | None) -> None:
         """Write down that it is about to be opened (None; when this fails, it is not), and how it ended."""
@@ -130,8 +131,7 @@ class TerminalSockets:
     async def _open(self, door: Door, size: tuple[int, int], guard: Guard, receive: Receive, wire: Wire) -> int | None:
         """Record, open, serve, record; the code to close with."""
         try:
-            await self._record(door, None)
-            terminal = await door.open(*size)
+            terminal = await self._recorded(door, size)
         except (DatabaseError, InterfaceError):
             logger.exception("a terminal is not opened: it cannot be written down")
             return TRY_LATER
@@ -147,6 +147,21 @@ class TerminalSockets:
             outcome = Outcome(time.monotonic() - began, session.exit_code, session.typed, wire.credit.sent)
             await asyncio.shield(self._close(door, terminal, outcome))
 
+    async def _recorded(self, door: Door, size: tuple[int, int]) -> Terminal:
+        """The terminal, once it stands in the audit that it is opened; the way to the cluster is made meanwhile."""
+        loop = asyncio.get_running_loop()
+        writing = loop.create_task(self._record(door, None))
+        opening = loop.create_task(door.open(*size, writing))
+        try:
+            await writing
+            return await opening
+        except BaseException:
+            opening.cancel()
+            for left in await asyncio.gather(opening, return_exceptions=True):
+                if not isinstance(left, BaseException):
+                    await left.close()
+            raise
+
     async def _close(self, door: Door, terminal: Terminal, outcome: Outcome) -> None:
         await terminal.close()
         await self._end(door, outcome)
@@ -154,7 +169,7 @@ class TerminalSockets:
     async def _end(self, door: Door, outcome: Outcome) -> None:
         try:
             await self._record(door, outcome)
-        except (DatabaseError, InterfaceError):
+        except (DatabaseError, InterfaceError, AppError):
             logger.exception("the end of a terminal could not be written down: %s", outcome)
 
     async def _record(self, door: Door, outcome: Outcome | None) -> None:

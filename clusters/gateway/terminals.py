@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import shlex
+from asyncio import Future
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -21,7 +22,7 @@ from clusters.kubernetes import access_of
 from clusters.models import Cluster, ClusterObject
 from clusters.observed import unpack
 from clusters.terminals import Outcome, TerminalSockets
-from fangduoduo_release.common.errors import Denied
+from fangduoduo_release.common.errors import AppError, Denied
 from fangduoduo_release.common.sentence import S
 from fangduoduo_release.common.sockets.guards import Who
 from fangduoduo_release.common.sockets.identity import Caller, user_of
@@ -74,6 +75,7 @@ class PodDoor:
         self._user: Any = None
         self._seat: Seat | None = None
         self._pods: Pods | None = None
+        self._lost: AppError | None = None  # why there is no way to the cluster
 
     @property
     def who(self) -> Who:
@@ -83,13 +85,24 @@ class PodDoor:
         found = seat(user, *self._asked)
         if self._seat is None:
             self._user, self._seat = user, found
+            try:
+                self._pods = Pods(access_of(found.cluster))
+            except AppError as error:  # told when it is opened: it says nothing of who may
+                self._lost = error
         return found
 
-    async def open(self, cols: int, rows: int) -> Terminal:
+    async def open(self, cols: int, rows: int, after: Future[None]) -> Terminal:
+        if self._lost is not None:
+            raise self._lost
         assert self._seat is not None
         assert self._pods is not None
         return await self._pods.start(
-            self._seat.namespace, self._seat.pod, self._argv, container=self._container, size=(cols, rows)
+            self._seat.namespace,
+            self._seat.pod,
+            self._argv,
+            container=self._container,
+            size=(cols, rows),
+            after=after,
         )
 
     def record(self, outcome: Outcome | None) -> None:
@@ -99,9 +112,7 @@ class PodDoor:
         it = recording.named(cluster, target, pod, self._seat.project)
         facts: dict[str, Any] = {"container": self._container, "command": " ".join(self._argv)}
         verb = kinds.EXEC
-        if outcome is None:
-            self._pods = Pods(access_of(cluster))
-        else:
+        if outcome is not None:
             verb = "exec_closed"
             facts |= {"seconds": round(outcome.seconds, 1), "exit_code": outcome.exit_code}
             facts |= {"typed_bytes": outcome.typed, "shown_bytes": outcome.shown}

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import re
+from asyncio import Future
 from typing import Any
 
 from django.db import transaction
 
-from clusters.drivers.runtime.streams import Terminal
-from clusters.streams import streams_of
+from clusters.drivers.runtime.streams import Start, Terminal
+from clusters.streams import seat_in
 from clusters.terminals import Outcome, TerminalSockets
 from deployments import wanted
 from deployments.models import Service
 from deployments.rights import require_terminal
 from fangduoduo_release.audit import trail
-from fangduoduo_release.common.errors import NotFound
+from fangduoduo_release.common.errors import AppError, NotFound
 from fangduoduo_release.common.sentence import S
 from fangduoduo_release.common.sockets.guards import Who
 from fangduoduo_release.common.sockets.identity import user_of
@@ -32,37 +33,45 @@ class ServiceDoor:
         self._instance, self._container = instance, container
         self._user: Any = None
         self._service: Service | None = None
-        self._streams: Any = None
+        self._start: Start | None = None
+        self._lost: AppError | None = None  # why there is no way to the instance
 
     @property
     def who(self) -> Who:
         return user_of
 
     def check(self, user: Any) -> object:
-        service = rows().filter(pk=self._pk).first()
+        service = rows().order_by().filter(pk=self._pk).first()  # in no order: to write one down costs as much again
         if service is None:
             raise NotFound(S("There is nothing here, or you may not see it."))
         require_terminal(user, service)  # refuses who may not even see it with the same words, and asks once
         if self._service is None:
             self._user, self._service = user, service
-            self._instance, self._container = chosen(service.instances.all(), self._instance, self._container)
+            if not self._instance:
+                self._instance, self._container = chosen(service.instances.all(), "", self._container)
+            self._find_way(service)
         if not self._instance:
             raise NotFound(S("No instance runs."))
         return service
 
-    async def open(self, cols: int, rows: int) -> Terminal:
-        assert self._service is not None
-        terminal: Terminal = await self._streams.terminal(
-            wanted.ref_of(self._service), self._instance, container=self._container, cols=cols, rows=rows
-        )
-        return terminal
+    def _find_way(self, service: Service) -> None:
+        """In the same turn in the pool. Why there is none is told when it is opened: it says nothing of who may."""
+        try:
+            cluster, ref = service.machine.cluster, wanted.ref_of(service)
+            self._container, self._start = seat_in(cluster, ref, self._instance, self._container)
+        except AppError as error:
+            self._lost = error
+
+    async def open(self, cols: int, rows: int, after: Future[None]) -> Terminal:
+        if self._lost is not None:
+            raise self._lost
+        assert self._start is not None
+        return await self._start(size=(cols, rows), after=after)
 
     def record(self, outcome: Outcome | None) -> None:
         assert self._service is not None
         after: dict[str, Any] = {**self.facts()}
-        if outcome is None:
-            self._streams = streams_of(self._service.machine.cluster)
-        else:
+        if outcome is not None:
             after |= {
                 "seconds": round(outcome.seconds, 1),
                 "exit_code": outcome.exit_code,

@@ -5,9 +5,10 @@ A kind offers them by a class named beside its runtime; a kind without terminals
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from asyncio import Future
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 from fangduoduo_release.common.sentence import Sentence
 
@@ -51,13 +52,22 @@ class Terminal(Protocol):
         """Hang up; may be called twice."""
 
 
+class Start(Protocol):
+    """Starts a program in an instance. Raises as `Streams` does."""
+
+    async def __call__(
+        self, argv: Sequence[str] = SHELL, *, size: tuple[int, int] | None = None, after: Future[None] | None = None
+    ) -> Terminal:
+        """`size`: columns and rows. The way to the program may be made at once; the program itself is asked for when
+        `after` is done, and never when that fails: then this raises what failed."""
+
+
 class Streams(Protocol):
     """What a kind can stream. Raises NotFound (no such instance or container), Unavailable, Rejected."""
 
-    async def terminal(
-        self, service: ServiceRef, instance: str, *, container: str = "", argv: Sequence[str] = SHELL,
-        cols: int = 80, rows: int = 24,
-    ) -> Terminal: ...  # fmt: skip
+    def seat(self, instances: Sequence[Mapping[str, Any]], instance: str, container: str = "") -> tuple[str, Start]:
+        """The container that is meant in one of these instances, which are the service's, and what starts programs
+        there. Asks nobody."""
 
     def follow(self, service: ServiceRef, query: LogQuery) -> AsyncIterator[LogLine]:
         """Lines as they are written, of all instances or of one, across restarts and replacements, until closed.

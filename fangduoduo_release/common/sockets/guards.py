@@ -15,6 +15,7 @@ from collections.abc import Callable
 from typing import Any
 
 from django.conf import settings
+from django.contrib.auth import get_user_model
 from django.db import DatabaseError, InterfaceError
 from django.utils.module_loading import import_string
 
@@ -59,6 +60,7 @@ class Guard:
         self._check = check
         self._pool = pool
         self._topic = ""  # of the person, known once they are
+        self._person: tuple[int, int] | None = None  # their key, and the last event of theirs before the question
 
     @property
     def person(self) -> str:
@@ -84,10 +86,27 @@ class Guard:
             with contextlib.suppress(TimeoutError):  # without a database nobody is ready to tell
                 async with asyncio.timeout(RECHECK_S):  # not wait_for: Python 3.11's may swallow a cancellation
                     await poller.listen(self._topic, tell)
-            news.set()  # what changed between the first question and now
+            if await self._told_meanwhile():
+                news.set()
             return await self._until_refused(news)
         finally:
             poller.leave(self._topic, tell)
+
+    async def _told_meanwhile(self) -> bool:
+        """Whether this person was told something between the last question and now; yes while that cannot be known.
+
+        A row's number instead of the whole question: it would be asked while whoever waits for the socket's first word
+        shares this process with it."""
+        try:
+            return await self._pool.run(self._is_behind)
+        except (DatabaseError, InterfaceError):
+            return True
+
+    def _is_behind(self) -> bool:
+        if self._person is None:
+            return True
+        pk, seq = self._person
+        return not get_user_model()._default_manager.filter(pk=pk, event_seq=seq).exists()
 
     async def _until_refused(self, news: asyncio.Event) -> int:
         asked = time.monotonic()
@@ -109,6 +128,7 @@ class Guard:
         if user is None:
             return NOT_SIGNED_IN
         self._topic = user.topic
+        self._person = (user.pk, user.event_seq)  # read before what they may: a change meanwhile makes it too old
         try:
             self._check(user)
         except Denied as refused:

@@ -46,6 +46,6 @@ async def test_the_run_before_is_given_and_then_it_ends(place: Place) -> None:
         assert [line async for line in LocalStreams(place.runtime).follow(place.service, LogQuery(previous=True))] == []
 
 
-async def test_a_terminal_is_refused_with_a_sentence(place: Place) -> None:
+def test_a_terminal_is_refused_with_a_sentence(place: Place) -> None:
     with pytest.raises(Rejected, match="no terminal"):
-        await LocalStreams(place.runtime).terminal(place.service, "any")
+        LocalStreams(place.runtime).seat((), "any")

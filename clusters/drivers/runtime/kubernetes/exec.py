@@ -12,6 +12,7 @@ import json
 import ssl
 from collections import deque
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 from urllib.parse import urlencode
 
@@ -20,7 +21,7 @@ from websockets.exceptions import ConcurrencyError, ConnectionClosed, InvalidHan
 from websockets.typing import Subprotocol
 
 from clusters.drivers.runtime.base import ExecResult
-from clusters.drivers.runtime.streams import Ended, Output
+from clusters.drivers.runtime.streams import SHELL, Ended, Output
 from fangduoduo_release.common.errors import Rejected, Unavailable
 from fangduoduo_release.common.sentence import S
 
@@ -52,6 +53,20 @@ class _Connect(connect):
         return exc
 
 
+class _Held(ClientConnection):
+    """Connected, it asks for nothing before `after` is done, however long that takes, and for nothing if it fails."""
+
+    def __init__(self, *args: Any, after: asyncio.Future[None], opening: asyncio.Timeout, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._after, self._opening = after, opening
+
+    async def handshake(self, *args: Any, **kwargs: Any) -> None:
+        self._opening.reschedule(None)
+        await asyncio.shield(self._after)
+        self._opening.reschedule(asyncio.get_running_loop().time() + OPEN_S)
+        await super().handshake(*args, **kwargs)
+
+
 class Pods:
     """Starts programs in the pods of one API server. May be kept; holds no connection."""
 
@@ -64,14 +79,16 @@ class Pods:
         self,
         namespace: str,
         pod: str,
-        argv: Sequence[str],
+        argv: Sequence[str] = SHELL,
         *,
         container: str = "",
         tty: bool = True,
         stdin: bool = True,
         size: tuple[int, int] | None = None,
+        after: asyncio.Future[None] | None = None,
     ) -> Program:
-        """`size`: columns and rows, sent before anything is typed. Raises NotFound, Unavailable, Rejected, Invalid."""
+        """`size`: columns and rows, sent before anything is typed. `after`: see `Start`. Raises NotFound,
+        Unavailable, Rejected, Invalid."""
         if not self._ready:
             self._tls = await asyncio.to_thread(self._prepare)
             self._ready = True
@@ -79,7 +96,7 @@ class Pods:
         query += [("container", container)] if container else []
         query += [("stdin", "true")] if stdin else []
         query += [("stdout", "true"), ("tty" if tty else "stderr", "true")]
-        socket = await self._open(f"{PODS.path(namespace, pod, 'exec')}?{urlencode(query)}")
+        socket = await self._open(f"{PODS.path(namespace, pod, 'exec')}?{urlencode(query)}", after)
         program = Program(socket, tty=tty)
         if size is not None:
             await program.resize(*size)
@@ -110,7 +127,7 @@ class Pods:
         judge_reach(self.access.server)
         return self.access.tls()
 
-    async def _open(self, path: str) -> ClientConnection:
+    async def _open(self, path: str, after: asyncio.Future[None] | None) -> ClientConnection:
         headers = {"User-Agent": MANAGER}
         if bearer := self.access.bearer:
             headers["Authorization"] = f"Bearer {bearer}"
@@ -118,24 +135,27 @@ class Pods:
         if self._tls is not None and self.access.server_name:
             more["server_hostname"] = self.access.server_name
         try:
-            socket = await _Connect(
-                "ws" + self.access.server.removeprefix("http") + path,
-                additional_headers=headers,
-                user_agent_header=None,
-                subprotocols=PROTOCOLS,
-                compression=None,
-                proxy=None,
-                open_timeout=OPEN_S,
-                close_timeout=CLOSE_S,
-                ping_interval=None,  # a pong stands behind output that nobody has taken yet; see Program
-                max_size=MESSAGE_MAX,
-                max_queue=(FRAMES, 1),
-                write_limit=WRITE_MAX,
-                **more,
-            )
+            async with asyncio.timeout(OPEN_S) as opening:
+                if after is not None:
+                    more["create_connection"] = partial(_Held, after=after, opening=opening)
+                socket = await _Connect(
+                    "ws" + self.access.server.removeprefix("http") + path,
+                    additional_headers=headers,
+                    user_agent_header=None,
+                    subprotocols=PROTOCOLS,
+                    compression=None,
+                    proxy=None,
+                    open_timeout=None,  # the one around this may be held; see _Held
+                    close_timeout=CLOSE_S,
+                    ping_interval=None,  # a pong stands behind output that nobody has taken yet; see Program
+                    max_size=MESSAGE_MAX,
+                    max_queue=(FRAMES, 1),
+                    write_limit=WRITE_MAX,
+                    **more,
+                )
         except InvalidStatus as error:
             raise refused(error) from error
-        except (InvalidHandshake, InvalidURI, TimeoutError, OSError, EOFError) as error:
+        except (InvalidHandshake, InvalidURI, ConnectionClosed, TimeoutError, OSError, EOFError) as error:
             raise Unavailable(
                 S("The API server does not answer."), evidence=f"{type(error).__name__}: {error}"[:500]
             ) from error

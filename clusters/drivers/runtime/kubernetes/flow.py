@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from functools import partial
 
 from clusters.drivers.runtime.base import LogLine, LogQuery, ServiceRef
-from clusters.drivers.runtime.streams import SHELL
+from clusters.drivers.runtime.streams import Start
 from fangduoduo_release.common.errors import NotFound
 from fangduoduo_release.common.sentence import S
 
 from .access import Access
 from .async_api import AsyncApi
 from .containers import Pod, main_container
-from .exec import Pods, Program
+from .exec import Pods
 from .follow import Follower
 
 PodsOf = Callable[[ServiceRef], Awaitable[Sequence[Pod]]]
@@ -26,20 +27,13 @@ class KubernetesStreams:
         self._pods = pods
         self._programs = Pods(access)
 
-    async def terminal(
-        self, service: ServiceRef, instance: str, *, container: str = "", argv: Sequence[str] = SHELL,
-        cols: int = 80, rows: int = 24,
-    ) -> Program:  # fmt: skip
-        pods = await self._pods(service)
-        pod = next((one for one in pods if one["metadata"]["name"] == instance), None)
+    def seat(self, instances: Sequence[Pod], instance: str, container: str = "") -> tuple[str, Start]:
+        pod = next((one for one in instances if one["metadata"]["name"] == instance), None)
         if pod is None:
             raise NotFound(S("There is no instance “%(name)s” any more.", name=instance))
-        return await self._programs.start(
-            str(pod["metadata"]["namespace"]),
-            instance,
-            argv,
-            container=container or main_container(pod),
-            size=(cols, rows),
+        container = container or main_container(pod)
+        return container, partial(
+            self._programs.start, str(pod["metadata"]["namespace"]), instance, container=container
         )
 
     async def follow(self, service: ServiceRef, query: LogQuery) -> AsyncIterator[LogLine]:

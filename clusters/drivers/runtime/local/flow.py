@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from typing import Any
 
 from clusters.drivers.runtime.base import LogLine, LogPage, LogQuery, ServiceRef
-from clusters.drivers.runtime.streams import SHELL, Terminal
+from clusters.drivers.runtime.streams import Start
 from fangduoduo_release.common.errors import Rejected
 from fangduoduo_release.common.sentence import S
 
@@ -25,10 +26,7 @@ class LocalStreams:
         self._runtime = runtime
         self._hands = ThreadPoolExecutor(max_workers=2, thread_name_prefix="local-logs")
 
-    async def terminal(
-        self, service: ServiceRef, instance: str, *, container: str = "", argv: Sequence[str] = SHELL,
-        cols: int = 80, rows: int = 24,
-    ) -> Terminal:  # fmt: skip
+    def seat(self, instances: Sequence[Mapping[str, Any]], instance: str, container: str = "") -> tuple[str, Start]:
         raise Rejected(S("Services that run on the portal's own host have no terminal."), code="no_terminal")
 
     async def follow(self, service: ServiceRef, query: LogQuery) -> AsyncIterator[LogLine]:
