@@ -9,7 +9,9 @@ from typing import Any
 
 import pytest
 from django.core import signing
+from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from clusters.drivers.runtime.kubernetes.names import DEPLOYMENTS, EVENTS, NODES, PROJECT
@@ -245,6 +247,14 @@ def test_nobody_is_answered_what_was_put_together_for_who_may_see_more(
     Project.objects.filter(slug="shop").update(slug="gone")  # what is theirs is so by name
     assert names(viewer.get(PODS_OF_SHOP)) == []
     assert names(ops.get(PODS_OF_SHOP)) == ["own", "rivals"]
+
+
+def test_what_rows_answer_needs_no_credentials_to_be_decrypted(cluster: Cluster, viewer: Client) -> None:
+    put(cluster, pod("a"))
+    with CaptureQueriesContext(connection) as asked:
+        assert names(viewer.get(PODS_OF_SHOP)) == ["a"]
+        assert viewer.get(f"{PODS_OF_SHOP}/a").status_code == 200
+    assert [one["sql"] for one in asked if "common_connection" in one["sql"]] == []
 
 
 def test_a_whole_list_carries_the_version_of_now(cluster: Cluster, viewer: Client) -> None:
