@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from django.db import models
+from django.utils.translation import gettext_lazy as _
 
 
 class BuildLog(models.Model):
@@ -19,6 +20,9 @@ class BuildLog(models.Model):
     index = models.JSONField(default=list)  # [[raw offset, first line, compressed offset], …] per gzip member
     first_error_line = models.BigIntegerField(null=True)
 
+    class Meta:
+        verbose_name = _("build log")
+
     def __str__(self) -> str:
         return f"log of {self.build_id}"
 
@@ -34,6 +38,7 @@ class LogChunk(models.Model):
     data = models.BinaryField()
 
     class Meta:
+        verbose_name = _("piece of a log")
         ordering = ["offset"]
         constraints = [models.UniqueConstraint(fields=["build", "offset"], name="log_chunk_once")]
 
@@ -53,6 +58,7 @@ class LogMark(models.Model):
     label = models.CharField(max_length=120, blank=True)
 
     class Meta:
+        verbose_name = _("mark in a log")
         ordering = ["line"]
         constraints = [models.UniqueConstraint(fields=["build", "line"], name="log_mark_once")]
 

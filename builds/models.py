@@ -154,6 +154,7 @@ class Stage(models.Model):
     note = models.JSONField(null=True)  # a sentence: why skipped, why failed
 
     class Meta:
+        verbose_name = _("stage")
         ordering = ["order"]
         constraints = [models.UniqueConstraint(fields=["build", "ident"], name="stage_ident_once")]
 
@@ -189,6 +190,7 @@ class InputRequest(models.Model):
     answered_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:
+        verbose_name = _("question of a build")
         constraints = [models.UniqueConstraint(fields=["build", "ident"], name="input_ident_once")]
 
     def __str__(self) -> str:
@@ -207,6 +209,7 @@ class TestResult(models.Model):
     details = models.TextField(blank=True)
 
     class Meta:
+        verbose_name = _("test result")
         indexes = [models.Index(fields=["build", "state"], name="tests_by_state")]
 
     def __str__(self) -> str:
@@ -222,6 +225,7 @@ class Artifact(models.Model):
     sha256 = models.CharField(max_length=64)
 
     class Meta:
+        verbose_name = _("artifact")
         ordering = ["path"]
         constraints = [models.UniqueConstraint(fields=["build", "path"], name="artifact_path_once")]
 

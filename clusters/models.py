@@ -61,13 +61,13 @@ class Machine(models.Model):
     """A place in a cluster a project may be deployed to, with an environment, and how many must agree to a change."""
 
     name = models.SlugField(_("name"), max_length=60, unique=True)
-    cluster = models.ForeignKey(Cluster, on_delete=models.PROTECT, related_name="machines")
+    cluster = models.ForeignKey(Cluster, on_delete=models.PROTECT, related_name="machines", verbose_name=_("cluster"))
     environment = models.CharField(
         _("environment"), max_length=12, choices=Environment.choices, default=Environment.TEST
     )
     placement = models.JSONField(default=dict, blank=True)
     description = models.CharField(_("description"), max_length=200, blank=True)
-    order = models.PositiveSmallIntegerField(default=0)
+    order = models.PositiveSmallIntegerField(_("order"), default=0)
     approvals_needed = models.PositiveSmallIntegerField(
         _("approvals needed"),
         default=0,

@@ -82,6 +82,7 @@ class Instance(models.Model):
     containers = models.JSONField(default=list, blank=True)
 
     class Meta:
+        verbose_name = _("instance")
         ordering = ["name"]
         constraints = [models.UniqueConstraint(fields=["service", "name"], name="instance_name_once")]
 

@@ -13,6 +13,7 @@ from django.contrib import admin, messages
 from django.core.paginator import Paginator
 from django.db.models import Model, QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.utils.text import capfirst
 
 from fangduoduo_release.common.errors import AppError
 from fangduoduo_release.common.http import say
@@ -56,6 +57,12 @@ class PortalAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         return super().get_queryset(request).defer(*self.big_columns)
+
+    def formfield_for_foreignkey(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        """One without a name of its own is named as what it points to is: that has one in every language."""
+        if db_field.verbose_name == db_field.name.replace("_", " "):
+            kwargs.setdefault("label", capfirst(str(db_field.related_model._meta.verbose_name)))
+        return super().formfield_for_foreignkey(db_field, request, **kwargs)
 
     def changeform_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         """An action's refusal is a message above the form; nothing was written."""

@@ -136,7 +136,7 @@ class SignedIn(models.Model):
     """One browser somebody is signed in with: where and when, to be looked at and ended. The session itself is
     Django's; this row only knows its key, which is shown to nobody."""
 
-    user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="signed_in")
+    user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="signed_in", verbose_name=_("person"))
     key = models.CharField(max_length=40, unique=True, editable=False)
     how = models.CharField(max_length=20, blank=True)  # password, oidc, ldap
     address = models.CharField(_("address"), max_length=60, blank=True)

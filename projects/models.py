@@ -197,7 +197,7 @@ class Grant(models.Model):
     """What role and machine grants share: given by whom, why, from which request, until when, warned how far ahead."""
 
     granted_by = models.CharField(max_length=150, blank=True)
-    reason = models.CharField(max_length=300, blank=True)
+    reason = models.CharField(_("reason"), max_length=300, blank=True)
     until = models.DateTimeField(_("until"), null=True, blank=True)
     request = models.ForeignKey(
         AccessRequest, null=True, blank=True, on_delete=models.SET_NULL, related_name="%(class)ss"
@@ -287,6 +287,7 @@ class BranchTip(models.Model):
     seen_at = models.DateTimeField(auto_now=True)
 
     class Meta:
+        verbose_name = _("branch tip")
         constraints = [models.UniqueConstraint(fields=["project", "ref"], name="one_tip_per_ref")]
 
     def __str__(self) -> str:

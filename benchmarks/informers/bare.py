@@ -21,7 +21,7 @@ from clusters.drivers.runtime.kubernetes.listing import pages
 async def read(url: str, seconds: float) -> dict[str, float]:
     async with AsyncApi(Access(server=url, token="t0ken")) as api:
         used = time.process_time()
-        versions = [version async for _items, version in pages(api, "/api/v1/pods")]
+        versions = [version async for items, version in pages(api, "/api/v1/pods") for _item in items]
         listed = time.process_time() - used
         began, used = time.monotonic(), time.process_time()
         query = {"watch": "1", "resourceVersion": versions[-1], "allowWatchBookmarks": "true"}

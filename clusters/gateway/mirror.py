@@ -1,8 +1,9 @@
 """Objects of clusters as this process last read them: their JSON as it is answered, one mirror for each namespace and kind.
 
 Rows hold objects compressed. Inflating thousands of them for each list would cost more than asking the API server, so what
-was inflated is kept, and brought up to date by what has changed since (`seq`). A list then joins bytes. All mirrors
-together stay within a budget of memory; the one that nobody asked for the longest goes first.
+was inflated is kept, and brought up to date by what has changed since (`seq`). A list then joins bytes; what was joined last
+of a whole mirror is kept too. All mirrors together stay within a budget of memory: what was joined goes first, then the
+mirror that nobody asked for the longest.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import threading
 import time
 import zlib
 from collections import OrderedDict
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -59,6 +61,14 @@ class Entry:
         return self.facts
 
 
+def joined(head: bytes, entries: Sequence[Entry]) -> bytes:
+    """A list as it is answered; `head`: the object without its items."""
+    items = [entry.raw for entry in entries] or [b""]
+    items[0] = head[:-1] + b',"items":[' + items[0]
+    items[-1] += b"]}"
+    return b",".join(items)  # megabytes: put together once
+
+
 class Mirror:
     """The objects of one kind in one namespace ("": of a kind without namespaces)."""
 
@@ -69,13 +79,36 @@ class Mirror:
         self.read_at = self.begun_at = 0.0
         self.shown: tuple[Entry, ...] = ()  # by name; replaced, never changed
         self._entries: dict[str, Entry] = {}
+        self._whole: tuple[tuple[Entry, ...], bytes, bytes] | None = None  # entries, head, and both joined
+
+    @property
+    def weight(self) -> int:
+        """What it takes of the budget."""
+        whole = self._whole
+        return self.size + (len(whole[2]) if whole is not None else 0)
+
+    def whole(self, entries: tuple[Entry, ...], head: bytes) -> bytes:
+        """All of `entries`, as they were shown, joined. It is what anybody is answered who may see them all, and depends
+        on nothing else; of other entries or with another head it is joined anew."""
+        kept = self._whole
+        if kept is not None and kept[0] is entries and kept[1] == head:
+            return kept[2]
+        body = joined(head, entries)
+        if self.shown is entries:  # else another thread has read on, and nobody will ask for these again
+            self._whole = (entries, head, body)
+        return body
+
+    def lighten(self) -> int:
+        """Let go of what was joined; how much that is. Waits for nobody who reads."""
+        kept, self._whole = self._whole, None
+        return len(kept[2]) if kept is not None else 0
 
     def follow(self, feed: ClusterFeed, namespace: str) -> tuple[Entry, ...]:
         """Bring it up to what the rows say, and show it. `feed` was read before: the rows are at least so new."""
         with self.lock:
             now = time.monotonic()
             if self.feed != feed.pk or now - self.read_at > FORGET_S or now - self.begun_at > RENEW_S:
-                self._entries, self.seq, self.size, self.shown = {}, -1, 0, ()
+                self._entries, self.seq, self.size, self.shown, self._whole = {}, -1, 0, (), None
                 self.begun_at = now
             self.feed, self.read_at = feed.pk, now
             if feed.seq > self.seq:
@@ -105,7 +138,7 @@ class Mirror:
                 self.size += len(raw) + OVERHEAD
         self.seq = max(self.seq, feed.seq)
         if changed:
-            self.shown = tuple(self._entries[name] for name in sorted(self._entries))
+            self.shown, self._whole = tuple(self._entries[name] for name in sorted(self._entries)), None
 
 
 class Mirrors:
@@ -118,8 +151,7 @@ class Mirrors:
 
     def entries(self, cluster: Cluster, feed: ClusterFeed, namespace: str) -> tuple[Entry, ...]:
         """The objects of the feed's kind in a namespace, by name."""
-        # A cluster that was made anew may get an old one's number.
-        key = (cluster.pk, cluster.created_at.timestamp(), feed.resource, namespace)
+        key = _key(cluster, feed, namespace)
         with self._lock:
             mirror = self._kept.get(key)
             if mirror is None:
@@ -129,6 +161,18 @@ class Mirrors:
         self._make_room()
         return shown
 
+    def whole(
+        self, cluster: Cluster, feed: ClusterFeed, namespace: str, entries: tuple[Entry, ...], head: bytes
+    ) -> bytes:
+        """The answer that lists all of `entries`, which `entries()` gave."""
+        with self._lock:
+            mirror = self._kept.get(_key(cluster, feed, namespace))
+        if mirror is None:  # it had to make room
+            return joined(head, entries)
+        body = mirror.whole(entries, head)
+        self._make_room()
+        return body
+
     def forget(self) -> None:
         """Begin anew."""
         with self._lock:
@@ -137,15 +181,24 @@ class Mirrors:
     @property
     def size(self) -> int:
         with self._lock:
-            return sum(mirror.size for mirror in self._kept.values())
+            return sum(mirror.weight for mirror in self._kept.values())
 
     def _make_room(self) -> None:
         limit = settings.GATEWAY_MIRROR_BYTES if self._limit is None else self._limit
         with self._lock:
-            total = sum(mirror.size for mirror in self._kept.values())
+            total = sum(mirror.weight for mirror in self._kept.values())
+            for mirror in self._kept.values():
+                if total <= limit:
+                    return
+                total -= mirror.lighten()
             while total > limit and self._kept:
-                _key, mirror = self._kept.popitem(last=False)
-                total -= mirror.size
+                _, mirror = self._kept.popitem(last=False)
+                total -= mirror.weight
+
+
+def _key(cluster: Cluster, feed: ClusterFeed, namespace: str) -> Key:
+    """A cluster that was made anew may get an old one's number."""
+    return cluster.pk, cluster.created_at.timestamp(), feed.resource, namespace
 
 
 MIRRORS = Mirrors()

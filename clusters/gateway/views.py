@@ -52,7 +52,7 @@ class Gateway(ApiView):
 
     @extend_schema(**described.READS)
     def get(self, request: Request, name: str, path: str) -> HttpResponseBase:
-        cluster = reach.cluster_named(name)
+        cluster = reach.cluster_named(name, connected=False)
         places = reach.places(self.actor, cluster)
         namespace = paths.namespace_in(path)
         if namespace and namespace not in places:

@@ -87,7 +87,8 @@ def store(hold: Hold, batch: Batch, beats: Mapping[str, datetime]) -> None:
 def _store_objects(cluster: int, batch: Batch) -> None:
     if not batch.seen:
         return
-    now = timezone.now()
+    now, adapted = timezone.now(), connection.ops.adapt_datetimefield_value
+    stamp = adapted(now)  # once: of most rows it is the same
     last = {told.resource: int(told.values["seq"]) for told in batch.feeds}
     sizes = Counter(one.resource for one in batch.seen)
     seqs = {key: last[key] - size for key, size in sizes.items()}
@@ -97,7 +98,10 @@ def _store_objects(cluster: int, batch: Batch) -> None:
         if one.body is None:
             _end(cluster, one, seqs[one.resource], now)
         else:
-            rows.append(_row(cluster, one, seqs[one.resource], now))
+            at = (
+                adapted(min(now, datetime.fromtimestamp(one.at, UTC))) if one.at is not None and not one.gone else stamp
+            )
+            rows.append(_row(cluster, one, seqs[one.resource], at))
     if rows:
         with connection.cursor() as cursor:
             cursor.executemany(_upsert(), rows)
@@ -114,13 +118,11 @@ def _upsert() -> str:
     return f"INSERT INTO {table} ({names}) VALUES ({marks}) ON CONFLICT ({unique}) DO UPDATE SET {changes}"  # noqa: S608 - our own names
 
 
-def _row(cluster: int, one: Seen, seq: int, now: datetime) -> tuple[Any, ...]:
+def _row(cluster: int, one: Seen, seq: int, changed_at: Any) -> tuple[Any, ...]:
     """In the order of UNIQUE and CHANGING."""
-    changed_at = now if one.at is None or one.gone else min(now, datetime.fromtimestamp(one.at, UTC))
     return (
         cluster, one.resource, one.namespace, one.name,
-        one.uid, one.service, one.about, one.version, seq, one.gone, one.body,
-        connection.ops.adapt_datetimefield_value(changed_at),
+        one.uid, one.service, one.about, one.version, seq, one.gone, one.body, changed_at,
     )  # fmt: skip
 
 

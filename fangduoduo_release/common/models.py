@@ -81,6 +81,7 @@ class Event(models.Model):
     data = models.JSONField(default=dict, blank=True)
 
     class Meta:
+        verbose_name = _("event")
         constraints = [models.UniqueConstraint(fields=["topic", "seq"], name="event_once_per_seq")]
 
     def __str__(self) -> str:
@@ -98,6 +99,9 @@ class Step(models.Model):
     fence = models.BigIntegerField(default=0)
     created_at = models.DateTimeField(auto_now_add=True)
     done_at = models.DateTimeField(null=True)
+
+    class Meta:
+        verbose_name = _("step")
 
     def __str__(self) -> str:
         return self.key
@@ -142,6 +146,9 @@ class Lease(models.Model):
     fence = models.BigIntegerField(default=0)
     until = models.DateTimeField(null=True)
 
+    class Meta:
+        verbose_name = _("lease")
+
     def __str__(self) -> str:
         return self.name
 
@@ -153,6 +160,9 @@ class Beat(models.Model):
     kind = models.CharField(max_length=20)
     seen_at = models.DateTimeField()
     info = models.JSONField(default=dict)
+
+    class Meta:
+        verbose_name = _("beat of a process")
 
     def __str__(self) -> str:
         return self.name
@@ -188,6 +198,7 @@ class IdempotencyKey(models.Model):
     created_at = models.DateTimeField(auto_now_add=True, db_index=True)
 
     class Meta:
+        verbose_name = _("idempotency key")
         constraints = [models.UniqueConstraint(fields=["owner", "key"], name="idempotency_once")]
 
     def __str__(self) -> str:

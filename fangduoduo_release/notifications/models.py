@@ -126,5 +126,8 @@ class Circuit(models.Model):
     since = models.DateTimeField(auto_now_add=True)
     error = models.JSONField(null=True, blank=True)
 
+    class Meta:
+        verbose_name = _("circuit breaker")
+
     def __str__(self) -> str:
         return self.route

@@ -6,11 +6,12 @@ import threading
 import zlib
 from typing import Any
 
+import orjson
 import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from clusters.gateway.mirror import Mirrors
+from clusters.gateway.mirror import Mirrors, joined
 from clusters.models import Cluster, ClusterFeed, ClusterObject
 
 from .rows import feed, pod, put
@@ -102,6 +103,86 @@ def test_memory_stays_within_its_budget_and_the_longest_unread_goes_first(cluste
     assert small.size == 0
 
 
+HEAD = b'{"kind":"PodList"}'
+
+
+def whole(mirrors: Mirrors, cluster: Cluster, head: bytes = HEAD, namespace: str = "shop") -> bytes:
+    row = ClusterFeed.objects.get(cluster=cluster)
+    entries = mirrors.entries(cluster, row, namespace)
+    return mirrors.whole(cluster, row, namespace, entries, head)
+
+
+@pytest.mark.django_db
+def test_what_was_joined_is_joined_again_only_when_it_changed(cluster: Cluster) -> None:
+    put(cluster, pod("a"), pod("b"))
+    mirrors = Mirrors()
+    first = whole(mirrors, cluster)
+    assert whole(mirrors, cluster) is first
+    put(cluster, pod("b", status={"phase": "Failed"}))
+    second = whole(mirrors, cluster)
+    assert (first.count(b"Running"), second.count(b"Running"), second.count(b"Failed")) == (2, 1, 1)
+    assert whole(mirrors, cluster) is second
+    put(cluster, pod("a"), gone=True)
+    third = whole(mirrors, cluster)
+    assert [item["metadata"]["name"] for item in orjson.loads(third)["items"]] == ["b"]
+
+
+@pytest.mark.django_db
+def test_what_was_joined_for_one_head_is_not_given_for_another(cluster: Cluster) -> None:
+    put(cluster, pod("a"))
+    mirrors = Mirrors()
+    for number in (b"1", b"2", b"1"):
+        assert orjson.loads(whole(mirrors, cluster, b'{"n":%b}' % number))["n"] == int(number)
+
+
+@pytest.mark.django_db
+def test_what_was_joined_is_of_these_entries_or_is_not_given(cluster: Cluster) -> None:
+    put(cluster, pod("a"), pod("b"))
+    mirrors, row = Mirrors(), ClusterFeed.objects.get()
+    early = mirrors.entries(cluster, row, "shop")
+    put(cluster, pod("c"))
+    late = whole(mirrors, cluster)
+    late_row = ClusterFeed.objects.get()
+    assert mirrors.whole(cluster, row, "shop", early, HEAD) == joined(HEAD, early) != late
+    assert whole(mirrors, cluster) is late
+    some = early[:1]  # of others the same number, from whoever it comes
+    assert mirrors.whole(cluster, late_row, "shop", some, HEAD) == joined(HEAD, some)
+    assert whole(mirrors, cluster) is late
+    put(cluster, pod("x", "other"))
+    assert b'"x"' in whole(mirrors, cluster, namespace="other")
+    assert b'"x"' not in whole(mirrors, cluster)
+
+
+@pytest.mark.django_db
+def test_an_empty_list_is_a_list(cluster: Cluster) -> None:
+    feed(cluster)
+    assert orjson.loads(whole(Mirrors(), cluster)) == {"kind": "PodList", "items": []}
+
+
+@pytest.mark.django_db
+def test_what_was_joined_counts_and_goes_before_any_mirror(cluster: Cluster) -> None:
+    for namespace in ("one", "two"):
+        put(cluster, *[pod(f"p{n}", namespace, labels={"x": "y" * 1000}) for n in range(10)])
+    mirrors = Mirrors(limit=50_000)
+    names(mirrors, cluster, "one")
+    names(mirrors, cluster, "two")
+    plain = mirrors.size
+    first = whole(mirrors, cluster, namespace="one")
+    assert mirrors.size == plain + len(first)
+    second = whole(mirrors, cluster, namespace="two")
+    assert mirrors.size == plain + len(second) <= 50_000
+    assert [key[3] for key in mirrors._kept] == ["one", "two"]
+    assert whole(mirrors, cluster, namespace="one") is not first
+
+
+@pytest.mark.django_db
+def test_too_large_to_be_kept_it_is_answered_all_the_same(cluster: Cluster) -> None:
+    put(cluster, pod("a"), pod("b"))
+    small = Mirrors(limit=100)
+    assert len(orjson.loads(whole(small, cluster))["items"]) == 2
+    assert small.size == 0
+
+
 @pytest.mark.django_db(transaction=True)
 def test_many_threads_see_one_order_of_things(cluster: Cluster) -> None:
     put(cluster, *[pod(f"p{n:02}") for n in range(50)])
@@ -110,7 +191,11 @@ def test_many_threads_see_one_order_of_things(cluster: Cluster) -> None:
     def read() -> None:
         seen: dict[str, int] = {}
         while not ended.is_set():
-            for entry in mirrors.entries(cluster, ClusterFeed.objects.get(cluster=cluster), "shop"):
+            row = ClusterFeed.objects.get(cluster=cluster)
+            entries = mirrors.entries(cluster, row, "shop")
+            if mirrors.whole(cluster, row, "shop", entries, HEAD) != joined(HEAD, entries):
+                wrong.append("joined of others")
+            for entry in entries:
                 number = int(entry.parsed()["status"].get("message", 0))
                 if number < seen.get(entry.name, 0):
                     wrong.append(entry.name)

@@ -9,7 +9,9 @@ from typing import Any
 
 import pytest
 from django.core import signing
+from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from clusters.drivers.runtime.kubernetes.names import DEPLOYMENTS, EVENTS, NODES, PROJECT
@@ -226,6 +228,40 @@ def test_what_another_project_has_in_a_shared_namespace_is_not_shown(
     for path in (f"{PODS_OF_SHOP}/rivals", f"{PODS_OF_SHOP}/rivals/log", f"{PODS_OF_SHOP}/rivals/log?previous=1"):
         assert_status(viewer.get(path), 404, "NotFound", 'pods "rivals" not found')
     assert names(as_role("ops").get(PODS_OF_SHOP)) == ["nobodys", "own", "rivals"]
+
+
+def test_nobody_is_answered_what_was_put_together_for_who_may_see_more(
+    cluster: Cluster, viewer: Client, as_role: Callable[[str], Client]
+) -> None:
+    ops = as_role("ops")
+    put(cluster, pod("own", labels={PROJECT: "shop"}), pod("rivals", labels={PROJECT: "rival"}))
+    for _ in range(2):
+        assert names(ops.get(PODS_OF_SHOP)) == ["own", "rivals"]
+        assert names(viewer.get(PODS_OF_SHOP)) == ["own"]
+        assert names(ops.get(PODS_OF_SHOP, {"labelSelector": f"{PROJECT}=shop"})) == ["own"]
+        assert names(ops.get(PODS_OF_SHOP, {"limit": 1})) == ["own"]
+    put(cluster, pod("rivals", labels={PROJECT: "shop"}))  # from now on they see the same
+    assert ops.get(PODS_OF_SHOP).content == viewer.get(PODS_OF_SHOP).content
+    put(cluster, pod("rivals", labels={PROJECT: "rival"}))
+    assert names(viewer.get(PODS_OF_SHOP)) == ["own"]
+    Project.objects.filter(slug="shop").update(slug="gone")  # what is theirs is so by name
+    assert names(viewer.get(PODS_OF_SHOP)) == []
+    assert names(ops.get(PODS_OF_SHOP)) == ["own", "rivals"]
+
+
+def test_what_rows_answer_needs_no_credentials_to_be_decrypted(cluster: Cluster, viewer: Client) -> None:
+    put(cluster, pod("a"))
+    with CaptureQueriesContext(connection) as asked:
+        assert names(viewer.get(PODS_OF_SHOP)) == ["a"]
+        assert viewer.get(f"{PODS_OF_SHOP}/a").status_code == 200
+    assert [one["sql"] for one in asked if "common_connection" in one["sql"]] == []
+
+
+def test_a_whole_list_carries_the_version_of_now(cluster: Cluster, viewer: Client) -> None:
+    put(cluster, pod("a"), version="2000")
+    assert viewer.get(PODS_OF_SHOP).json()["metadata"] == {"resourceVersion": "2000"}
+    ClusterFeed.objects.update(resource_version="2001")  # something elsewhere has changed
+    assert viewer.get(PODS_OF_SHOP).json()["metadata"] == {"resourceVersion": "2001"}
 
 
 def test_a_list_of_all_namespaces_holds_those_that_one_may_read(

@@ -121,7 +121,7 @@ class Informer:
         version = ""
         async for items, version in whole(self._api, self._resource, self._namespace, self._pace.page):
             self._unknown = 0
-            if not version and not items:
+            if not version:
                 listed.clear()  # it begins again
             for number, item in enumerate(items):
                 if number % STEP == STEP - 1:
@@ -235,7 +235,7 @@ class Informer:
         listed: dict[Key, str] = {}
         version = ""
         async for items, version in whole(self._api, self._resource, self._namespace, self._pace.page):
-            if not version and not items:
+            if not version:
                 listed.clear()
             for number, item in enumerate(items):
                 if number % STEP == STEP - 1:
