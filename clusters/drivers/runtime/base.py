@@ -127,10 +127,8 @@ class Plan:
 class Instance:
     """One process, pod or task. `state`: starting running restarting draining stopping dead.
 
-    `digest` is read back from what really runs ("" when nothing does). `ready` means that its checks pass now;
-    `current`, that it was made from the goal (and is not on its way out); `port` is on `node`. `pullable`: an image that can
-    be had again by that digest.
-    """
+    `digest` is read back from what really runs ("" when nothing does). `ready` means that its checks pass now; `current`:
+    made from the goal, not on its way out. `pullable`: its image can be had again by `digest`. `port`: on `node`."""
 
     name: str
     state: str
@@ -166,8 +164,8 @@ class Observed:
     """What really is. `state`: absent converging ready degraded stopped failed removing.
 
     `ready`/`total`: current instances that are ready, of those wanted. `settled`: the goal is reached in full, traffic
-    included. `digests`: what the running instances run. `look_again_s`: when looking again may pay. `drift`: how what is
-    applied differs from the goal by somebody else's hand. `url`: where it is reached from outside, as far as is known.
+    included. `look_again_s`: when looking again may pay. `drift`: how what is applied differs from the goal by somebody
+    else's hand. `url`: where it is reached from outside, as far as is known.
     """
 
     service: ServiceRef
@@ -185,24 +183,21 @@ class Observed:
     url: str = ""
 
     @property
-    def digests(self) -> frozenset[str]:
-        return frozenset(instance.digest for instance in self.instances if instance.digest)
+    def staying(self) -> tuple[Instance, ...]:
+        """The instances that are not on their way out."""
+        return tuple(one for one in self.instances if one.state not in LEAVING)
 
     @property
     def serving_digests(self) -> frozenset[str]:
-        """Of the instances that are not on their way out."""
-        return frozenset(one.digest for one in self.instances if one.digest and one.state not in LEAVING)
+        return frozenset(one.digest for one in self.staying if one.digest)
 
     @property
     def pullable(self) -> bool:
-        """Whether what serves can be had again by its digest."""
-        staying = [one for one in self.instances if one.state not in LEAVING]
-        return bool(staying) and all(one.pullable for one in staying)
+        return bool(self.staying) and all(one.pullable for one in self.staying)
 
     def green(self, digest: str) -> bool:
         """True when the goal is reached and every instance that stays is ready and runs `digest`."""
-        staying = [one for one in self.instances if one.state not in LEAVING]
-        return self.settled and all(one.ready and one.digest == digest for one in staying)
+        return self.settled and all(one.ready and one.digest == digest for one in self.staying)
 
 
 @dataclass(frozen=True, slots=True)

@@ -73,7 +73,7 @@ class RuntimeContract:
         wanted = place.deploy("one")
         seen = place.instances()
         assert (seen.state, seen.ready, seen.total, seen.generation) == ("ready", 2, 2, wanted.generation)
-        assert seen.digests == {place.digest(wanted)}
+        assert seen.serving_digests == {place.digest(wanted)}
         assert place.answers() == {"one"}
 
     def test_apply_alone_changes_nothing_that_runs(self, place: Place) -> None:
