@@ -24,7 +24,7 @@ from fangduoduo_release.common.errors import AppError, Conflict, Invalid, NotFou
 from fangduoduo_release.common.sentence import S
 
 from .access import Access, judge_reach
-from .names import MANAGER, Resource
+from .names import DEPLOYMENTS, MANAGER, Resource
 
 TIMEOUT_S = 9.0
 CONNECT_S = 3.0
@@ -184,8 +184,12 @@ class Api:
         return self.ask("PATCH", path, query=query, body=json.dumps(manifest), content_type=APPLY_PATCH)
 
     def delete(self, resource: Resource, namespace: str, name: str, uid: str = "") -> bool:
-        """Ask for its end, and of what it owns; False when it is not there. `uid`: only that very one."""
-        body: dict[str, Any] = {"propagationPolicy": "Foreground"}
+        """Ask for its end, and of what it owns; False when it is not there. `uid`: only that very one.
+
+        A Deployment goes after its pods. Everything else goes at once: in the foreground it would still be there until the
+        garbage collector came by, and what is applied to it meanwhile would go with it.
+        """
+        body: dict[str, Any] = {"propagationPolicy": "Foreground" if resource is DEPLOYMENTS else "Background"}
         if uid:
             body["preconditions"] = {"uid": uid}
         answer = self.ask("DELETE", resource.path(namespace, name), body=body)
