@@ -32,6 +32,8 @@ PAGE = 500
 CHUNK = 256 * 1024
 APPLY_PATCH = "application/apply-patch+yaml"
 MERGE_PATCH = "application/merge-patch+json"
+# Words of a 500 that is no fault of the server's: text where a number belongs; what is no quantity, no base64, no time.
+UNREADABLE = ("failed to create typed patch object", "failed to convert new object")
 Query = Mapping[str, str | int | bool]
 
 
@@ -243,7 +245,7 @@ def judge(answer: Answer) -> AppError:
         return Invalid(S("The API server finds it invalid: %(reason)s", reason=kept[:300]), code="invalid_manifest")
     if answer.status == 500 and "field not declared in schema" in message:
         return Invalid(S("The manifest has a field that Kubernetes does not know: %(reason)s", reason=kept[:300]), code="invalid_manifest")  # fmt: skip
-    if answer.status == 500 and "failed to create typed patch object" in message:  # text where a number belongs
+    if answer.status == 500 and any(words in message for words in UNREADABLE):
         return Invalid(S("The API server finds it invalid: %(reason)s", reason=kept[:300]), code="invalid_manifest")
     if answer.status == 413 or (answer.status == 500 and "request is too large" in message):  # more than etcd keeps
         return Invalid(
