@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from clusters.drivers.runtime.kubernetes import seeing
-from deployments import actions, approvals, reconcile
+from deployments import actions, approvals, reconcile, sightings
 from deployments.models import Service
 from fangduoduo_release.common.actor import SYSTEM
 from fangduoduo_release.common.errors import Invalid
@@ -116,6 +116,20 @@ def test_a_connection_that_went_bad_does_not_keep_the_others_from_being_looked_a
     ground.run()
     Connection.objects.update(secrets={"kubeconfig": "no: kubeconfig"})
     assert reconcile.look_again() == 0
+
+
+def test_our_label_with_somebody_elses_words_spoils_no_other_news(ground: Ground) -> None:
+    """Anybody who may make a pod anywhere in the cluster may write it on it."""
+    ground.version("one")
+    ground.run()
+    ground.rig.faults.edit("deployments", "shop-test", "shop", {"spec": {"replicas": 3}})
+    keys = {"another-portal", "", str(ground.service.key)}
+
+    def told() -> bool:
+        sightings.objects_changed(keys)
+        return ground.service.total == 3 and bool(ground.service.drift)
+
+    until(told, what="the news of the edit")
 
 
 def test_a_cluster_that_is_away_is_waited_for_once_a_round_and_not_once_a_service(
