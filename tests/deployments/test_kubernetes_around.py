@@ -118,6 +118,14 @@ def test_a_connection_that_went_bad_does_not_keep_the_others_from_being_looked_a
     assert reconcile.look_again() == 0
 
 
+def test_what_runs_already_is_deployed_again_with_all_of_it_counted(ground: Ground) -> None:
+    """At the first look it is done, and nothing differs from what was known of the service."""
+    ground.version("one")
+    ground.run()
+    again = ground.run()
+    assert (again.state, again.ready, again.total) == ("succeeded", 2, 2)
+
+
 def test_our_label_with_somebody_elses_words_spoils_no_other_news(ground: Ground) -> None:
     """Anybody who may make a pod anywhere in the cluster may write it on it."""
     ground.version("one")
