@@ -152,14 +152,13 @@ class DeploymentEngine:
     def _report(self, deployment: Deployment, observed: Observed) -> None:
         changed = observing.store(deployment.service, observed)
         doing = observed.doing.as_json() if observed.doing else None
-        if not changed and doing == deployment.pins.get("doing"):
+        counts = observed.ready, max(observed.total, deployment.replicas)
+        if not changed and doing == deployment.pins.get("doing") and counts == (deployment.ready, deployment.total):
             return
         news = observed.doing if observed.doing and doing != deployment.pins.get("doing") else events.NOTHING
         with transaction.atomic():
             deployment.pins["doing"] = doing
-            runs.write(
-                deployment, ready=observed.ready, total=max(observed.total, deployment.replicas), pins=deployment.pins
-            )
+            runs.write(deployment, ready=counts[0], total=counts[1], pins=deployment.pins)
             events.record(deployment, "progress", news, ready=observed.ready, total=observed.total)
 
     def _succeed(self, deployment: Deployment) -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable
+from uuid import UUID
 
 from django.db.models import QuerySet
 
@@ -24,7 +25,7 @@ AT_ONCE = 200
 
 def objects_changed(keys: Iterable[str]) -> None:
     """Wake what is being changed, and store what is seen of the rest."""
-    wished = sorted(keys)
+    wished = sorted(key for key in keys if _is_key(key))
     for start in range(0, len(wished), AT_ONCE):
         services = {str(s.key): s for s in _services().filter(key__in=wished[start : start + AT_ONCE])}
         active = Deployment.objects.filter(service__in=[s.pk for s in services.values()], state__in=STATES)
@@ -36,6 +37,15 @@ def objects_changed(keys: Iterable[str]) -> None:
         for service in services.values():
             if service.pk not in busy:
                 look_at(service)
+
+
+def _is_key(text: str) -> bool:
+    """Anybody may set our label on what is theirs: what can be no service's key is no news, and spoils nobody else's."""
+    try:
+        UUID(text)
+    except ValueError:
+        return False
+    return True
 
 
 STATES = Deployment.STATES.active

@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 
 from clusters.drivers.runtime.kubernetes import seeing
-from deployments import actions, approvals, reconcile
+from deployments import actions, approvals, reconcile, sightings
 from deployments.models import Service
 from fangduoduo_release.common.actor import SYSTEM
+from fangduoduo_release.common.errors import Invalid
 from fangduoduo_release.common.models import Connection
 from tests import world
 from tests.deployments.kubernetes_ground import REPOSITORY, Ground, finish, ground_on, step, why
@@ -43,7 +44,8 @@ def ground(rig: Rig) -> Ground:
 
 
 def test_a_first_deployment_that_fails_deletes_nothing_that_was_there_before(ground: Ground) -> None:
-    theirs = {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "shop"}, "spec": {"ports": [{"port": 80}]}}
+    ports = [{"port": 80, "name": "theirs"}]  # of several ports each needs a name
+    theirs = {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "shop"}, "spec": {"ports": ports}}
     ground.rig.create("services", "shop-test", theirs, manager="kubectl-client-side-apply")
     ground.version("one", exit_code=1)
     preview = actions.preview_deployment(actor=SYSTEM, project=ground.project, machine=ground.machine, action="deploy")
@@ -54,6 +56,15 @@ def test_a_first_deployment_that_fails_deletes_nothing_that_was_there_before(gro
     again = ground.run(take_over=True)
     assert (again.state, again.error["code"]) == ("failed", "crash_loop")
     assert ground.item("services"), "nor the second time, when it carries our mark"
+
+
+def test_a_port_without_a_name_that_was_there_before_is_told_before_anything_begins(ground: Ground) -> None:
+    theirs = {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "shop"}, "spec": {"ports": [{"port": 80}]}}
+    ground.rig.create("services", "shop-test", theirs, manager="kubectl-client-side-apply")
+    ground.version("one")
+    with pytest.raises(Invalid, match=r"spec\.ports\[\d\]\.name: Required value"):
+        actions.preview_deployment(actor=SYSTEM, project=ground.project, machine=ground.machine, action="deploy")
+    assert ground.item("services")["spec"]["ports"][0]["port"] == 80
 
 
 def test_more_than_was_agreed_to_is_not_taken_over(ground: Ground) -> None:
@@ -105,6 +116,28 @@ def test_a_connection_that_went_bad_does_not_keep_the_others_from_being_looked_a
     ground.run()
     Connection.objects.update(secrets={"kubeconfig": "no: kubeconfig"})
     assert reconcile.look_again() == 0
+
+
+def test_what_runs_already_is_deployed_again_with_all_of_it_counted(ground: Ground) -> None:
+    """At the first look it is done, and nothing differs from what was known of the service."""
+    ground.version("one")
+    ground.run()
+    again = ground.run()
+    assert (again.state, again.ready, again.total) == ("succeeded", 2, 2)
+
+
+def test_our_label_with_somebody_elses_words_spoils_no_other_news(ground: Ground) -> None:
+    """Anybody who may make a pod anywhere in the cluster may write it on it."""
+    ground.version("one")
+    ground.run()
+    ground.rig.faults.edit("deployments", "shop-test", "shop", {"spec": {"replicas": 3}})
+    keys = {"another-portal", "", str(ground.service.key)}
+
+    def told() -> bool:
+        sightings.objects_changed(keys)
+        return ground.service.total == 3 and bool(ground.service.drift)
+
+    until(told, what="the news of the edit")
 
 
 def test_a_cluster_that_is_away_is_waited_for_once_a_round_and_not_once_a_service(

@@ -57,6 +57,22 @@ def test_a_conflict_names_every_field_and_its_owner(caller: Caller) -> None:
     ]
 
 
+def test_a_value_that_only_looks_right_breaks_the_server_half_way(caller: Caller) -> None:
+    """As a Kubernetes 1.20 said it, and newer ones with the object's name."""
+    obj = deployment()
+    container_of(obj)["resources"] = {"limits": {"cpu": "much"}}
+    answer = caller.apply(obj)
+    assert answer.status_code == 500
+    assert answer.json()["message"].startswith("failed to convert new object")
+    assert "apps/v1, Kind=Deployment: quantities must match the regular expression" in answer.json()["message"]
+    secret = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "web"}, "data": {"a": "%%%"}}
+    answer = caller.apply(secret, f"/api/v1/namespaces/{SPACE}/secrets/web")
+    assert answer.status_code == 500
+    assert "to /v1, Kind=Secret: error decoding from json: illegal base64" in answer.json()["message"].replace("convert unstructured object ", "")  # fmt: skip
+    container_of(obj)["resources"] = {"limits": {"cpu": "1500m", "memory": "1.5Gi"}}
+    caller.applied(obj)
+
+
 def test_force_takes_the_field_over(caller: Caller) -> None:
     caller.applied(deployment())
     taken = caller.applied(deployment(replicas=5), manager="other", force="true")

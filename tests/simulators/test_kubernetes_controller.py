@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from typing import Any
 
@@ -81,6 +82,44 @@ def test_paused_and_resumed(caller: Caller) -> None:
     assert {pod["spec"]["containers"][0]["image"] for pod in caller.rig.pods(SPACE)} == {"rig.local/app:v1"}
     caller.applied(deployment("rig.local/app:v2"))
     caller.rig.rolled_out(SPACE, "web")
+
+
+def test_a_new_number_comes_before_a_new_template(caller: Caller) -> None:
+    """As a Kubernetes 1.20 told it: what runs is brought to the number, the generation is said to be seen, and only then
+    is there a replica set of the new template."""
+    caller.applied(deployment(replicas=4))
+    caller.rig.rolled_out(SPACE, "web")
+    with caller.watching("/apis/apps/v1/deployments") as watched:
+        caller.applied(deployment("rig.local/app:v2"))
+        caller.rig.rolled_out(SPACE, "web")
+    told = [
+        (each["metadata"]["annotations"]["deployment.kubernetes.io/revision"], each["status"].get("updatedReplicas"))
+        for each in (event["object"] for event in watched.events)
+        if each["status"].get("observedGeneration") == each["metadata"]["generation"]
+    ]
+    assert told[0] == ("1", None), told
+    assert told[-1] == ("2", 2)
+    scaled = [
+        each["message"] for each in caller.rig.all("events", SPACE) if each["involvedObject"]["kind"] == "Deployment"
+    ]
+    assert [re.sub(r"web-\w+", "web", one) for one in scaled[1:3]] == [
+        "Scaled down replica set web from 4 to 2", "Scaled up replica set web from 0 to 1",
+    ]  # fmt: skip
+
+
+def test_of_two_templates_each_gets_its_share_of_a_new_number(caller: Caller) -> None:
+    caller.rig.image("rig.local/app:v2", ready=False)
+    caller.applied(deployment(replicas=4))
+    caller.rig.rolled_out(SPACE, "web")
+    caller.applied(deployment("rig.local/app:v2", replicas=4))
+    until(lambda: len(caller.rig.pods(SPACE)) == 5, what="a roll-out that stands still")
+    caller.applied(deployment("rig.local/app:v2", replicas=8))
+
+    def sizes() -> list[int]:
+        return sorted(each["spec"]["replicas"] for each in caller.rig.all("replicasets", SPACE))
+
+    until(lambda: sum(sizes()) == 10, what="replicas and surge in two shares")
+    assert sizes()[1] >= 6
 
 
 def test_pods_must_be_ready_for_long_enough(caller: Caller) -> None:

@@ -33,13 +33,11 @@ class Deployments:
         live = self.store.get(DEPLOYMENTS, namespace, name)
         if live is None or "deletionTimestamp" in live.obj["metadata"]:
             return
-        sets = self.kubernetes.deletion.of_kind(live.obj["metadata"]["uid"], REPLICASETS)
-        sets = [each for each in sets if "deletionTimestamp" not in each.obj["metadata"]]
+        sets = self._sets(live.obj)
         new = self._find(live.obj, sets)
-        if live.obj["spec"].get("paused"):
-            if new is not None:
-                self._resize(live.obj, new, sets)
-            self.status.write(live, sets, new)
+        if live.obj["spec"].get("paused") or self._is_scaled(live.obj, sets):
+            self._bring_to_size(live.obj, new, sets)
+            self.status.write(live, self._sets(live.obj), new)
             return
         if new is None and live.obj["spec"]["strategy"]["type"] == "Recreate" and self._clear_away(live.obj, sets):
             self.status.write(live, sets, new)
@@ -71,6 +69,10 @@ class Deployments:
         latest = self.store.get(DEPLOYMENTS, namespace, name)
         if latest is not None and rollout.complete(latest.obj):
             self._forget(latest.obj, [each for each in sets if each is not new])
+
+    def _sets(self, obj: Object) -> list[Stored]:
+        sets = self.kubernetes.deletion.of_kind(obj["metadata"]["uid"], REPLICASETS)
+        return [each for each in sets if "deletionTimestamp" not in each.obj["metadata"]]
 
     # -- replica sets -----------------------------------------------------------------------------------------------
 
@@ -147,14 +149,18 @@ class Deployments:
 
     def _scale(self, obj: Object, each: Stored, replicas: int) -> bool:
         live = self.store.get(REPLICASETS, each.obj["metadata"]["namespace"], each.obj["metadata"]["name"])
-        if live is None or live.obj["spec"]["replicas"] == replicas:
+        if live is None:
             return False
         before = live.obj["spec"]["replicas"]
         changed = live.thaw()
         changed["spec"]["replicas"] = replicas
         changed["metadata"]["annotations"] |= {DESIRED: str(obj["spec"]["replicas"])}
         changed["metadata"]["annotations"] |= {MOST: str(obj["spec"]["replicas"] + surge(obj))}
+        if changed == live.obj:
+            return False
         self.objects.write(REPLICASETS, changed)
+        if before == replicas:
+            return False
         self._told(obj, "up" if replicas > before else "down", live.obj["metadata"]["name"], before, replicas)
         return True
 
@@ -162,10 +168,27 @@ class Deployments:
         said = f"Scaled {way} replica set {name} from {before} to {after}"
         self.kubernetes.events.tell(DEPLOYMENTS, obj, "ScalingReplicaSet", said, by="deployment-controller")
 
-    def _resize(self, obj: Object, new: Stored, sets: list[Stored]) -> None:
+    def _is_scaled(self, obj: Object, sets: list[Stored]) -> bool:
+        """Whether the number of replicas changed: what runs is brought to it before a new template is looked at."""
+        wanted = str(obj["spec"]["replicas"])
         active = [each for each in sets if each.obj["spec"]["replicas"]]
-        if active in ([], [new]):
-            self._scale(obj, new, obj["spec"]["replicas"])
+        return any(wanted != each.obj["metadata"]["annotations"].get(DESIRED, wanted) for each in active)
+
+    def _bring_to_size(self, obj: Object, new: Stored | None, sets: list[Stored]) -> None:
+        """One replica set gets the whole number; of several each its share, the rounding to the largest."""
+        active = [each for each in sets if each.obj["spec"]["replicas"]]
+        if len(active) < 2:
+            only = active[0] if active else new
+            if only is not None:
+                self._scale(obj, only, obj["spec"]["replicas"])
+            return
+        now = sum(each.obj["spec"]["replicas"] for each in active)
+        allowed = obj["spec"]["replicas"] and obj["spec"]["replicas"] + surge(obj)
+        active.sort(key=lambda each: each.obj["spec"]["replicas"], reverse=True)
+        sizes = [each.obj["spec"]["replicas"] * allowed // now for each in active]
+        sizes[0] += allowed - sum(sizes)
+        for each, size in zip(active, sizes, strict=True):
+            self._scale(obj, each, size)
 
     def _clear_away(self, obj: Object, old: list[Stored]) -> bool:
         """Recreate: whether old pods are still there."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from . import clock
+from .conversion import unconvertible
 from .fields import Fields, at_root, compared, difference, intersection, key_of, of_value, paths, spoken, union
 from .kinds import Kind, Object
 from .schema import ALWAYS, ANY, Type, problems, type_of
@@ -87,6 +88,11 @@ class Applied:
         if wrong:
             said = wrong[0] if len(wrong) == 1 else "errors:\n" + "\n".join(f"  {each}" for each in wrong)
             raise broken(f"failed to create typed patch object ({at}; {kind.api_version}, Kind={kind.name}): {said}")
+        odd = unconvertible(kind, config)
+        if odd:
+            raise broken(
+                f"failed to convert new object ({at}; {kind.api_version}, Kind={kind.name}) to proper version: {odd}"
+            )
         self.kind, self.manager = kind, manager
         entries = (live or {}).get("metadata", {}).get("managedFields", [])
         mine = (manager, "Apply", "", "")

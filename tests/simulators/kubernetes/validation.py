@@ -144,6 +144,8 @@ def _service(obj: Object) -> Iterator[Object]:
         if not 1 <= (port.get("port") or 0) <= 65535:
             said = f"Invalid value: {port.get('port') or 0}: must be between 1 and 65535, inclusive"
             yield cause("FieldValueInvalid", said, f"spec.ports[{number}].port")
+        if len(spec["ports"]) > 1 and not port.get("name"):
+            yield cause("FieldValueRequired", "Required value", f"spec.ports[{number}].name")
 
 
 def _route(obj: Object) -> Iterator[Object]:

@@ -24,7 +24,7 @@ from fangduoduo_release.common.errors import AppError, Conflict, Invalid, NotFou
 from fangduoduo_release.common.sentence import S
 
 from .access import Access, judge_reach
-from .names import MANAGER, Resource
+from .names import DEPLOYMENTS, MANAGER, Resource
 
 TIMEOUT_S = 9.0
 CONNECT_S = 3.0
@@ -32,6 +32,8 @@ PAGE = 500
 CHUNK = 256 * 1024
 APPLY_PATCH = "application/apply-patch+yaml"
 MERGE_PATCH = "application/merge-patch+json"
+# Words of a 500 that is no fault of the server's: text where a number belongs; what is no quantity, no base64, no time.
+UNREADABLE = ("failed to create typed patch object", "failed to convert new object")
 Query = Mapping[str, str | int | bool]
 
 
@@ -184,8 +186,12 @@ class Api:
         return self.ask("PATCH", path, query=query, body=json.dumps(manifest), content_type=APPLY_PATCH)
 
     def delete(self, resource: Resource, namespace: str, name: str, uid: str = "") -> bool:
-        """Ask for its end, and of what it owns; False when it is not there. `uid`: only that very one."""
-        body: dict[str, Any] = {"propagationPolicy": "Foreground"}
+        """Ask for its end, and of what it owns; False when it is not there. `uid`: only that very one.
+
+        A Deployment goes after its pods. Everything else goes at once: in the foreground it would still be there until the
+        garbage collector came by, and what is applied to it meanwhile would go with it.
+        """
+        body: dict[str, Any] = {"propagationPolicy": "Foreground" if resource is DEPLOYMENTS else "Background"}
         if uid:
             body["preconditions"] = {"uid": uid}
         answer = self.ask("DELETE", resource.path(namespace, name), body=body)
@@ -239,7 +245,7 @@ def judge(answer: Answer) -> AppError:
         return Invalid(S("The API server finds it invalid: %(reason)s", reason=kept[:300]), code="invalid_manifest")
     if answer.status == 500 and "field not declared in schema" in message:
         return Invalid(S("The manifest has a field that Kubernetes does not know: %(reason)s", reason=kept[:300]), code="invalid_manifest")  # fmt: skip
-    if answer.status == 500 and "failed to create typed patch object" in message:  # text where a number belongs
+    if answer.status == 500 and any(words in message for words in UNREADABLE):
         return Invalid(S("The API server finds it invalid: %(reason)s", reason=kept[:300]), code="invalid_manifest")
     if answer.status == 413 or (answer.status == 500 and "request is too large" in message):  # more than etcd keeps
         return Invalid(

@@ -21,6 +21,7 @@ from .pods import Object, instance_of, is_leaving, is_of, path
 from .troubles import Trouble, trouble_of
 
 REVISION = "deployment.kubernetes.io/revision"
+HASH = "pod-template-hash"  # the label that a ReplicaSet adds to its pods
 SOON_S, LATER_S = 2.0, 10.0
 # What an API server says of pods that it will never take; all else (a webhook that does not answer) may pass.
 FINAL = re.compile(r"exceeded quota|admission webhook .* denied|forbidden|is invalid", re.DOTALL)
@@ -95,11 +96,12 @@ def look(
         return Finding(Observed(service, "absent", 0, "", 0, 0, settled=False))
     deployment = sight.deployment
     newest = _newest_set(sight)
+    seen = _is_taken_up(deployment, newest)
+    newest = newest if seen else None
     troubles = {str(path(p, "metadata", "uid")): trouble_of(p, sight.events, now) for p in sight.pods}
     instances = _instances(sight, newest, image, troubles)
     wished = int(path(deployment, "spec", "replicas") or 0)
     ready = sum(1 for one in instances if one.current and one.ready)
-    seen = _is_seen(deployment)
     settled = seen and _rolled_out(deployment, wished) and ready == wished and not _others(instances)
     if not _finished_once(deployment) and not path(deployment, "spec", "paused"):
         troubles |= {uid: _too_late(troubles[uid]) for uid in overdue & troubles.keys()}
@@ -108,7 +110,7 @@ def look(
     failure = None if settled or not seen else _failure(deployment, refusal, trouble)
     observed = Observed(
         service,
-        _state(deployment, wished, instances, settled, failure),
+        _state(deployment, wished, instances, settled, failure, seen=seen),
         sight.generation,
         str(path(deployment, "metadata", "annotations", names.MANIFEST) or ""),
         ready,
@@ -122,10 +124,29 @@ def look(
     return Finding(observed, culprit, trouble)
 
 
-def _is_seen(deployment: Object) -> bool:
-    """Whether the controller has looked at the newest spec; before that, its status speaks of an older one."""
+def _is_taken_up(deployment: Object, newest: Object | None) -> bool:
+    """Whether the controller has begun with the newest spec; before that, its status speaks of an older one.
+
+    Where the number of replicas changed too it first brings the pods of before to that number, and says that it has seen
+    the new generation while its revision is still the earlier template's.
+    """
     generation = int(path(deployment, "metadata", "generation") or 0)
-    return int(path(deployment, "status", "observedGeneration") or 0) >= generation
+    if int(path(deployment, "status", "observedGeneration") or 0) < generation:
+        return False
+    if newest is None or path(deployment, "status", "updatedReplicas"):
+        return True
+    return _template(deployment) == _template(newest)
+
+
+def _template(owner: Object) -> tuple[Any, Any, Any]:
+    """What a Deployment and its ReplicaSet for it have in common."""
+    labels = dict(path(owner, "spec", "template", "metadata", "labels") or {})
+    labels.pop(HASH, None)
+    return (
+        labels,
+        path(owner, "spec", "template", "metadata", "annotations") or {},
+        path(owner, "spec", "template", "spec"),
+    )
 
 
 def _rolled_out(deployment: Object, wished: int) -> bool:
@@ -147,10 +168,9 @@ def _instances(
     sight: Sight, newest: Object | None, image: str, troubles: Mapping[str, Trouble | None]
 ) -> tuple[Instance, ...]:
     uid = path(newest or {}, "metadata", "uid")
-    current_spec = sight.deployment is not None and _is_seen(sight.deployment)
     found = []
     for pod in sight.pods:
-        current = current_spec and uid is not None and _owner(pod) == uid and not is_leaving(pod)
+        current = uid is not None and _owner(pod) == uid and not is_leaving(pod)
         trouble = troubles.get(str(path(pod, "metadata", "uid")))
         found.append(instance_of(pod, current=current, image=image, reason=trouble.sentence if trouble else None))
     return tuple(sorted(found, key=lambda one: one.name))
@@ -226,7 +246,13 @@ def _refused(message: str) -> Failure:
 
 
 def _state(
-    deployment: Object, wished: int, instances: Sequence[Instance], settled: bool, failure: Failure | None
+    deployment: Object,
+    wished: int,
+    instances: Sequence[Instance],
+    settled: bool,
+    failure: Failure | None,
+    *,
+    seen: bool,
 ) -> str:
     if path(deployment, "metadata", "deletionTimestamp"):
         return "removing"
@@ -235,7 +261,7 @@ def _state(
     if settled:
         return "ready" if wished else "stopped"
     serving = sum(1 for one in instances if one.ready)
-    rolled = _is_seen(deployment) and not _others(instances) and _finished_once(deployment)
+    rolled = seen and not _others(instances) and _finished_once(deployment)
     if rolled and wished:
         return "degraded" if serving else "failed"
     return "converging"

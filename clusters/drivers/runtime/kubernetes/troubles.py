@@ -135,11 +135,10 @@ def _probes(pod: Object, events: Iterable[Object]) -> Trouble | None:
         return None
     message = _message(event)
     said = message.partition(": ")[2].strip()[:300] or message[:300]
-    return Trouble(
-        "probe_failing",
-        S("Its %(which)s check fails: %(message)s", which=_which(message), message=said),
-        evidence=message,
-    )
+    sentence = S("Its %(which)s check fails: %(message)s", which=_which(message), message=said)
+    if message.rstrip().endswith(" failed:"):  # a command that only ends with a code
+        sentence = S("Its %(which)s check fails and says nothing.", which=_which(message))
+    return Trouble("probe_failing", sentence, evidence=message)
 
 
 def _which(message: str) -> str:

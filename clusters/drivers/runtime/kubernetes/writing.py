@@ -103,8 +103,7 @@ class Writer:
         main = manifests.main_of(goal)
         live = self._live(main, namespace, wanted)
         refuse_older(Sight(live).generation, wanted)
-        if path(live or {}, "metadata", "deletionTimestamp"):
-            raise Unavailable(S("The Deployment “%(name)s” is still being deleted.", name=main["metadata"]["name"]))
+        _refuse_ending(live, main)
         if live is not None:
             self._hand_over_replicas(live, main, namespace)
         surplus = self._surplus(wanted.service, namespace, goal)
@@ -113,7 +112,7 @@ class Writer:
                 self.delete(namespace, what)  # before it undoes the number that is set now
         for manifest in manifests.stamped(goal, wanted, sha256):
             if not manifests.is_main(manifest):
-                self._live(manifest, namespace, wanted)
+                _refuse_ending(self._live(manifest, namespace, wanted), manifest)
             self._put(manifest, namespace, force=wanted.take_over)
         self._clear(wanted, namespace, surplus)
 
@@ -205,6 +204,12 @@ class Writer:
 def _owner(live: Object) -> str | None:
     """The key of the service whose mark it carries; None: no portal made it."""
     return (path(live, "metadata", "labels") or {}).get(names.SERVICE)
+
+
+def _refuse_ending(live: Object | None, manifest: Manifest) -> None:
+    """The server takes what is applied to an object that is on its way out, and then it is gone with it."""
+    if path(live or {}, "metadata", "deletionTimestamp"):
+        raise Unavailable(S("%(what)s is still being deleted.", what=manifests.title(manifest)))
 
 
 def _refuse_foreign(live: Object, manifest: Manifest, wanted: Wanted) -> None:

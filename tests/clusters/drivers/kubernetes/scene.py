@@ -18,7 +18,7 @@ def ours(item: Item) -> Item:
     """The object with our labels, as if we had made it."""
     found = copy.deepcopy(item)
     found["metadata"].setdefault("labels", {}).update({names.SERVICE: SERVICE.key, names.GROUP: SERVICE.group})
-    if found["kind"] == "Deployment":
+    if found["kind"] in {"Deployment", "ReplicaSet"}:
         found["spec"]["template"]["metadata"].setdefault("labels", {})[names.SERVICE] = SERVICE.key
         found["metadata"].setdefault("annotations", {})[names.GENERATION] = "2"
     return found

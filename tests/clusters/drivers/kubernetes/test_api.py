@@ -82,7 +82,10 @@ def test_an_apply_goes_under_our_name_and_strictly(api: Api, server: RawServer) 
 def test_a_delete_takes_what_belongs_to_it_and_can_mean_that_very_one(api: Api, server: RawServer) -> None:
     server.say[POD_PATH] = answer(200, {"kind": "Status", "status": "Success"})
     assert api.delete(PODS, "shop", "web", uid="u-1")
-    assert orjson.loads(server.asked[0].body) == {"propagationPolicy": "Foreground", "preconditions": {"uid": "u-1"}}
+    assert orjson.loads(server.asked[0].body) == {"propagationPolicy": "Background", "preconditions": {"uid": "u-1"}}
+    server.say[DEPLOYMENTS.path("shop", "web")] = answer(200, {"kind": "Deployment"})
+    assert api.delete(DEPLOYMENTS, "shop", "web")
+    assert orjson.loads(server.asked[1].body) == {"propagationPolicy": "Foreground"}, "it goes after its pods"
     server.say[POD_PATH] = failure(409, "the UID in the precondition does not match")
     assert not api.delete(PODS, "shop", "web", uid="u-1")
     assert isinstance(raised(lambda: api.delete(PODS, "shop", "web")), Conflict)
@@ -173,6 +176,21 @@ def test_a_client_certificate_is_shown(authority: Authority) -> None:
         (500, "etcdserver: request is too large", Invalid, "invalid_manifest", "too large for the cluster"),
         (429, "too many requests", Unavailable, "unavailable", "overloaded or not ready (429)"),
         (500, ".spec.replicaz: field not declared in schema", Invalid, "invalid_manifest", "does not know"),
+        (
+            500,
+            "failed to create typed patch object: .spec.replicas: expected numeric (int or float), got string",
+            Invalid,
+            "invalid_manifest",
+            "finds it invalid",
+        ),
+        (
+            500,
+            "failed to convert new object to proper version: unable to convert unstructured object to apps/v1, "
+            "Kind=Deployment: quantities must match the regular expression '^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'",
+            Invalid,
+            "invalid_manifest",
+            "quantities must match",
+        ),
         (500, "etcdserver: request timed out", Unavailable, "unavailable", "overloaded or not ready (500)"),
         (503, "shutting down", Unavailable, "unavailable", "overloaded or not ready (503)"),
         (405, "the server does not allow this method", Rejected, "rejected", "refused it (405)"),

@@ -249,6 +249,37 @@ def test_scaled_to_nothing_is_done_and_stopped(two: Item) -> None:
     assert (told.settled, told.state, told.ready, told.total) == (True, "stopped", 0, 0)
 
 
+def before_it_begins(two: Item) -> tuple[Item, Item]:
+    """The template and the number changed at once: the controller has brought the pods of before to the new number, and
+    says so, and has made no ReplicaSet yet (as a Kubernetes 1.20 told it in a watch)."""
+    old, newest, _ = sets()
+    two["metadata"]["annotations"][observe.REVISION] = old["metadata"]["annotations"][observe.REVISION]
+    assert two["status"]["observedGeneration"] == two["metadata"]["generation"]
+    assert two["spec"]["template"]["spec"] == newest["spec"]["template"]["spec"]
+    del two["status"]["updatedReplicas"]
+    return two, old
+
+
+def test_a_template_that_the_controller_has_not_begun_with_is_not_judged_by_the_pods_of_before(two: Item) -> None:
+    two, old = before_it_begins(two)
+    loops = waiting(pod(old, "a"), "CrashLoopBackOff", restartCount=7, lastState=ended(code=3))
+    condition(two, "Progressing", "False", "ProgressDeadlineExceeded", "of the change before")
+    told = seen(two, old, loops, pod(old, "b"))
+    assert (told.failure, told.settled, told.state) == (None, False, "converging")
+    assert (told.ready, {one.current for one in told.instances}) == (0, {False})
+    assert str(told.doing) == "0 of 2 ready."
+
+
+def test_a_service_that_comes_back_from_nothing_or_is_paused_at_once_has_nothing_new_yet(two: Item) -> None:
+    two, old = before_it_begins(two)
+    two["spec"]["paused"] = True
+    assert str(seen(two, old, pod(old, "a"), pod(old, "b")).doing) == "Paused: 0 of 2 are new."
+    two["spec"] |= {"paused": False, "replicas": 0}
+    for key in ("replicas", "readyReplicas", "availableReplicas"):
+        two["status"].pop(key)
+    assert not seen(two, old).settled
+
+
 def test_a_number_that_an_autoscaler_set_is_the_number(two: Item) -> None:
     two["spec"]["replicas"] = 3
     status_of(two, replicas=3, updatedReplicas=3, readyReplicas=3, availableReplicas=3)

@@ -118,6 +118,14 @@ def test_a_loop_that_runs_at_this_very_moment_is_told_but_not_given_up(well: Ite
     assert (told.code, told.final, told.previous) == ("crash_loop", False, True)
 
 
+@pytest.mark.parametrize("message", ["Readiness probe failed: ", "Readiness probe failed:"])
+def test_a_check_that_only_ends_with_a_code_is_said_to_say_nothing(well: Item, message: str) -> None:
+    """As a kubelet tells of a command without output."""
+    unready(well)
+    told = trouble(well, event(well, "Unhealthy", message))
+    assert (told.code, str(told.sentence)) == ("probe_failing", "Its readiness check fails and says nothing.")
+
+
 def test_a_crash_of_long_ago_does_not_explain_what_is_wrong_now(well: Item) -> None:
     unready(well)
     status = well["status"]["containerStatuses"][0]

@@ -235,6 +235,34 @@ def test_an_object_that_is_still_being_deleted_is_waited_for(rig: Rig, place: Ku
         place.runtime.apply(again)
 
 
+def test_a_service_that_is_still_being_deleted_is_waited_for_too(rig: Rig, place: KubernetesPlace) -> None:
+    """As a load balancer's is: what is applied to it meanwhile would go with it."""
+    place.deploy("one")
+    held = {"metadata": {"finalizers": ["service.kubernetes.io/load-balancer-cleanup"]}}
+    rig.faults.edit("services", "shop-test", "shop", held, manager="cloud")
+    rig.delete("services", "shop-test", "shop")
+    again = place.want(place.version("two"))
+    with pytest.raises(Unavailable, match="Service/shop is still being deleted"):
+        place.runtime.apply(again)
+    rig.faults.edit("services", "shop-test", "shop", {"metadata": {"finalizers": None}}, manager="cloud")
+    assert place.settle(again).ready == 2
+    assert rig.get("services", "shop-test", "shop") is not None
+
+
+def test_config_that_was_deleted_is_gone_at_once_and_can_be_made_anew(rig: Rig, place: KubernetesPlace) -> None:
+    """Not when the garbage collector comes by: until then an apply would be taken, and then lost."""
+    extra = "\n---\napiVersion: v1\nkind: ConfigMap\nmetadata: {name: extra}\ndata: {a: b}\n"
+    first = place.want(place.version("one"), base=BASE + extra)
+    place.settle(first)
+    rig.faults.stuck()
+    place.runtime.apply(replace(first, base=BASE, generation=next(place.generations)))
+    assert rig.get("configmaps", "shop-test", "extra") is None
+    place.runtime.apply(replace(first, generation=next(place.generations)))
+    rig.faults.stuck(False)
+    place.settle(replace(first, generation=next(place.generations)))
+    assert rig.get("configmaps", "shop-test", "extra")["data"] == {"a": "b"}  # type: ignore[index]
+
+
 def test_the_number_of_replicas_is_handed_over_and_taken_back_without_a_drop(rig: Rig, place: KubernetesPlace) -> None:
     spec = {"resources": Resources(cpu=0.1)}
     place.settle(place.want(place.version("one"), replicas=4, **spec))

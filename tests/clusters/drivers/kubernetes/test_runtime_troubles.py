@@ -277,6 +277,13 @@ def test_a_field_that_kubernetes_does_not_know_is_refused_by_name(place: Kuberne
         place.runtime.plan(place.want(place.version("one"), base=base))
 
 
+def test_an_amount_that_is_none_is_refused_and_not_waited_for(place: KubernetesPlace) -> None:
+    base = f"{BASE.rstrip()}\n        resources: {{limits: {{cpu: much}}}}\n"
+    for verb in (place.runtime.plan, place.runtime.apply):
+        with pytest.raises(Invalid, match="quantities must match"):
+            verb(place.want(place.version("one"), base=base))
+
+
 # -- removing, and an account with few rights -----------------------------------------------------------------------
 
 
