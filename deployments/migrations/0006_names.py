@@ -1,16 +1,14 @@
-
 from django.db import migrations
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('deployments', '0005_kubernetes'),
+        ("deployments", "0005_kubernetes"),
     ]
 
     operations = [
         migrations.AlterModelOptions(
-            name='instance',
-            options={'ordering': ['name'], 'verbose_name': 'instance'},
+            name="instance",
+            options={"ordering": ["name"], "verbose_name": "instance"},
         ),
     ]
