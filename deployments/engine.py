@@ -17,7 +17,7 @@ from django.utils import timezone
 from clusters.drivers.runtime.base import Observed, Wanted
 from clusters.drivers.runtime.spec import FETCH_S
 from clusters.runtimes import runtime_of
-from deployments import beginning, observing, wanted
+from deployments import beginning, observing, pinning, wanted
 from deployments.models import Deployment, Service
 from fangduoduo_release.common import events, runs
 from fangduoduo_release.common.engines import Again
@@ -145,7 +145,7 @@ class DeploymentEngine:
         if not deployment.pins["digest"] and observed.settled and len(observed.serving_digests) == 1:
             # Nobody could say what the tag meant; what it turned out to be is the pin from now on.
             deployment.pins["digest"] = next(iter(observed.serving_digests))
-        if observed.settled:
+        if observed.settled and observed.staying:  # nothing that runs says nothing of it
             deployment.pins["pullable"] = observed.pullable
         return observed.green(deployment.pins["digest"]) or (observed.settled and not observed.total)
 
@@ -213,9 +213,17 @@ class DeploymentEngine:
         self._report(deployment, observed)
         if not back:
             return Again(_patience(observed))
-        _end(
-            deployment, S("What ran before is restored.") if before is not None else S("Nothing of it is left running.")
-        )
+        other = pinning.others(service, observed.serving_digests) if before is not None and observed.settled else []
+        if other and pinning.go_by_digest(service):
+            deployment.pins.pop("restored", None)
+            runs.write(deployment, pins=deployment.pins)
+            return Again(0)
+        if before is None:
+            _end(deployment, S("Nothing of it is left running."))
+        elif other:
+            _end(deployment, S("Restored by its tag, which means %(found)s by now.", found=", ".join(other)))
+        else:
+            _end(deployment, S("What ran before is restored."))
         return None
 
     @staticmethod

@@ -43,6 +43,7 @@ class Choice:
     config: dict[str, Any] | None = None  # what is pinned of the configuration
     digest: str = ""  # what an image's tag is known to have meant, where nothing else says it
     by_digest: bool = False  # and that is what is to run, whatever the tag means by now
+    pullable: bool = False  # what was known of that before
     take_over: bool = False
 
 
@@ -111,7 +112,8 @@ def _chosen(service: Service, action: str, version: Version | None, replicas: in
         nonce,
         config=pinning.config_now(service),
         digest=str(pins.get("digest") or ""),
-        by_digest=pinning.by_digest(pins, anew=action == Deployment.Action.RESTART),
+        by_digest=pinning.by_digest(pins, anew=action == Deployment.Action.RESTART or not service.replicas),
+        pullable=bool(pins.get("pullable")),
     )
 
 
@@ -184,7 +186,7 @@ def _rollback(service: Service, version: Version | None) -> Choice:
     return Choice(
         Deployment.Action.ROLLBACK, target.version, target.spec_revision, target.replicas, service.restart_nonce, target,
         config=target.pins.get("config"), digest=str(target.pins.get("digest") or ""),
-        by_digest=pinning.by_digest(target.pins, anew=True),
+        by_digest=pinning.by_digest(target.pins, anew=True), pullable=bool(target.pins.get("pullable")),
     )  # fmt: skip
 
 
@@ -237,6 +239,7 @@ def pins_of(choice: Choice, cluster_kind: str) -> dict[str, Any]:
         "pipeline_revision": revision,
         "traffic": {"stable": 100, "canary": 0},
         **({"by_digest": True} if choice.by_digest else {}),
+        **({"pullable": True} if choice.pullable else {}),
     }
 
 

@@ -75,7 +75,10 @@ def django_db_keepdb(django_db_modify_db_settings: None) -> bool:
     database = settings.DATABASES["default"]
     if not database["ENGINE"].endswith("sqlite3"):
         return False
-    shutil.copyfile(migrated_database(os.environ), database["TEST"]["NAME"])
+    name = database["TEST"]["NAME"]
+    for left in (f"{name}-wal", f"{name}-shm"):  # of a run that was killed; they would be read into the copy
+        Path(left).unlink(missing_ok=True)
+    shutil.copyfile(migrated_database(os.environ), name)
     return True
 
 

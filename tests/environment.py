@@ -4,14 +4,14 @@ worker of a run that is spread over several (`-n 4`), which also has a Redis dat
 from __future__ import annotations
 
 import os
-import re
 import tempfile
 from pathlib import Path
+from urllib.parse import urlsplit
 
 os.environ.setdefault("FDD_ENV", "local")
 os.environ.setdefault("FDD_VAR", tempfile.mkdtemp(prefix="fdd-test-"))
 os.environ.setdefault("LOG_LEVEL", "WARNING")
 if os.environ.get("REDIS_URL") and (number := os.environ.get("PYTEST_XDIST_WORKER", "").removeprefix("gw")):
-    os.environ["REDIS_URL"] = re.sub(r"/[0-9]+$", f"/{int(number) % 16}", os.environ["REDIS_URL"])
+    os.environ["REDIS_URL"] = urlsplit(os.environ["REDIS_URL"])._replace(path=f"/{int(number) % 16}").geturl()
 if "PYTEST_XDIST_WORKER" in os.environ and Path(os.environ["FDD_VAR"]).name.startswith("fdd-test-"):
     os.environ["FDD_VAR"] = str(Path(os.environ["FDD_VAR"]) / os.environ["PYTEST_XDIST_WORKER"])

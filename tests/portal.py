@@ -253,7 +253,7 @@ def migrated_database(env: Mapping[str, str]) -> Path:
     with _only_one(CACHE / "lock"):
         if not template.exists():
             with tempfile.TemporaryDirectory(prefix="fdd-portal-") as scratch:
-                scratch_env = {**env, "FDD_VAR": scratch}
+                scratch_env = {name: value for name, value in env.items() if name not in PRIVATE} | {"FDD_VAR": scratch}
                 for code in (["manage.py", "migrate", "-v0"], ["-c", CHECKPOINT, f"{scratch}/db.sqlite3"]):
                     subprocess.run([sys.executable, *code], cwd=ROOT, env=scratch_env, check=True, timeout=300)
                 fresh = template.with_suffix(".new")

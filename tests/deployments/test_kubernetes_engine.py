@@ -11,7 +11,7 @@ import yaml
 
 from clusters import configs
 from clusters.drivers.runtime.kubernetes import names, seeing
-from deployments import actions, configuring, reconcile, scaling, wanted
+from deployments import actions, configuring, reconcile, scaling
 from deployments.models import Deployment
 from fangduoduo_release.common.actor import SYSTEM
 from fangduoduo_release.common.errors import Conflict, Invalid
@@ -134,64 +134,6 @@ def test_a_rollback_brings_back_image_and_configuration(ground: Ground) -> None:
     name = volumes[-1]["configMap"]["name"]
     assert files[name] == ground.item("configmaps", name)["data"]
     assert "colour = blue" in str(files[name])
-
-
-def test_a_tag_nobody_knows_the_digest_of_is_pinned_by_what_the_pods_run(ground: Ground) -> None:
-    ground.version("one", pinned=False)
-    ground.rig.tag(f"{REPOSITORY}:one", "sha256:" + "a" * 64)
-    done = ground.run()
-    assert (done.state, done.pins["digest"]) == ("succeeded", "sha256:" + "a" * 64)
-    assert ground.images() == {f"{REPOSITORY}:one"}
-    assert ground.service.observed_digest == "sha256:" + "a" * 64
-
-
-def test_a_tag_that_moved_does_not_change_what_a_restart_or_a_rollback_brings(ground: Ground) -> None:
-    first, second = "sha256:" + "a" * 64, "sha256:" + "b" * 64
-    ground.version("one", pinned=False)
-    ground.rig.tag(f"{REPOSITORY}:one", first)
-    assert ground.run().pins["pullable"]
-    ground.rig.tag(f"{REPOSITORY}:one", second)
-    restarted = ground.run("restart")
-    assert (restarted.state, restarted.pins["digest"]) == ("succeeded", first), restarted.error
-    assert ground.images() == {f"{REPOSITORY}@{first}"}
-    ground.version("two", pinned=False)
-    assert ground.run().state == "succeeded"
-    assert ground.images() == {f"{REPOSITORY}:two"}
-    back = ground.run("rollback")
-    assert (back.state, back.pins["digest"]) == ("succeeded", first), back.error
-    assert ground.images() == {f"{REPOSITORY}@{first}"}
-
-
-def test_what_was_started_by_its_digest_stays_so(ground: Ground) -> None:
-    digest = "sha256:" + "a" * 64
-    one = ground.version("one", pinned=False)
-    ground.rig.tag(f"{REPOSITORY}:one", digest)
-    ground.run()
-    pods = {pod["metadata"]["name"] for pod in ground.rig.pods("shop-test")}
-    assert ground.run("scale", replicas=3).state == "succeeded"
-    assert pods < {pod["metadata"]["name"] for pod in ground.rig.pods("shop-test")}, "to scale replaces none"
-    assert ground.images() == {f"{REPOSITORY}:one"}
-    assert ground.run("restart").state == "succeeded"
-    assert ground.run("scale", replicas=2).state == "succeeded"
-    until(lambda: ground.images() == {f"{REPOSITORY}@{digest}"})
-    serving = {pod["metadata"]["name"] for pod in ground.rig.pods("shop-test")}
-    ground.version("two", pinned=False, exit_code=1)
-    assert ground.run().state == "failed"
-    until(lambda: {pod["metadata"]["name"] for pod in ground.rig.pods("shop-test")} == serving)
-    assert (ground.images(), ground.service.version) == ({f"{REPOSITORY}@{digest}"}, one)
-    assert wanted.of_service(ground.service) is not None
-    assert ground.run(version=one).pins["digest"] == digest, "a deployment goes by the tag again"
-    assert ground.images() == {f"{REPOSITORY}:one"}
-
-
-def test_an_image_that_no_registry_has_goes_by_its_tag_and_one_that_moved_is_noticed(ground: Ground) -> None:
-    ground.version("one", pinned=False, imported=True)
-    ground.rig.tag(f"{REPOSITORY}:one", "sha256:" + "a" * 64)
-    assert not ground.run().pins["pullable"]
-    ground.rig.tag(f"{REPOSITORY}:one", "sha256:" + "b" * 64)
-    again = ground.run("restart")
-    assert (again.state, again.error["code"]) == ("failed", "other_digest")
-    assert why(again) == f"What runs is sha256:{'b' * 64} and not sha256:{'a' * 64}, as was pinned."
 
 
 # -- what breaks ----------------------------------------------------------------------------------------------------

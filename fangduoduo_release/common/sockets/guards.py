@@ -60,6 +60,7 @@ class Guard:
         self._check = check
         self._pool = pool
         self._topic = ""  # of the person, known once they are
+        self._asked = 0.0  # when the last question was asked
         self._person: tuple[int, int] | None = None  # their key, and the last event of theirs before the question
 
     @property
@@ -109,10 +110,10 @@ class Guard:
         return not get_user_model()._default_manager.filter(pk=pk, event_seq=seq).exists()
 
     async def _until_refused(self, news: asyncio.Event) -> int:
-        asked = time.monotonic()
+        asked = self._asked
         while True:
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(RECHECK_S):
+                async with asyncio.timeout(max(0.0, self._asked + RECHECK_S - time.monotonic())):
                     await news.wait()
             news.clear()
             try:
@@ -124,6 +125,7 @@ class Guard:
                     return TRY_LATER
 
     def _ask(self) -> int | None:
+        self._asked = time.monotonic()
         user = self._who(self._caller)
         if user is None:
             return NOT_SIGNED_IN

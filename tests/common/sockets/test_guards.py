@@ -118,3 +118,18 @@ async def test_what_cannot_be_known_is_asked(person: User, pool: Failing) -> Non
     pool.fail = True
     async with asyncio.timeout(RECHECK_S / 2):
         assert await guard.watch() == NOT_ANY_MORE
+
+
+async def test_the_regular_question_is_due_ten_seconds_after_the_one_at_the_door(
+    person: User, pool: Failing, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What ends by the clock tells nobody; opening what the socket is for may have taken a while meanwhile."""
+    monkeypatch.setattr("fangduoduo_release.common.sockets.guards.RECHECK_S", 1.0)
+    right = Right()
+    guard = guarded(person, right, pool)
+    assert await guard.admit() is None
+    await asyncio.sleep(1.0)
+    right.held = False
+    begun = asyncio.get_running_loop().time()
+    assert await guard.watch() == NOT_ANY_MORE
+    assert asyncio.get_running_loop().time() - begun < 0.9, "not another whole second"

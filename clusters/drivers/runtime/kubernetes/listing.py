@@ -102,8 +102,8 @@ def taken_apart(body: bytes) -> tuple[dict[str, Any], Iterable[Any]]:
     """A list, and its items one by one. Raises Unavailable, also among the items.
 
     Parsed as a whole, a page is a hundred thousand objects that are all alive at once, and costs half as much again. As
-    API servers write lists, items begin alike. That their texts were cut in the right places needs no trust: a frame and
-    items that each are JSON are, put together again, the same JSON in one way only.
+    API servers write lists, items begin alike. That their texts were cut in the right places needs no trust: a frame with one
+    list of items, and items that each are JSON, are put together again the same JSON in one way only.
     """
     head, _, rest = body.partition(ITEMS)
     rest = rest.rstrip()

@@ -13,7 +13,7 @@ from fangduoduo_release.common.safe_yaml import dump
 
 from . import names
 from .parts import Manifest
-from .pods import path
+from .pods import Object, path
 
 MASK = "********"
 # What the server adds by itself and nobody changed.
@@ -30,6 +30,9 @@ KINDS_NAMED = {
     "configMap": "ConfigMap", "configMapRef": "ConfigMap", "configMapKeyRef": "ConfigMap",
     "secret": "Secret", "secretRef": "Secret", "secretKeyRef": "Secret", "imagePullSecrets": "Secret",
 }  # fmt: skip
+
+
+MOUNTED = frozenset(KINDS_NAMED.values())  # without them no pod starts
 
 
 def masked(manifest: Mapping[str, Any]) -> Manifest:
@@ -65,6 +68,11 @@ def stamped(manifests: Sequence[Manifest], wanted: Wanted, sha256: str) -> list[
                 mine["spec"]["paused"] = True
         found.append(mine)
     return found
+
+
+def is_ending(live: Object | None) -> bool:
+    """The server takes what is applied to an object that is on its way out, and then it is gone with it."""
+    return bool(path(live or {}, "metadata", "deletionTimestamp"))
 
 
 def is_main(manifest: Mapping[str, Any]) -> bool:

@@ -8,6 +8,7 @@ that begins anew only waits longer.
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections.abc import Callable, Iterable
@@ -35,13 +36,18 @@ class Starting:
         with self._lock:
             if len(self._since) > KEPT:
                 self._since.clear()
-            waited = {key[0]: now - self._since.setdefault(key, now) for pod in pods if (key := _started(pod))}
-        return frozenset(str(uid) for uid, passed in waited.items() if passed > seconds)
+            begun = [(pod, key) for pod in pods if (key := _started(pod))]
+            for pod, key in begun:
+                if not is_ready(pod):
+                    self._since.setdefault(key, now)
+                elif key in self._since:
+                    self._since[key] = math.inf  # it got ready: what comes later is no start
+            return frozenset(str(key[0]) for _, key in begun if now - self._since.get(key, now) > seconds)
 
 
 def _started(pod: Object) -> tuple[Any, ...] | None:
-    """What tells one start from the next; None while its node prepares it, and once it is ready or leaves."""
-    if is_ready(pod) or is_leaving(pod):
+    """What tells one start from the next; None while its node prepares it, and once it leaves."""
+    if is_leaving(pod):
         return None
     uid = path(pod, "metadata", "uid")
     if refused_by_nodes(pod) is not None:

@@ -103,17 +103,24 @@ class Writer:
         main = manifests.main_of(goal)
         live = self._live(main, namespace, wanted)
         refuse_older(Sight(live).generation, wanted)
-        _refuse_ending(live, main)
+        if manifests.is_ending(live):
+            raise _still_there(main)
         if live is not None:
             self._hand_over_replicas(live, main, namespace)
         surplus = self._surplus(wanted.service, namespace, goal)
         for what in surplus:
             if what.startswith(f"{names.AUTOSCALERS.kind}/"):
                 self.delete(namespace, what)  # before it undoes the number that is set now
+        ending: Unavailable | None = None
         for manifest in manifests.stamped(goal, wanted, sha256):
-            if not manifests.is_main(manifest):
-                _refuse_ending(self._live(manifest, namespace, wanted), manifest)
+            if not manifests.is_main(manifest) and manifests.is_ending(self._live(manifest, namespace, wanted)):
+                ending = _still_there(manifest)
+                if manifest["kind"] in manifests.MOUNTED:
+                    raise ending
+                continue  # a Service held by a finalizer keeps no pods from being mended
             self._put(manifest, namespace, force=wanted.take_over)
+        if ending is not None:
+            raise ending
         self._clear(wanted, namespace, surplus)
 
     def _put(self, manifest: Manifest, namespace: str, *, force: bool) -> None:
@@ -206,10 +213,8 @@ def _owner(live: Object) -> str | None:
     return (path(live, "metadata", "labels") or {}).get(names.SERVICE)
 
 
-def _refuse_ending(live: Object | None, manifest: Manifest) -> None:
-    """The server takes what is applied to an object that is on its way out, and then it is gone with it."""
-    if path(live or {}, "metadata", "deletionTimestamp"):
-        raise Unavailable(S("%(what)s is still being deleted.", what=manifests.title(manifest)))
+def _still_there(manifest: Manifest) -> Unavailable:
+    return Unavailable(S("%(what)s is still being deleted.", what=manifests.title(manifest)))
 
 
 def _refuse_foreign(live: Object, manifest: Manifest, wanted: Wanted) -> None:

@@ -88,6 +88,21 @@ def test_what_is_ready_or_leaves_is_never_overdue(starting: Starting, clock: Clo
     assert starting.overdue([unready, well, leaving], 1) == {uid(unready)}
 
 
+def test_a_pod_that_was_ready_once_has_started(starting: Starting, clock: Clock, unready: Item) -> None:
+    """One that misses a check later in a long roll-out fails nothing."""
+    ready = pod(replicasets()[1], "slow")
+    ready["metadata"]["uid"] = uid(unready)
+    ready["status"]["containerStatuses"][0]["state"] = unready["status"]["containerStatuses"][0]["state"]
+    for seen in (unready, ready, ready, unready, unready):
+        assert starting.overdue([seen], 60) == frozenset()
+        clock.now += 50
+    again = copy.deepcopy(unready)
+    again["status"]["containerStatuses"][0]["state"]["running"]["startedAt"] = "2026-11-23T09:00:00Z"
+    starting.overdue([again], 60)
+    clock.now += 61
+    assert starting.overdue([again], 60) == {uid(unready)}, "a container that begins anew starts anew"
+
+
 def test_a_pod_that_no_node_takes_waits_for_as_long(starting: Starting, clock: Clock, unready: Item) -> None:
     alone = unschedulable(copy.deepcopy(unready))
     starting.overdue([alone], 60)
