@@ -73,7 +73,8 @@ class Kept:
 
 
 class Informing:
-    """An informer that runs until the end of the block. `ended`: what it raised, if it did."""
+    """An informer that runs until the end of the block. `ended`: what it raised, if it did. `next_token`: what is found when
+    the token is looked for again."""
 
     def __init__(self, url: str, resource: Resource = PODS, namespace: str = "", **more: Any) -> None:
         self.kept = Kept()
@@ -82,7 +83,7 @@ class Informing:
         self.ended: Exception | None = None
         self._resource, self._namespace = resource, namespace
         self._more = {"pace": QUICK, **more}
-        self._next_token = ""
+        self._next_token = self._more.pop("next_token", "")
 
     def rotates_to(self, token: str) -> None:
         """The token that is found when it is looked for again."""

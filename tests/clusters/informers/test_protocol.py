@@ -244,8 +244,7 @@ class TestRefusals:
     def test_a_rotated_token_is_read_again_and_nobody_is_alarmed(self, server: RawServer) -> None:
         server.put(pod("a", 0))
         server.token = "second"
-        with Informing(server.url, token="first") as informing:
-            informing.rotates_to("second")
+        with Informing(server.url, token="first", next_token="second") as informing:
             until(lambda: set(informing.kept.there) == {"a"})
             assert informing.renewed >= 1
             assert not informing.kept.troubles

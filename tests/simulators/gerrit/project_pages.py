@@ -144,19 +144,20 @@ def _create(gerrit: Gerrit, request: Request, raw: str) -> Answer:
             raise Refused(422, f"Group Not Found: {owner}")
     if is_unreasonable(name):
         raise Refused(400, f"invalid project name: {name}")
-    for other in gerrit.projects.visible(""):
-        if other.name.lower() == name.lower():
-            raise Refused(
-                409,
-                f"Cannot create {name} because the name is already occupied by another project. The other project has "
-                "the same name, only spelled in a different case.",
-            )
     if given.get("permissions_only"):
         branches = ("refs/meta/config",)
-    project = gerrit.create_project(
-        name, empty_commit=bool(given.get("create_empty_commit")), branches=branches, parent=parent,
-        description=str(given.get("description") or ""), owners=tuple(owners), by=who,
-    )  # fmt: skip
+    with gerrit.lock:  # of two who make the same, one is told that it is there
+        for other in gerrit.projects.visible(""):
+            if other.name.lower() == name.lower():
+                raise Refused(
+                    409,
+                    f"Cannot create {name} because the name is already occupied by another project. The other project has "
+                    "the same name, only spelled in a different case.",
+                )
+        project = gerrit.create_project(
+            name, empty_commit=bool(given.get("create_empty_commit")), branches=branches, parent=parent,
+            description=str(given.get("description") or ""), owners=tuple(owners), by=who,
+        )  # fmt: skip
     return entity(info(gerrit, project), 201)
 
 
