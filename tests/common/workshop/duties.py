@@ -30,7 +30,7 @@ def broken() -> None:
 
 def long() -> None:
     note("long", "begin")
-    tenure().lost.wait(6)
+    tenure().lost.wait(9)
     note("long", "end")
 
 
