@@ -133,5 +133,6 @@ def test_our_own_actions_stay_where_nothing_may_be_changed() -> None:
         """End them."""
 
     shown = builds_admin(ReadOnlyAdmin, end=end, actions=["end"])
-    assert set(shown.get_actions(request_of(world.ops()))) == {"end"}
-    assert builds_admin(ReadOnlyAdmin).get_actions(request_of(world.ops())) == {}
+    request = request_of(world.ops())
+    assert set(shown.get_actions(request)) == {"end"}
+    assert builds_admin(ReadOnlyAdmin).get_actions(request) == {}
