@@ -5,11 +5,12 @@ from __future__ import annotations
 import re
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from fangduoduo_release.common.differences import MOST_LINES, unified
 
+quick = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 HUNK = re.compile(r"@@ -(\d+)(?:,(\d+))? \+(\d+)(?:,(\d+))? @@\Z")
 TEXTS = st.lists(st.sampled_from(["a", "b", "", "- c", "+ d", "@@ e", "--- f"]), max_size=12).map(
     lambda lines: "".join(f"{line}\n" for line in lines)
@@ -35,16 +36,19 @@ def patched(old: str, diff: str) -> str:
     return "".join(f"{line}\n" for line in [*out, *before[at:]])
 
 
+@quick
 @given(old=TEXTS, new=TEXTS)
 def test_the_old_text_and_the_difference_make_the_new_one(old: str, new: str) -> None:
     assert patched(old, unified(old, new, "old", "new")) == new
 
 
+@quick
 @given(text=st.text(max_size=60))
 def test_a_text_does_not_differ_from_itself(text: str) -> None:
     assert unified(text, text, "old", "new") == ""
 
 
+@quick
 @given(old=st.text(max_size=40), new=st.text(max_size=40))
 def test_two_texts_that_are_not_the_same_are_never_shown_as_the_same(old: str, new: str) -> None:
     assert (unified(old, new, "old", "new") == "") is (old == new)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from fangduoduo_release.common.errors import (
@@ -20,9 +20,11 @@ from fangduoduo_release.common.errors import (
 )
 from fangduoduo_release.common.sentence import S, Sentence, told_by
 
+quick = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 VALUES = st.dictionaries(st.text(min_size=1), st.text() | st.integers() | st.booleans(), max_size=4)
 
 
+@quick
 @given(msgid=st.text(min_size=1), params=VALUES)
 def test_what_is_stored_comes_back(msgid: str, params: dict[str, object]) -> None:
     sentence = Sentence(msgid, params)

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from django import forms
 from django.utils.translation import override
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from clusters.drivers.config.binding import ConfigBinding, FileBinding
@@ -17,6 +17,7 @@ from projects.config_forms import BindingForm, TextForm
 from projects.forms import SpecForm, read_pairs
 
 # What people type and programs send: quotes, spaces, several lines, other scripts, and what a shell or YAML reads otherwise.
+quick = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 WORDS = st.text(alphabet="ab Z0=$'\"\\#{}&;é店\n\t.-", max_size=12)
 NAMES = st.from_regex(r"[A-Z_][A-Z0-9_]{0,5}", fullmatch=True).filter(lambda name: name not in {"PORT", "HOST"})
 SECONDS = st.floats(1, 600).map(lambda value: round(value, 3)) | st.integers(1, 600)
@@ -70,14 +71,14 @@ def same(spec: dict[str, Any]) -> None:
     assert json.dumps(spec, sort_keys=True) == before, "the spec that is kept was changed in place"
 
 
+@quick
 @given(spec=SPECS)
-@settings(deadline=None, max_examples=40)
 def test_saved_untouched_everything_means_what_it_meant(spec: dict[str, Any]) -> None:
     same(spec)
 
 
+@quick
 @given(spec=SPECS)
-@settings(deadline=None, max_examples=20)
 def test_saved_twice_it_is_no_further_revision(spec: dict[str, Any]) -> None:
     once = saved_untouched(spec)
     assert saved_untouched(once) == once
@@ -156,6 +157,7 @@ def test_secrets_are_sent_only_when_some_were_typed_and_never_come_back() -> Non
 
 
 # --- lines -----------------------------------------------------------------------------------------------------------
+@quick
 @given(pairs=st.dictionaries(NAMES, st.text(alphabet="ab=c 1", max_size=6).map(str.strip), max_size=5))
 def test_pairs_come_back_from_their_lines(pairs: dict[str, str]) -> None:
     lines = [f"{name}={value}" for name, value in pairs.items()]
@@ -203,6 +205,7 @@ def test_what_is_no_path_and_key_is_named(line: str) -> None:
         assert f"“{line}” is not path = key." in form.errors["files"]
 
 
+@quick
 @given(text=st.text(alphabet="a \n\t#:-é", max_size=40))
 def test_a_text_comes_back_to_the_byte_without_a_browsers_line_ends(text: str) -> None:
     form = TextForm({"text": text.replace("\n", "\r\n"), "note": "", "expected": ""})
