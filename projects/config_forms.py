@@ -47,7 +47,7 @@ class BindingForm(forms.Form):
     def clean_files(self) -> list[dict[str, str]]:
         found = []
         for line in self.cleaned_data["files"].splitlines():
-            path, equals, key = line.partition("=")
+            path, equals, key = line.rpartition("=")  # a path may hold one, a key never does
             if line.strip() and (not equals or not path.strip() or not key.strip()):
                 raise ValidationError(_("“%(line)s” is not path = key."), params={"line": line.strip()[:60]})
             if line.strip():

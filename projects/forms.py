@@ -110,24 +110,34 @@ class SpecForm(KubernetesForm):
     drain_s = forms.FloatField(label=_("Seconds to finish requests"), min_value=0, max_value=3600)
     start_deadline_s = forms.FloatField(label=_("Seconds to become ready"), min_value=1, max_value=3600)
 
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if "\n" in str(self["command"].value() or ""):  # browsers take line ends out of a field of one line
+            self.fields["command"].widget = forms.Textarea(attrs={"rows": 3, "spellcheck": "false"})
+        if unshown := self.initial.get("unshown"):
+            told = _("Kept as they are, since a line cannot show them: %(names)s.") % {"names": ", ".join(unshown)}
+            self.fields["env"].help_text = f"{self.fields['env'].help_text} {told}"
+
     @classmethod
     def initial_from(cls, spec: dict[str, Any]) -> dict[str, Any]:
-        readiness = (spec.get("health_check") or {}).get("readiness") or {}
+        readiness = _health(spec).get("readiness") or {}
+        env, unshown = _by_lines(spec)
         return {
             "command": shlex.join(spec.get("command", [])),
             "replicas": spec.get("replicas", 1),
             "port": spec.get("port", 8080),
             "health_path": (readiness.get("http") or {}).get("path", ""),
-            "env": "\n".join(f"{name}={value}" for name, value in (spec.get("env") or {}).items()),
+            "env": "\n".join(f"{name}={value}" for name, value in env.items()),
+            "unshown": sorted(unshown),
             "memory": (spec.get("resources") or {}).get("memory", ""),
-            "drain_s": f"{spec.get('drain_s', 10):g}",
-            "start_deadline_s": f"{spec.get('start_deadline_s', 60):g}",
+            "drain_s": f"{spec.get('drain_s', 10):.15g}",
+            "start_deadline_s": f"{spec.get('start_deadline_s', 60):.15g}",
             **cls.cluster_initial(spec),
         }
 
     def clean_command(self) -> list[str]:
         try:
-            return shlex.split(self.cleaned_data["command"])
+            return shlex.split(self.cleaned_data["command"].replace("\r\n", "\n"))
         except ValueError as error:
             raise ValidationError(_("A quotation mark is not closed.")) from error
 
@@ -146,13 +156,15 @@ class SpecForm(KubernetesForm):
         )
         if not data["command"]:
             del spec["command"]
+        spec["env"] = {**_by_lines(before)[1], **data["env"]}
         self.put(spec)
-        health = dict(spec.get("health_check") or {})
+        health = dict(_health(spec))
+        spec.pop("health", None)
         if data["health_path"]:
             kept = dict(health.get("readiness") or {"period_s": 2, "timeout_s": 2})
             kept.pop("tcp", None)
             kept.pop("exec", None)
-            health["readiness"] = {**kept, "http": {"path": data["health_path"]}}
+            health["readiness"] = {**kept, "http": {**(kept.get("http") or {}), "path": data["health_path"]}}
         elif "http" in (health.get("readiness") or {}):
             health.pop("readiness")
         spec["health_check"] = health
@@ -164,6 +176,21 @@ class SpecForm(KubernetesForm):
         if data["secrets"]:
             spec["secrets"] = {name: value or None for name, value in data["secrets"].items()}
         return spec
+
+
+def _health(spec: dict[str, Any]) -> dict[str, Any]:
+    """The checks, by either of the names that a spec may give them."""
+    return spec.get("health_check", spec.get("health")) or {}
+
+
+def _by_lines(spec: dict[str, Any]) -> tuple[dict[str, str], dict[str, str]]:
+    """(what a line can show and give back, the rest) of the environment: values may have several lines."""
+    shown: dict[str, str] = {}
+    rest: dict[str, str] = {}
+    for name, value in (spec.get("env") or {}).items():
+        plain = len(value.splitlines()) <= 1 and value == value.strip()
+        (shown if plain else rest)[name] = value
+    return shown, rest
 
 
 def read_pairs(text: str) -> dict[str, str]:
