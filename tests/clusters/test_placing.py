@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from clusters import kubernetes, placed, placing, streams
@@ -69,7 +69,7 @@ def test_a_placement_names_nothing_else() -> None:
     assert refused(placing.judged, K8S, {"namespace": "shop", "b": 1, "a": 2}) == ("placement", said)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.text(st.sampled_from("abz09-._ AÉ\n"), max_size=8))
 def test_what_is_stored_is_a_legal_name_and_judged_again_it_stays_the_same(name: str) -> None:
     try:

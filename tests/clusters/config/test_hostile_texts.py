@@ -7,7 +7,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from clusters.drivers.config import base, consul_wire, templating
@@ -69,7 +69,7 @@ def test_what_is_no_text_says_why() -> None:
     assert refused(base.decode, "a", b"a\0") == ("not_text", "The text of “a” holds a NUL; it is no text.")
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=50))
 def test_a_text_comes_back_as_it_was_written(text: str) -> None:
     assert base.decode("a", base.check_text("a", text).encode()) == text
@@ -81,7 +81,7 @@ words = st.from_regex(r"[A-Za-z0-9][A-Za-z0-9._/@+-]{0,20}(:[A-Za-z0-9._/@+-]{1,
 hostile = st.text(st.sampled_from("a1:-#[]{}&*!|>'\"%@`, \n\t\r\u2028\u0085?~$=<"), max_size=12)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.sampled_from(sorted(templating.IN_TEXTS)), words | hostile)
 def test_no_value_makes_a_field_that_nobody_wrote(name: str, value: str) -> None:
     try:
@@ -95,7 +95,7 @@ def test_no_value_makes_a_field_that_nobody_wrote(name: str, value: str) -> None
     assert found["list"][1] == f"{value}y"
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.text(st.sampled_from("${}AVERSIONx \n"), max_size=40))
 def test_a_text_without_our_names_stays_as_it_is(text: str) -> None:
     if not templating.names_in(text) and "$${" not in text:

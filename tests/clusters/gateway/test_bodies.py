@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from django.test import RequestFactory
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from clusters.drivers.runtime.kubernetes.api import APPLY_PATCH, MERGE_PATCH
@@ -99,13 +99,13 @@ json_values = st.recursive(
 )
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(json_values)
 def test_json_comes_in_as_it_was_sent(value: Any) -> None:
     assert bodies.parsed(json.dumps(value).encode(), bodies.JSON) == value
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.binary(max_size=60), st.sampled_from([bodies.JSON, bodies.YAML, APPLY_PATCH, MERGE_PATCH]))
 def test_any_bytes_are_data_or_a_400(raw: bytes, kind: str) -> None:
     try:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from clusters.drivers.runtime.kubernetes.names import Resource
@@ -47,7 +47,7 @@ def test_what_is_offered_is_read_back_from_its_own_path(target: Target) -> None:
     assert paths.namespace_in(path) == target.namespace
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.sampled_from(KINDS), spaces, named)
 def test_whatever_a_thing_is_called_it_is_asked_for_where_it_was_looked_for(kind: Kind, space: str, name: str) -> None:
     target = Target(kind, space if kind.resource.namespaced else "", name)
@@ -60,7 +60,7 @@ pieces = st.sampled_from(
 )  # fmt: skip
 
 
-@settings(max_examples=600, deadline=None)
+@settings(max_examples=600, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(pieces, max_size=9))
 def test_who_may_is_asked_for_the_very_namespace_that_is_then_read(parts: list[str]) -> None:
     """Two readings of one path that differ would let somebody into a namespace that was never judged."""

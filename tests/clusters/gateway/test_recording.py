@@ -7,7 +7,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from clusters.drivers.runtime.kubernetes.names import PROJECT
@@ -90,7 +90,7 @@ objects = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(objects)
 def test_an_object_of_any_form_is_kept_and_stays_as_it_was(item: dict[str, Any]) -> None:
     before = copy.deepcopy(item)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from clusters.gateway import selectors
@@ -86,14 +86,14 @@ terms = st.one_of(
 objects = st.dictionaries(keys, st.sampled_from(VALUES), max_size=5)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(terms, min_size=1, max_size=4), objects)
 def test_a_label_selector_picks_as_the_reference_does(asked: list[Term], has: Labels) -> None:
     text = ",".join(term for term, _ in asked)
     assert picks(text, has) == all(test(has) for _, test in asked), text
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(terms, min_size=1, max_size=4), objects, st.sampled_from(["", " ", "   "]))
 def test_spaces_between_terms_mean_nothing(asked: list[Term], has: Labels, space: str) -> None:
     tight = ",".join(term for term, _ in asked)
@@ -101,7 +101,7 @@ def test_spaces_between_terms_mean_nothing(asked: list[Term], has: Labels, space
     assert picks(loose, has) == picks(tight, has)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(terms, min_size=2, max_size=4), objects)
 def test_the_order_of_terms_means_nothing(asked: list[Term], has: Labels) -> None:
     texts = [term for term, _ in asked]
@@ -109,13 +109,14 @@ def test_the_order_of_terms_means_nothing(asked: list[Term], has: Labels) -> Non
 
 
 @pytest.mark.parametrize("key", ["tier", "weight", "example.com/team"])
+@settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(written, min_size=1, max_size=3), objects)
 def test_in_and_notin_are_each_other_s_opposite(key: str, values: list[str], has: Labels) -> None:
     inside, outside = f"{key} in ({','.join(values)})", f"{key} notin ({','.join(values)})"
     assert picks(inside, has) is not picks(outside, has)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.text(alphabet="ab1,=!<>() innot\\/._-\n\té", max_size=30), objects)
 def test_whatever_is_written_is_a_selector_or_a_400(text: str, has: Labels) -> None:
     with contextlib.suppress(Refused):  # anything else would be a 500

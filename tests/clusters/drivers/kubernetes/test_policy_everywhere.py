@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from clusters.drivers.runtime.kubernetes import names, policy
@@ -201,7 +201,7 @@ anything = st.recursive(
 )  # fmt: skip
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(anything, st.sampled_from([None, *MAKERS]))
 def test_whatever_comes_is_judged(item: Any, resource: Resource | None) -> None:
     assert all(str(sentence) for sentence in policy.refusals(item, "shop", resource))

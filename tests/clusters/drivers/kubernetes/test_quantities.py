@@ -7,12 +7,12 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from clusters.drivers.runtime.kubernetes import drift
 
-plainly = settings(max_examples=100, deadline=None)
+plainly = settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
 def differ(one: Any, other: Any, kind: str = "limits") -> bool:
