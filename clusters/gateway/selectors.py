@@ -24,6 +24,7 @@ _TERM = re.compile(
     re.VERBOSE,
 )
 _ONE = re.compile(rf"(?:{_VALUE})?\Z")
+_NUMBER = re.compile(r"-?[0-9]{1,19}\Z")  # as Kubernetes reads them; Python's own takes “1_000” for one too
 _FIELD = re.compile(r"(?P<name>[A-Za-z0-9._-]+)\s*(?P<sign>==|!=|=)(?P<value>(?:[^,=\\]|\\[,=\\])*)\Z")
 
 
@@ -63,17 +64,15 @@ def _label(found: re.Match[str]) -> Test:
 
 
 def _compared(key: str, sign: str, value: str) -> Test:
-    try:
-        limit = int(value)
-    except ValueError as error:
-        raise Refused(400, S("for “>” and “<” the value of a label selector is a number")) from error
+    if not _NUMBER.match(value):
+        raise Refused(400, S("for “>” and “<” the value of a label selector is a number"))
+    limit = int(value)
 
     def test(given: Labels) -> bool:
-        try:
-            number = int(given[key])
-        except (KeyError, ValueError):
+        text = given.get(key)
+        if text is None or not _NUMBER.match(text):
             return False
-        return number > limit if sign == ">" else number < limit
+        return int(text) > limit if sign == ">" else int(text) < limit
 
     return test
 
@@ -82,8 +81,10 @@ def fields(text: str, allowed: Iterable[str]) -> Callable[[Mapping[str, Any]], b
     """The test of whole objects that a field selector stands for. Raises Refused (400)."""
     if not text.strip():
         return None
+    if len(text) > LONGEST:  # cut, it would let pass what its end rules out
+        raise Refused(400, S("invalid selector: “%(text)s” is no field selector", text=text[:200]))
     known, wanted = frozenset(allowed), []
-    for term in re.split(r"(?<!\\),", text[:LONGEST]):
+    for term in re.split(r"(?<!\\),", text):
         found = _FIELD.match(term.strip())
         if found is None:
             raise Refused(400, S("invalid selector: “%(text)s” is no field selector", text=term[:200]))

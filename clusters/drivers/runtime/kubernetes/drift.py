@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from decimal import Decimal
 from typing import Any
 
 from fangduoduo_release.common.sentence import S, Sentence
@@ -18,8 +19,9 @@ KEYS = ("name", "containerPort", "mountPath", "port", "ip", "type")
 
 QUANTITIES = re.compile(r"\.(limits|requests)\.|\.sizeLimit\Z")  # fields that the server writes in its own way
 SELECTOR = "spec.selector"  # one more word in it chooses other pods
-UNITS = {
-    "": 1, "n": 1e-9, "u": 1e-6, "m": 1e-3, "k": 1e3, "M": 1e6, "G": 1e9, "T": 1e12, "P": 1e15, "E": 1e18,
+UNITS: Mapping[str, int | Decimal] = {  # exact: 9 × 0.001 is not 0.009 to a float, and so “9m” would not be “0.009”
+    "": 1, "n": Decimal("1e-9"), "u": Decimal("1e-6"), "m": Decimal("1e-3"),
+    "k": 10**3, "M": 10**6, "G": 10**9, "T": 10**12, "P": 10**15, "E": 10**18,
     "Ki": 2**10, "Mi": 2**20, "Gi": 2**30, "Ti": 2**40, "Pi": 2**50, "Ei": 2**60,
 }  # fmt: skip
 _QUANTITY = re.compile(rf"(\d+\.?\d*|\.\d+)({'|'.join(sorted(filter(None, UNITS), key=len, reverse=True))})?")
@@ -96,11 +98,11 @@ def _same(one: Any, other: Any, *, quantity: bool) -> bool:
     return quantity and _quantity(one) is not None and _quantity(one) == _quantity(other)
 
 
-def _quantity(value: Any) -> float | None:
+def _quantity(value: Any) -> Decimal | None:
     """A quantity of Kubernetes as a number: the server writes `1000m` as `1`."""
     text = str(value)
     found = _QUANTITY.fullmatch(text)
-    return float(found[1]) * UNITS[found[2] or ""] if found else None
+    return Decimal(found[1]) * UNITS[found[2] or ""] if found else None
 
 
 def _short(value: Any) -> str:
