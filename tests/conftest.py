@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import pytest
 from django.conf import settings
 from django.test import override_settings
@@ -18,6 +19,9 @@ from .portal import Portal, migrated_database
 from .require import need
 
 SERVERS = ("DATABASE_URL", "REDIS_URL")
+hypothesis.settings.register_profile("ci", derandomize=True)  # what fails there fails everywhere
+if os.environ.get("CI"):
+    hypothesis.settings.load_profile("ci")
 CHROMIUM = [
     "--no-sandbox",
     "--disable-gpu",

@@ -134,3 +134,17 @@ class TestChangedSince:
         consul = Connection.objects.create(name="consul-bj", kind="consul")
         ConfigSeen.objects.create(connection=consul, key="shop/base.yaml")
         assert changed_since([self.service(1, pin("x", source="consul-bj"))]) == {}
+
+
+@pytest.mark.parametrize(
+    "kind", ['"Secre\\x74"', '"\\u0053ecret"', '"Sec\\\n    ret"'], ids=["hex", "unicode", "folded"]
+)
+def test_a_secret_whose_kind_is_written_with_escapes_is_masked_too(kind: str) -> None:
+    told = readable("", f"apiVersion: v1\nkind: {kind}\nmetadata: {{name: a}}\nstringData: {{password: hunter2}}\n")
+    assert "hunter2" not in told
+    assert "kind: Secret" in told
+
+
+def test_a_manifest_without_secrets_is_shown_as_it_is_written() -> None:
+    text = 'kind: ConfigMap # as we like it\ndata: {a: "b"}\n'
+    assert readable("", text) == text
