@@ -143,7 +143,7 @@ def test_to_read_a_place_is_not_to_write_there(place: Place, writes: bool) -> No
     ("item", "projects", "trail"),
     [(labelled("a"), {"a", "b"}, "a"), (labelled("c"), {"a", "b"}, ""), (labelled("c"), {"a"}, "a"), (None, {"a"}, "a"),
      (None, {"a", "b"}, ""), ({}, set(), ""), ({"metadata": None}, {"a"}, "a"), ({"metadata": {"labels": None}}, {"a"}, "a")],
-    ids=str,
+    ids=["own", "foreign-of-two", "foreign-of-one", "none-of-one", "none-of-two", "empty", "no-metadata", "no-labels"],
 )  # fmt: skip
 def test_a_change_stands_in_the_trail_of_its_own_project_and_of_no_guessed_one(
     item: Any, projects: set[str], trail: str
