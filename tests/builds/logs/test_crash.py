@@ -7,6 +7,7 @@ import hashlib
 import os
 import random
 import signal
+import sqlite3
 import subprocess
 import sys
 import threading
@@ -16,7 +17,7 @@ from pathlib import Path
 import pytest
 from django.conf import settings
 from django.core.files.storage import default_storage
-from django.db import connection
+from django.db import DatabaseError, connection, transaction
 
 from builds.logs import reader, seal
 from builds.logs.store import LogWriter
@@ -201,15 +202,48 @@ def test_a_reader_and_a_sealer_never_trip_over_each_other(build: Build) -> None:
     assert troubles == []
 
 
+def is_free() -> bool:
+    """Whether nobody is in the middle of a write."""
+    if connection.vendor != "sqlite":
+        with contextlib.suppress(DatabaseError), transaction.atomic():
+            list(BuildLog.objects.select_for_update(nowait=True).values_list("pk"))
+            return True
+        return False
+    with contextlib.closing(sqlite3.connect(connection.settings_dict["NAME"], timeout=0)) as probe:
+        try:
+            probe.execute("BEGIN IMMEDIATE")
+        except sqlite3.OperationalError:
+            return False
+        probe.rollback()
+        return True
+
+
+def suspend(process: subprocess.Popen[str]) -> None:
+    """Stop it as a machine is that was suspended, but not within a transaction: nobody could write until it goes on."""
+
+    def stopped() -> bool:
+        process.send_signal(signal.SIGSTOP)
+        os.waitpid(process.pid, os.WUNTRACED)
+        if not is_free():
+            process.send_signal(signal.SIGCONT)
+            return False
+        return True
+
+    until(stopped, every=0.01, what="a moment between two writes")
+
+
 def test_a_writer_stopped_by_a_signal_can_be_followed(build: Build) -> None:
     process = child(build, "write", 10_000_000)
-    assert process.stdout is not None
-    process.stdout.readline()
-    process.send_signal(signal.SIGSTOP)  # hangs, as a machine that was suspended
-    LogWriter(build.pk).finish()
-    size = reader.head(build.pk).size
-    process.send_signal(signal.SIGCONT)
-    output, _ = process.communicate(timeout=60)
+    try:
+        assert process.stdout is not None
+        process.stdout.readline()
+        suspend(process)
+        LogWriter(build.pk).finish()
+        size = reader.head(build.pk).size
+        process.send_signal(signal.SIGCONT)
+        output, _ = process.communicate(timeout=60)
+    finally:
+        process.kill()  # else it would hold what it has for ever
     assert "LostClaim" in output
     assert reader.head(build.pk).size == size
     assert whole(build.pk) == expected(10_000_000 if size > 1 << 30 else size // 52 + 1)[:size]
