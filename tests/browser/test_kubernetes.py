@@ -82,7 +82,11 @@ def greetings(rig: Rig) -> set[str]:
     for pod in rig.pods(NAMESPACE):
         if "deletionTimestamp" not in pod["metadata"]:
             env = {one["name"]: one.get("value") for one in pod["spec"]["containers"][0]["env"]}
-            found.add(f"{env['GREETING']} {pod['spec']['containers'][0]['image'].rpartition(':')[2]}")
+            image = pod["spec"]["containers"][0]["image"]  # a rollback names it by what the tag meant
+            tags = [
+                tag for tag in ("v1", "v2") if image.endswith((f":{tag}", rig.images.digest(f"rig.local/app:{tag}")))
+            ]
+            found.add(f"{env['GREETING']} {' '.join(tags)}")
     return found
 
 
@@ -94,8 +98,8 @@ def confirm(visitor: Visitor, button: str) -> Any:
     return visitor.page
 
 
-def test_ops_connect_a_cluster_and_its_machine(visit: Callable[..., Visitor], rig: Rig) -> None:
-    visitor = visit()
+def connect(visitor: Visitor, rig: Rig) -> None:
+    """Ops connect the cluster, and make a machine of a namespace."""
     page = visitor.sign_in("ops")
     visitor.open("/admin/common/connection/add/?kind=kubernetes")
     page.fill("[name=name]", "kube-rig")
@@ -116,9 +120,10 @@ def test_ops_connect_a_cluster_and_its_machine(visit: Callable[..., Visitor], ri
     visitor.sees(NAMESPACE)
 
 
-def test_deploy_live_logs_terminal_crash_and_rollback(
+def test_connect_grant_deploy_live_logs_terminal_crash_and_rollback(
     visit: Callable[..., Visitor], house: Portal, rig: Rig, told: Told
 ) -> None:
+    connect(visit(), rig)
     visitor = visit()
     page = visitor.sign_in()
     spec = {"port": 8080, "replicas": 2, "drain_s": 1, "start_deadline_s": 30}
