@@ -48,8 +48,8 @@ def goal(
     paused: bool = False,
     digest: str = "",
 ) -> Wanted:
-    """The whole goal for `service`; `config`: its pin; `digest`: of an image known by its tag, "" to go by that. Raises Rejected (files gone), Invalid (a spec this runtime cannot
-    render)."""
+    """The whole goal for `service`; `config`: its pin; `digest`: of an image known by its tag, "" to go by that. Raises
+    Rejected (files gone), Invalid (a spec this runtime cannot render)."""
     artifact = artifact_of(version, service.machine.cluster.kind, digest)
     typed = replace(specs.service_spec(spec), replicas=replicas)
     base, files = configuring.texts(config, service, version, replicas=replicas, digest=artifact.digest)
