@@ -46,11 +46,19 @@ class Ground:
 
     def version(self, name: str, *, pinned: bool = True, **behaviour: Any) -> Version:
         """A version whose image behaves so, by tag and by digest."""
+        tagged, digest = self.behave(name, **behaviour)
+        return world.version(self.project, image=tagged, digest=digest if pinned else "", archive_sha256="")
+
+    def behave(self, name: str, **behaviour: Any) -> tuple[str, str]:
+        """From now on the image of that tag behaves so; probes of containers that run look again, too.
+
+        What is rolled must stay unready where a test looks into the middle of a roll-out: a fast one is over at the
+        first look."""
         tagged = f"{REPOSITORY}:{name}"
         digest = self.rig.images.digest(tagged)
         for reference in (tagged, f"{REPOSITORY}@{digest}"):
             self.rig.image(reference, **{"lines": (f"serving {name}",), **behaviour})
-        return world.version(self.project, image=tagged, digest=digest if pinned else "", archive_sha256="")
+        return tagged, digest
 
     def start(self, action: str = "deploy", **more: Any) -> Deployment:
         return actions.start_deployment(actor=SYSTEM, project=self.project, machine=self.machine, action=action, **more)

@@ -156,8 +156,7 @@ def test_a_cluster_that_is_away_is_waited_for_once_a_round_and_not_once_a_servic
 def test_the_way_back_is_applied_once_and_then_only_followed(ground: Ground) -> None:
     ground.version("one")
     ground.run(replicas=1)
-    ground.rig.pace.start = 1.0
-    ground.version("two")
+    ground.version("two", ready=False)
     deployment = ground.start(replicas=4)
     until(lambda: step(deployment).phase == "rolling")
     until(lambda: len(ground.rig.pods("shop-test")) > 1)

@@ -183,13 +183,13 @@ def test_the_first_deployment_of_all_leaves_nothing_when_it_fails(ground: Ground
 def test_paused_it_stays_where_it_is_and_resumed_it_goes_on(ground: Ground) -> None:
     ground.version("one")
     ground.run()
-    ground.rig.pace.start = 0.5
-    two = ground.version("two")
+    two = ground.version("two", ready=False)
     deployment = ground.start(replicas=4)
     until(lambda: step(deployment).phase == "rolling")
     actions.pause_deployment(actor=SYSTEM, deployment=deployment, paused=True)
     until(lambda: step(deployment).pins.get("held"))
     assert ground.item()["spec"]["paused"] is True
+    ground.behave("two")
     actions.pause_deployment(actor=SYSTEM, deployment=deployment, paused=False)
     assert finish(deployment).state == "succeeded"
     assert not ground.item()["spec"].get("paused")
@@ -284,8 +284,7 @@ def test_of_two_portals_that_race_for_a_name_the_second_ends_with_its_reason(gro
 def test_a_server_that_goes_away_in_the_middle_is_waited_for_past_every_deadline(ground: Ground) -> None:
     ground.version("one")
     ground.run()
-    ground.rig.pace.start = 0.3
-    two = ground.version("two")
+    two = ground.version("two", ready=False)
     deployment = ground.start(replicas=3)
     until(lambda: step(deployment).phase == "rolling")
     ground.rig.faults.go_away()
@@ -296,18 +295,19 @@ def test_a_server_that_goes_away_in_the_middle_is_waited_for_past_every_deadline
     assert why(deployment) == "The API server does not answer."
     Deployment.objects.filter(pk=deployment.pk).update(deadline_at=None)
     ground.rig.faults.come_back()
+    ground.behave("two")
     assert finish(deployment).state == "succeeded"
     assert ground.images() == {f"{REPOSITORY}@{two.digest}"}
 
 
 def test_a_token_that_runs_out_in_the_middle_is_waited_for(ground: Ground) -> None:
-    ground.version("one")
-    ground.version("two")
+    ground.version("one", ready=False)
     deployment = ground.start()
     until(lambda: step(deployment).phase == "rolling")
     Deployment.objects.filter(pk=deployment.pk).update(phase="applying")
     with ground.rig.faults.status(401):
         step(deployment)
+    ground.behave("one")
     assert (deployment.state, deployment.phase) == ("running", "applying")
     assert "does not accept the connection's token" in why(deployment)
     assert finish(deployment).state == "succeeded"
