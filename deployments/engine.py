@@ -80,8 +80,9 @@ class DeploymentEngine:
             beginning.check(deployment)
             if deployment.action != Deployment.Action.REMOVE:
                 goal = wanted.of_deployment(deployment)
-                patience += FETCH_S + (goal.spec.start_deadline_s + goal.spec.drain_s) * max(1, deployment.replicas)
                 plan = _runtime(deployment).plan(goal)
+                start_s = goal.spec.start_deadline_s if plan.start_s is None else plan.start_s
+                patience += FETCH_S + (start_s + goal.spec.drain_s) * max(1, deployment.replicas)
                 beginning.require_agreed(deployment, plan.conflicts)
                 if deployment.asked_sha256 and plan.sha256 != deployment.pins["manifest_sha256"]:
                     raise beginning.changed(S("What would run is not what was approved; ask again."))

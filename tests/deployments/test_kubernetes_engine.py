@@ -11,7 +11,9 @@ import yaml
 
 from clusters import configs
 from clusters.drivers.runtime.kubernetes import names, seeing
+from clusters.drivers.runtime.spec import FETCH_S
 from deployments import actions, configuring, reconcile, scaling
+from deployments.engine import LATE_S
 from deployments.models import Deployment
 from fangduoduo_release.common.actor import SYSTEM
 from fangduoduo_release.common.errors import Conflict, Invalid
@@ -350,6 +352,22 @@ def test_a_manifest_of_a_megabyte_from_the_config_source_is_deployed(ground: Gro
     assert ground.item(name="web")["metadata"]["labels"][names.PROJECT] == "shop"
     assert ground.run("remove").state == "succeeded"
     assert ground.rig.get("configmaps", "shop-test", "big") is None
+
+
+@pytest.mark.parametrize(("given", "start_s"), [("", 5), ("progressDeadlineSeconds: 1800", 1800 - FETCH_S)])
+def test_a_manifest_that_gives_its_pods_more_time_is_waited_for_as_long(
+    ground: Ground, given: str, start_s: float
+) -> None:
+    ground.spec(config={"source": "database", "key": "shop/base.yaml"}, drain_s=10)
+    slow = BASE.replace("spec:\n", f"spec:\n  {given}\n", 1)
+    configs.source_named("database").put("shop/base.yaml", slow, author="dev")
+    ground.version("one")
+    done = ground.run(replicas=2)
+    assert done.state == "succeeded", done.error
+    assert done.deadline_at is not None
+    assert done.started_at is not None
+    patience = done.deadline_at - done.started_at
+    assert patience.total_seconds() == pytest.approx(LATE_S + FETCH_S + 2 * (start_s + 10), abs=5)
 
 
 @pytest.mark.parametrize(

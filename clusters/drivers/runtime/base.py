@@ -7,8 +7,7 @@ Swarm). The caller says what is wanted, again and again; the driver looks first 
     apply(wanted)             make `wanted` the goal (idempotent; starts convergence, waits for nothing)
     advance(wanted, wait_s)   work towards the goal for at most `wait_s`, answer what is observed
     observe(service)          what really runs; changes nothing
-    remove(service, wait_s)   work towards "absent"; call until `state == "absent"`
-    removal(service)          what remove would delete
+    remove, removal           work towards "absent", until `state == "absent"`; what that would delete
     logs, exec, probe         look into the instances
     reconcile(known)          close gaps that a crash of anybody left (orphans, strays)
     stop_all / ensure         everything down for a while, wanted states untouched / the kind's own servants up
@@ -110,7 +109,7 @@ class Plan:
     """`manifest`: canonical text, secrets masked; `sha256`: hex of it; `diff`: unified, against what is applied now.
 
     `deletes`: objects (kind/name) that are there and would not be any more; `there`: those that would be changed, or taken
-    as they are, because something of that name exists."""
+    as they are, for their name exists. `start_s`: how long an instance may take to start, where not as the spec says."""
 
     manifest: str
     sha256: str
@@ -121,6 +120,7 @@ class Plan:
     conflicts: tuple[FieldConflict, ...] = ()
     deletes: tuple[str, ...] = ()
     there: tuple[str, ...] = ()
+    start_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,6 +19,7 @@ from .observe import Sight, refuse_older
 from .parts import HASHED, Manifest
 from .pods import Object, path
 from .server import Server, without_sleep
+from .starting import allowed_s
 
 
 class Writer:
@@ -70,6 +71,7 @@ class Writer:
                 *(_conflict_sentence(one) for one in conflicts if not wanted.take_over),
             ),
             conflicts=tuple(conflicts), deletes=tuple(deletes), there=tuple(there),
+            start_s=allowed_s(main, wanted.spec.start_deadline_s),
         )  # fmt: skip
 
     def _live(self, manifest: Manifest, namespace: str, wanted: Wanted) -> dict[str, Any] | None:
