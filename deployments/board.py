@@ -15,7 +15,7 @@ from deployments.addresses import address_of
 from deployments.freshness import Knowledge
 from deployments.models import Deployment, Service
 from projects import grants
-from projects.models import Project
+from projects.models import AccessRequest, Project
 
 DOTS = 8  # what has room in a card
 
@@ -33,6 +33,7 @@ class Cell:
     terminal: dict[str, Any] = field(default_factory=dict)  # how it is offered, where the page offers it
     freeze: Freeze | None = None  # now or next, where the page asks for it
     known: Knowledge | None = None  # how old what is shown is; the same
+    asked: AccessRequest | None = None  # for this machine, not decided yet; the same
     config_changed: int = 0  # pinned texts that say something else by now; the same
 
     @property

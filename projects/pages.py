@@ -6,7 +6,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
-from django.db.models import Exists, OuterRef, Q
+from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.db.models.functions import Coalesce, Now
 from django.urls import reverse
 from django.utils import timezone
@@ -41,8 +41,21 @@ def fetch_project(actor: Any, slug: str) -> Project:
     ).annotate(
         in_emergency=Exists(roles.filter(emergency=True)) | Exists(machines.filter(emergency=True)),
         ends_soon=Exists(roles.filter(user=actor, **near)) | Exists(machines.filter(**near)),
+        asks_machines=Exists(_machines_asked().filter(project=OuterRef("pk"))),
     )
     return policy.fetch(actor, rows, slug=slug)
+
+
+def _machines_asked() -> QuerySet[AccessRequest]:
+    waiting = {"kind": AccessRequest.Kind.MACHINE, "state": "pending", "expires_at__gt": Now()}
+    return AccessRequest.objects.filter(**waiting)
+
+
+def machines_asked(project: Project) -> list[AccessRequest]:
+    """Requests for machines that nobody has decided yet, of a project from `fetch_project`; no query where none waits."""
+    if not getattr(project, "asks_machines", False):
+        return []
+    return list(_machines_asked().filter(project=project).select_related("machine").order_by("id"))
 
 
 def banners(actor: Any, project: Project) -> dict[str, Any]:

@@ -23,7 +23,7 @@ from fangduoduo_release.common.paging import page_of
 from permissions import policy
 from permissions.enforce import OBJECT, SIGNED_IN, Page
 from projects.models import Project
-from projects.pages import fetch_project, project_context
+from projects.pages import fetch_project, machines_asked, project_context
 
 EVENTS = 300
 _LAST_LINES, _CLUSTER = _("The last lines it wrote"), _("What the cluster says")
@@ -46,12 +46,14 @@ class ProjectBoard(Page):
             **project_context(self.actor, project, "board"),
             "row": row,
             "lanes": board.lanes(row),
+            "asked": machines_asked(project),
         }
+        asked = {one.machine_id: one for one in context["asked"]}
         frozen = freezing.badges([cell.machine for cell in row.cells])
         services = [cell.service for cell in row.cells if cell.service is not None]
         known, changed = freshness.of_services(services), config_shown.changed_since(services)
         for cell in row.cells:
-            cell.freeze = frozen.get(cell.machine.pk)
+            cell.freeze, cell.asked = frozen.get(cell.machine.pk), asked.get(cell.machine.pk)
             if cell.service is not None:
                 cell.service.project = project  # whoever judges by it need not fetch it again
                 cell.terminal = terminal_of(self.actor, cell.service, granted=cell.granted)
