@@ -162,10 +162,6 @@ class Stage(models.Model):
         return f"{self.build} {self.name}"
 
     @property
-    def state_info(self) -> object:
-        return STAGE_STATES[self.state]
-
-    @property
     def duration_ms(self) -> int | None:
         if self.started_at is None or self.finished_at is None:
             return None

@@ -60,10 +60,6 @@ class Service(models.Model):
     def topic(self) -> str:
         return f"services/{self.pk}"
 
-    @property
-    def state_info(self) -> object:
-        return SERVICE_STATES[self.state]
-
 
 class Instance(models.Model):
     """One observed process, pod or task of a service."""

@@ -188,10 +188,6 @@ class AccessRequest(models.Model):
         what = self.role or (self.machine.name if self.machine else "")
         return f"{self.requester_name}: {what} @ {self.slug}"
 
-    @property
-    def state_info(self) -> object:
-        return REQUEST_STATES[self.state]
-
 
 class Grant(models.Model):
     """What role and machine grants share: given by whom, why, from which request, until when, warned how far ahead."""

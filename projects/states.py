@@ -1,4 +1,4 @@
-"""The states of a request: which exist, which moves are legal, how they look."""
+"""The states of a request: which exist and which moves are legal."""
 
 from __future__ import annotations
 
@@ -11,14 +11,12 @@ REQUEST_STATES = StateTable(
         State(
             "pending",
             _("waits for a decision"),
-            "violet",
-            "hand-stop",
             moves=frozenset({"approved", "rejected", "withdrawn", "expired"}),
         ),
-        State("approved", _("approved"), "green", "circle-check", final=True),
-        State("rejected", _("rejected"), "red", "circle-x", final=True),
-        State("withdrawn", _("withdrawn"), "grey", "ban", final=True),
-        State("expired", _("expired"), "grey", "clock", final=True),
+        State("approved", _("approved"), final=True),
+        State("rejected", _("rejected"), final=True),
+        State("withdrawn", _("withdrawn"), final=True),
+        State("expired", _("expired"), final=True),
     ]
 )
 REQUEST_CHOICES = REQUEST_STATES.choices

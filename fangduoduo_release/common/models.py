@@ -6,7 +6,7 @@ Knows no app above it: a run is referred to by its key (UUID), an event by its t
 from __future__ import annotations
 
 import uuid
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from django.db import models
 from django.utils.translation import gettext_lazy as _
@@ -58,10 +58,6 @@ class Run(Claimable):
     @property
     def is_final(self) -> bool:
         return self.STATES[self.state].final
-
-    @property
-    def state_info(self) -> Any:
-        return self.STATES[self.state]
 
     @property
     def duration_ms(self) -> int | None:

@@ -1,4 +1,4 @@
-"""What a state is: data that the machine enforces and the pages show. Knows no particular run."""
+"""What a state is: data that the machine enforces. How it looks is told in `templatetags/looks.py`. Knows no particular run."""
 
 from __future__ import annotations
 
@@ -11,12 +11,10 @@ from django.utils.translation import gettext_lazy
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """One state. `tone` is a colour word (grey blue green amber red violet); `icon` names an icon of the sprite."""
+    """One state. `label`: its word in forms and filters; `moves`: the names of those that may follow."""
 
     name: str
     label: str
-    tone: str
-    icon: str
     final: bool = False
     moves: frozenset[str] = field(default_factory=frozenset)
 

@@ -7,7 +7,6 @@ has two colours.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
@@ -92,16 +91,8 @@ def parameter_kind(kind: str) -> str:
     return str(PARAMETER_KINDS.get(kind, kind))
 
 
-def look_of(state: Any) -> Look:
-    """The look of a state given by name, or as an object with `name` (its own `label`, `tone`, `icon` fill gaps).
-
-    A name nobody described is shown as it is, in grey: a page never breaks over a word.
-    """
-    name = str(getattr(state, "name", state) or "unknown")
-    if name in LOOKS:
-        return LOOKS[name]
-    return Look(
-        str(getattr(state, "tone", "") or "grey"),
-        str(getattr(state, "icon", "") or "help-circle"),
-        getattr(state, "label", "") or name.replace("_", " ").capitalize(),
-    )
+def look_of(state: str | None) -> Look:
+    """The look of a state by its name. One that nobody described is shown as it is, in grey: a page never breaks over a
+    word."""
+    name = state or "unknown"
+    return LOOKS.get(name) or Look("grey", "help-circle", name.replace("_", " ").capitalize())

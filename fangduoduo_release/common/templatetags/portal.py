@@ -110,7 +110,7 @@ def _sprite(storage: Storage) -> str:
 
 
 @register.simple_tag
-def state(value: Any, label: Any = "", short: bool = False) -> SafeString:
+def state(value: str | None, label: Any = "", short: bool = False) -> SafeString:
     """A state as colour + icon + word. `short`: the word is for screen readers and the tooltip only (tight cells)."""
     look = look_of(value)
     word = label or look.label
@@ -118,7 +118,7 @@ def state(value: Any, label: Any = "", short: bool = False) -> SafeString:
         '<span class="state state-{}{}" data-state="{}"{}>{}<span class="{}">{}</span></span>',
         look.tone,
         " state-short" if short else "",
-        getattr(value, "name", value),
+        value,
         format_html(' title="{}"', word) if short else "",
         icon(look.icon, spin=look.spins),
         "visually-hidden" if short else "state-word",

@@ -15,12 +15,12 @@ ENDS = frozenset({"done", "failed", "cancelled"})
 class Job(Run):
     STATES: ClassVar[StateTable] = StateTable(
         [
-            State("queued", "queued", "grey", "clock", moves=frozenset({"running", "failed", "cancelled"})),
-            State("running", "running", "blue", "loader-2", moves=frozenset({"waiting", *ENDS})),
-            State("waiting", "waiting", "violet", "hand-stop", moves=frozenset({"running", "cancelled"})),
-            State("done", "done", "green", "circle-check", final=True),
-            State("failed", "failed", "red", "circle-x", final=True),
-            State("cancelled", "cancelled", "grey", "ban", final=True),
+            State("queued", "queued", moves=frozenset({"running", "failed", "cancelled"})),
+            State("running", "running", moves=frozenset({"waiting", *ENDS})),
+            State("waiting", "waiting", moves=frozenset({"running", "cancelled"})),
+            State("done", "done", final=True),
+            State("failed", "failed", final=True),
+            State("cancelled", "cancelled", final=True),
         ]
     )
     TOPIC: ClassVar[str] = "jobs"
