@@ -17,7 +17,7 @@ from clusters.drivers.runtime.base import FieldConflict
 from clusters.freezing import Freeze
 from clusters.models import Machine
 from clusters.runtimes import runtime_of
-from deployments import approvals, configuring, doubts, pinning, scaling, wanted
+from deployments import approvals, configuring, doubts, outside, pinning, scaling, wanted
 from deployments.models import Deployment, Service
 from fangduoduo_release.common.errors import AppError, Conflict, Invalid, NotFound
 from fangduoduo_release.common.sentence import S, Sentence
@@ -211,6 +211,7 @@ def preview(service: Service, choice: Choice) -> Preview:
     found.warnings.extend(plan.warnings)
     found.conflicts, found.deletes = list(plan.conflicts), list(plan.deletes)
     found.warnings.extend(doubts.about(service, choice.action, choice.version, choice.replicas, changed=plan.changed))
+    found.warnings.extend(outside.shared(service, goal.spec.ingress))
     _compare(service, choice, found)
     return found
 

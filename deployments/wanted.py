@@ -10,7 +10,7 @@ from builds import registries, versions
 from builds.models import Version
 from clusters.drivers.runtime.base import Artifact, ServiceRef, Wanted
 from clusters.kubernetes import namespace_of
-from deployments import configuring, pinning
+from deployments import configuring, outside, pinning
 from deployments.models import Deployment, Service
 from fangduoduo_release.common.errors import Rejected
 from fangduoduo_release.common.sentence import S
@@ -52,6 +52,7 @@ def goal(
     Rejected (files gone), Invalid (a spec this runtime cannot render)."""
     artifact = artifact_of(version, service.machine.cluster.kind, digest)
     typed = replace(specs.service_spec(spec), replicas=replicas)
+    typed = replace(typed, ingress=outside.filled(typed.ingress, service))
     base, files = configuring.texts(config, service, version, replicas=replicas, digest=artifact.digest)
     if files:
         written = {file.path for file in files}

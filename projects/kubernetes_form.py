@@ -24,7 +24,9 @@ class KubernetesForm(forms.Form):
     autoscale_cpu = forms.IntegerField(label=_("CPU use aimed at, in %"), required=False, min_value=1, max_value=1000)
     ingress_host = forms.CharField(
         label=_("Host"), required=False, max_length=253,
-        help_text=_("For example shop.example.com; empty: it is not reached from outside."),
+        help_text=_(
+            "For example ${MACHINE}.shop.example.com, for one host on each machine; empty: it is not reached from outside."
+        ),
     )  # fmt: skip
     ingress_path = forms.CharField(label=_("Path"), required=False, max_length=1000)
     ingress_class = forms.CharField(

@@ -7,6 +7,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
+from clusters.drivers.config.templating import IN_KEYS, fill_key
 from fangduoduo_release.common.errors import Invalid
 from fangduoduo_release.common.sentence import S, Sentence
 
@@ -171,7 +172,7 @@ class Reader:
         if value is None:
             return None
         host = value.get("host") if isinstance(value, Mapping) else None
-        if not isinstance(value, Mapping) or not isinstance(host, str) or not HOST_NAME.match(host):
+        if not isinstance(value, Mapping) or not isinstance(host, str) or not HOST_NAME.match(_sampled(host)):
             self.wrong("ingress", S("An address from outside needs a host such as shop.example."))
             return None
         path = self.text(value.get("path", "/"), "ingress", 1000)
@@ -179,7 +180,7 @@ class Reader:
             self.wrong("ingress", S("The path of an address begins with “/” and holds no spaces."))
         names = {name: self.text(value.get(name, ""), "ingress", 253) for name in ("class_name", "tls_secret")}
         for text in names.values():
-            if text and not HOST_NAME.match(text):
+            if text and not HOST_NAME.match(_sampled(text)):
                 self.wrong("ingress", S("“%(name)s” is no name in Kubernetes.", name=text[:100]))
         return Ingress(host, path, **names)
 
@@ -237,3 +238,8 @@ def _encodable(value: str) -> bool:
     except UnicodeEncodeError:
         return False
     return True
+
+
+def _sampled(host: str) -> str:
+    """As it could be on some machine: a host may hold `${PROJECT}`, `${MACHINE}`, `${ENVIRONMENT}`, `${NAMESPACE}`."""
+    return fill_key(host, dict.fromkeys(IN_KEYS, "x"))
