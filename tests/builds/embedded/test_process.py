@@ -239,3 +239,18 @@ run(Program(["/bin/sh", "-c", "echo $$ > leader; sleep 300"], Path({str(tmp_path
     process.kill()
     process.wait(5)
     until(lambda: not alive(leader), 5, what="the direct child to die with its parent")
+
+
+def test_the_end_of_a_build_writes_into_no_file_that_is_not_its_own() -> None:
+    """Whoever drains is awake for the program that was just adopted and sees the end at once."""
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        for _ in range(1000):
+            leftovers = Leftovers()
+            reader, writer = os.pipe()
+            leftovers.adopt(reader)
+            leftovers.close()
+            os.close(writer)
+    finally:
+        sys.setswitchinterval(interval)

@@ -73,16 +73,22 @@ class Leftovers:
             if self._thread is None:
                 self._thread = threading.Thread(target=self._drain, name="leftovers", daemon=True)
                 self._thread.start()
-        os.write(self._wake_write, b"x")
+            self._wake()
 
     def close(self) -> None:
         with self._lock:
             self._closed = True
-        os.write(self._wake_write, b"x")
+            self._wake()
         if self._thread is not None:
             self._thread.join(5)
         else:
             self._finish()
+
+    def _wake(self) -> None:
+        """With the lock held: whoever drains closes the pipe as soon as it is seen to be the end, and its number may be
+        another file's right after."""
+        with suppress(BlockingIOError):  # full: it wakes anyway
+            os.write(self._wake_write, b"x")
 
     def _drain(self) -> None:
         while True:
