@@ -18,7 +18,7 @@ from fangduoduo_release.common.errors import Invalid
 from fangduoduo_release.common.safe_yaml import load_all
 from fangduoduo_release.common.sentence import S, Sentence
 
-from . import names, parts, policy, render
+from . import names, parts, policy, render, scaled
 from .parts import CONTAINER, Manifest, Parts
 
 MOST_OBJECTS = 50
@@ -51,7 +51,7 @@ def from_base(wanted: Wanted, namespace: str, key: bytes) -> list[Manifest]:
     for one in documents:
         mine = _prepared(one, wanted, namespace)
         if one is main:
-            _fill(mine, wanted, ours, scaled=_is_scaled(documents, main_name))
+            _fill(mine, wanted, ours, by_load=bool(scaled.scaler_among(documents, main_name)))
         found.append(mine)
     found += ours.manifests() + _more(documents, main_name, wanted, ours)
     order = [resource.kind for resource in names.DEPLOYABLE]
@@ -116,18 +116,10 @@ def _main(documents: list[Any], name: str) -> Any:
     return found
 
 
-def _is_scaled(documents: list[Any], name: str) -> bool:
-    for one in documents:
-        target = one["spec"].get("scaleTargetRef") if isinstance(one.get("spec"), Mapping) else None
-        if one["kind"] == "HorizontalPodAutoscaler" and isinstance(target, Mapping) and target.get("name") == name:
-            return True
-    return False
-
-
 def _more(documents: list[Any], main: str, wanted: Wanted, ours: Parts) -> list[Manifest]:
     """What the spec asks for and the manifests do not bring: an autoscaler, an address. Raises Invalid."""
     found: list[Manifest] = []
-    if wanted.spec.autoscale is not None and not _is_scaled(documents, main):
+    if wanted.spec.autoscale is not None and not scaled.scaler_among(documents, main):
         found.append(render.autoscaler(wanted, ours, main))
     if wanted.spec.ingress is not None and not any(one["kind"] == "Ingress" for one in documents):
         there = [one for one in documents if one["kind"] == "Service"]
@@ -140,11 +132,11 @@ def _more(documents: list[Any], main: str, wanted: Wanted, ours: Parts) -> list[
     return found
 
 
-def _fill(manifest: Manifest, wanted: Wanted, ours: Parts, *, scaled: bool) -> None:
+def _fill(manifest: Manifest, wanted: Wanted, ours: Parts, *, by_load: bool) -> None:
     spec = manifest["spec"]
     spec.pop("replicas", None)
     spec.pop("paused", None)  # to hold a roll-out is done in the portal
-    if not scaled and wanted.spec.autoscale is None:
+    if not by_load and wanted.spec.autoscale is None:
         spec["replicas"] = wanted.spec.replicas
     pod = spec["template"]["spec"]
     container = _main_container(pod, spec["template"], ours.name, manifest)

@@ -13,7 +13,7 @@ from clusters.drivers.runtime.base import FieldConflict, Plan, ServiceRef, Wante
 from fangduoduo_release.common.errors import AppError, Conflict, Invalid, NotFound, Rejected, Unavailable
 from fangduoduo_release.common.sentence import S, Sentence
 
-from . import manifests, names, overlay
+from . import manifests, names, overlay, scaled
 from .api import Answer, Api, judge, status_of
 from .observe import Sight, refuse_older
 from .parts import HASHED, Manifest
@@ -63,7 +63,9 @@ class Writer:
         for what in deletes:
             diffs.append(f"--- applied/{what}\n+++ /dev/null\n")
         main = manifests.main_of(goal)
-        conflicts = [one for one in conflicts if not self._is_orphaned(one, main, namespace, leaving=deletes)]
+        conflicts = [
+            one for one in conflicts if not scaled.is_orphaned(self._api, one, main, namespace, leaving=deletes)
+        ]
         return Plan(
             manifest=text, sha256=sha256, diff="".join(diffs), changed=bool(diffs), replaces_instances=replaces,
             warnings=(
@@ -93,7 +95,7 @@ class Writer:
         if not answer.ok:
             raise _refusal(answer, namespace)
         would_be = answer.json()
-        if live is not None and _is_handed_over(live, manifest):
+        if live is not None and scaled.is_handed_over(live, manifest):
             would_be["spec"]["replicas"] = live["spec"]["replicas"]
         return would_be, [one for one in met if one.owner != names.HEIR]
 
@@ -128,42 +130,21 @@ class Writer:
     def _put(self, manifest: Manifest, namespace: str, *, force: bool) -> None:
         answer = self._api.apply(_resource(manifest), namespace, manifest, force=force)
         met = manifests.conflicts_of(status_of(answer.body), manifests.title(manifest)) if answer.status == 409 else ()
-        if met and all(one.owner == names.HEIR or self._is_orphaned(one, manifest, namespace) for one in met):
+        if met and all(
+            one.owner == names.HEIR or scaled.is_orphaned(self._api, one, manifest, namespace) for one in met
+        ):
             answer, met = self._api.apply(_resource(manifest), namespace, manifest, force=True), ()
         if met:
             raise Conflict(_conflicts_sentence(met), code="field_conflict")
         if not answer.ok:
             raise _refusal(answer, namespace)
 
-    def _is_orphaned(self, one: FieldConflict, manifest: Manifest, namespace: str, leaving: Sequence[str] = ()) -> bool:
-        """A number of replicas that an autoscaler set, and none scales it any more, or only those that are `leaving`
-        (kind/name): nobody is left who could mind."""
-        ours = manifests.is_main(manifest) and one.what == manifests.title(manifest)
-        if one.owner != names.CONTROLLERS or one.field != "spec.replicas" or not ours:
-            return False
-        try:
-            there = self._api.list(names.AUTOSCALERS, namespace)
-        except (Rejected, NotFound):
-            return False  # nobody can say
-        target = manifest["metadata"]["name"]
-        return not any(
-            path(item, "spec", "scaleTargetRef", "name") == target
-            and not path(item, "metadata", "deletionTimestamp")
-            and f"{names.AUTOSCALERS.kind}/{path(item, 'metadata', 'name')}" not in leaving
-            for item in there
-        )
-
     def _hand_over_replicas(self, live: Object, main: Manifest, namespace: str) -> None:
-        """Before something else scales it: a field that we alone hold and leave out would fall back to one replica."""
-        if not _is_handed_over(live, main):
-            return
-        heir = {
-            "apiVersion": main["apiVersion"], "kind": main["kind"],
-            "metadata": {"name": main["metadata"]["name"], "namespace": namespace}, "spec": {"replicas": live["spec"]["replicas"]},
-        }  # fmt: skip
-        answer = self._api.apply(names.DEPLOYMENTS, namespace, heir, force=True, manager=names.HEIR)
-        if not answer.ok:
-            raise _refusal(answer, namespace)
+        """Before something else scales it."""
+        if scaled.is_handed_over(live, main):
+            answer = scaled.hand_over(self._api, live, main, namespace)
+            if not answer.ok:
+                raise _refusal(answer, namespace)
 
     def _clear(self, wanted: Wanted, namespace: str, surplus: Sequence[str]) -> None:
         """Delete what belongs to the service and is wanted no more; config that pods still were started with stays."""
@@ -249,18 +230,6 @@ def _refusal(answer: Answer, namespace: str) -> AppError:
     if answer.status == 409:
         return Unavailable(S("The object was changed by somebody else at the same moment."), evidence=message[:2000])
     return judge(answer)
-
-
-def _is_handed_over(live: Object, manifest: Manifest) -> bool:
-    """Whether our own apply, and nobody else, says how many replicas there are, and this goal leaves it to others."""
-    if manifest["kind"] != "Deployment" or "replicas" in manifest["spec"] or path(live, "spec", "replicas") is None:
-        return False
-    holders = [
-        (one.get("manager"), one.get("operation"))
-        for one in path(live, "metadata", "managedFields") or []
-        if path(one, "fieldsV1", "f:spec", "f:replicas") is not None
-    ]
-    return holders == [(names.MANAGER, "Apply")]
 
 
 def _resource(manifest: Mapping[str, Any]) -> names.Resource:

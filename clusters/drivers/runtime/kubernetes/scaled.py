@@ -1,0 +1,58 @@
+"""Who says how many replicas there are: whoever deploys, or an autoscaler, and how the number passes from one to the other."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from clusters.drivers.runtime.base import FieldConflict
+from fangduoduo_release.common.errors import NotFound, Rejected
+
+from . import manifests, names
+from .api import Answer, Api
+from .parts import Manifest
+from .pods import Object, path
+
+
+def scaler_among(documents: Iterable[Any], name: str) -> str:
+    """kind/name of the autoscaler among these that scales the Deployment of that name; "" when none does."""
+    return next((manifests.title(one) for one in documents if _scales(one, name)), "")
+
+
+def _scales(one: Any, name: str) -> bool:
+    return bool(one["kind"] == names.AUTOSCALERS.kind and path(one, "spec", "scaleTargetRef", "name") == name)
+
+
+def is_orphaned(api: Api, one: FieldConflict, manifest: Manifest, namespace: str, leaving: Sequence[str] = ()) -> bool:
+    """A number of replicas that an autoscaler set, and none scales it any more, or only those that are `leaving`
+    (kind/name): nobody is left who could mind."""
+    ours = manifests.is_main(manifest) and one.what == manifests.title(manifest)
+    if one.owner != names.CONTROLLERS or one.field != "spec.replicas" or not ours:
+        return False
+    try:
+        there = api.list(names.AUTOSCALERS, namespace)
+    except (Rejected, NotFound):
+        return False  # nobody can say
+    staying = (item for item in there if not manifests.is_ending(item) and manifests.title(item) not in leaving)
+    return not scaler_among(staying, manifest["metadata"]["name"])
+
+
+def is_handed_over(live: Object, manifest: Manifest) -> bool:
+    """Whether our own apply, and nobody else, says how many replicas there are, and this goal leaves it to others."""
+    if manifest["kind"] != "Deployment" or "replicas" in manifest["spec"] or path(live, "spec", "replicas") is None:
+        return False
+    holders = [
+        (one.get("manager"), one.get("operation"))
+        for one in path(live, "metadata", "managedFields") or []
+        if path(one, "fieldsV1", "f:spec", "f:replicas") is not None
+    ]
+    return holders == [(names.MANAGER, "Apply")]
+
+
+def hand_over(api: Api, live: Object, main: Manifest, namespace: str) -> Answer:
+    """The number that is there to the heir: a field that we alone hold and leave out would fall back to one replica."""
+    heir = {
+        "apiVersion": main["apiVersion"], "kind": main["kind"],
+        "metadata": {"name": main["metadata"]["name"], "namespace": namespace}, "spec": {"replicas": live["spec"]["replicas"]},
+    }  # fmt: skip
+    return api.apply(names.DEPLOYMENTS, namespace, heir, force=True, manager=names.HEIR)
