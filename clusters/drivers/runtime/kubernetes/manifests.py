@@ -114,6 +114,21 @@ def title(manifest: Mapping[str, Any]) -> str:
     return f"{manifest['kind']}/{manifest['metadata']['name']}"
 
 
+def choosing_nothing(manifests: Sequence[Manifest]) -> list[str]:
+    """kind/name of the Services that choose none of the pods which these manifests make."""
+    pods = [
+        path(one, "spec", "template", "metadata", "labels") or {} for one in manifests if one["kind"] == "Deployment"
+    ]
+    services = [one for one in manifests if one["kind"] == "Service"]
+    return [title(one) for one in services if not _chooses(path(one, "spec", "selector"), pods)]
+
+
+def _chooses(selector: Any, pods: Sequence[Mapping[str, Any]]) -> bool:
+    if not isinstance(selector, Mapping) or not selector:
+        return True  # people say by hand where such a Service leads
+    return any(all(labels.get(name) == text for name, text in selector.items()) for labels in pods)
+
+
 def config_of(pod: Mapping[str, Any]) -> set[str]:
     """kind/name of every ConfigMap and Secret that a pod's spec names, wherever it may name one."""
     found: set[str] = set()

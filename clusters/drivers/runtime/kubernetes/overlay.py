@@ -84,7 +84,7 @@ def _prepared(document: Mapping[str, Any], wanted: Wanted, namespace: str) -> Ma
     _require_texts(mine)
     metadata = mine["metadata"] = {k: v for k, v in mine["metadata"].items() if k not in SERVERS}
     metadata["namespace"] = namespace
-    metadata["labels"] = _texts(metadata, "labels", mine) | parts.labels_of(wanted)
+    metadata["labels"] = parts.offered_of(wanted) | _texts(metadata, "labels", mine) | parts.marks_of(wanted)
     notes = _texts(metadata, "annotations", mine)
     metadata.pop("annotations", None)
     kept = {name: text for name, text in notes.items() if not _is_ours(name)}
@@ -159,15 +159,17 @@ def _fill(manifest: Manifest, wanted: Wanted, ours: Parts, *, by_load: bool) -> 
 
 def _fill_template(template: Manifest, wanted: Wanted, main: str, manifest: Manifest) -> None:
     metadata = template["metadata"] = _object(template, "metadata", manifest)
-    metadata["labels"] = _texts(metadata, "labels", manifest) | parts.labels_of(wanted)
+    metadata["labels"] = parts.offered_of(wanted) | _texts(metadata, "labels", manifest) | parts.marks_of(wanted)
     metadata["annotations"] = _texts(metadata, "annotations", manifest) | render.notes_of(wanted, main)
 
 
 def _fill_selector(spec: Manifest, wanted: Wanted, manifest: Manifest) -> None:
     """Ours where none is written; one that is must choose the pods of this very template."""
     selector = spec["selector"] = _object(spec, "selector", manifest) or {"matchLabels": parts.selector_of(wanted)}
-    labels = spec["template"]["metadata"]["labels"]
-    if not _texts(selector, "matchLabels", manifest).items() <= labels.items():
+    labels, chosen = spec["template"]["metadata"]["labels"], _texts(selector, "matchLabels", manifest)
+    # Of Deployments that are there, some were given a selector that chooses what we once forced upon every pod.
+    labels |= {name: text for name, text in parts.offered_of(wanted).items() if chosen.get(name) == text}
+    if not chosen.items() <= labels.items():
         name = str(manifest["metadata"]["name"])
         raise _bad(S("The selector of the Deployment “%(name)s” does not choose its own pods.", name=name))
 

@@ -53,9 +53,17 @@ def image_of(wanted: Wanted) -> str:
 
 def labels_of(wanted: Wanted) -> dict[str, str]:
     """On everything we make. Without the deployment: pods would be replaced for it."""
+    return offered_of(wanted) | marks_of(wanted)
+
+
+def offered_of(wanted: Wanted) -> dict[str, str]:
+    """Everybody's words for what we make. A manifest that says them itself is chosen by them, so its own stay."""
+    return {"app.kubernetes.io/name": wanted.project, "app.kubernetes.io/managed-by": names.MANAGER}
+
+
+def marks_of(wanted: Wanted) -> dict[str, str]:
+    """Our own words, by which the service's objects are found again."""
     return {
-        "app.kubernetes.io/name": wanted.project,
-        "app.kubernetes.io/managed-by": names.MANAGER,
         names.SERVICE: wanted.service.key,
         names.GROUP: wanted.service.group,
         names.PROJECT: wanted.project,

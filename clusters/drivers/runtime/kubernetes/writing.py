@@ -71,6 +71,7 @@ class Writer:
             warnings=(
                 *(_adoption_sentence(what) for what in adopted),
                 *(_conflict_sentence(one) for one in conflicts if not wanted.take_over),
+                *(_nowhere_sentence(what) for what in manifests.choosing_nothing(goal)),
             ),
             conflicts=tuple(conflicts), deletes=tuple(deletes), there=tuple(there),
             start_s=allowed_s(main, wanted.spec.start_deadline_s),
@@ -257,6 +258,13 @@ def _conflict_sentence(one: FieldConflict) -> Sentence:
         "%(field)s of %(what)s belongs to “%(owner)s”, who set it; it would have to be taken over.",
         field=one.field, what=one.what, owner=one.owner,
     )  # fmt: skip
+
+
+def _nowhere_sentence(what: str) -> Sentence:
+    return S(
+        "The selector of %(what)s asks for labels that no pod of this manifest has: nothing that is deployed here answers there.",
+        what=what,
+    )
 
 
 def _conflicts_sentence(met: Sequence[FieldConflict]) -> Sentence:
