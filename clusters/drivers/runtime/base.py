@@ -107,9 +107,9 @@ class FieldConflict:
 @dataclass(frozen=True, slots=True)
 class Plan:
     """`manifest`: canonical text, secrets masked; `sha256`: hex of it; `diff`: unified, against what is applied now.
-
     `deletes`: objects (kind/name) that are there and would not be any more; `there`: those that would be changed, or taken
-    as they are, for their name exists. `start_s`: how long an instance may take to start, where not as the spec says."""
+    as they are, for their name exists. `start_s`: how long an instance may take to start, where not as the spec says.
+    `scaled_by`: the object that decides how many instances there are; "": the replicas do."""
 
     manifest: str
     sha256: str
@@ -121,6 +121,7 @@ class Plan:
     deletes: tuple[str, ...] = ()
     there: tuple[str, ...] = ()
     start_s: float | None = None
+    scaled_by: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,8 +166,7 @@ class Observed:
 
     `ready`/`total`: current instances that are ready, of those wanted. `settled`: the goal is reached in full, traffic
     included. `look_again_s`: when looking again may pay. `drift`: how what is applied differs from the goal by somebody
-    else's hand. `url`: where it is reached from outside, as far as is known.
-    """
+    else's hand. `url`: where it is reached from outside, as far as is known."""
 
     service: ServiceRef
     state: str

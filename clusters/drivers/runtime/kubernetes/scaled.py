@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-from clusters.drivers.runtime.base import FieldConflict
+from clusters.drivers.runtime.base import FieldConflict, ServiceRef
 from fangduoduo_release.common.errors import NotFound, Rejected
+from fangduoduo_release.common.sentence import S, Sentence
 
 from . import manifests, names
 from .api import Answer, Api
@@ -20,7 +21,40 @@ def scaler_among(documents: Iterable[Any], name: str) -> str:
 
 
 def _scales(one: Any, name: str) -> bool:
-    return bool(one["kind"] == names.AUTOSCALERS.kind and path(one, "spec", "scaleTargetRef", "name") == name)
+    target = path(one, "spec", "scaleTargetRef") or {}
+    return bool(
+        one["kind"] == names.AUTOSCALERS.kind and (path(target, "kind"), path(target, "name")) == ("Deployment", name)
+    )
+
+
+def scaler_beside(api: Api, service: ServiceRef, name: str, namespace: str) -> str:
+    """kind/name of an autoscaler that scales the Deployment of that name and is not the service's own (those come and go
+    with its goal); "" when there is none, or nobody can say."""
+    try:
+        there = api.list(names.AUTOSCALERS, namespace)
+    except NotFound:
+        return ""
+    except Rejected as error:
+        if error.code != "forbidden":
+            raise
+        return ""
+    others = (one for one in there if path(one, "metadata", "labels", names.SERVICE) != service.key)
+    return scaler_among((one for one in others if not manifests.is_ending(one)), name)
+
+
+def warnings(main: Manifest, scaler: str, *, beside: bool, stand: int | None) -> Iterator[Sentence]:
+    """What people should know of a Deployment that is scaled by the load. `beside`: by what is not part of the goal;
+    `stand`: its number of replicas now."""
+    if beside:
+        yield S(
+            "%(what)s of this cluster decides how many instances there are; the replicas given here do not count.",
+            what=scaler,
+        )
+    if scaler and stand == 0:
+        yield S(
+            "%(what)s stands at 0 instances, and this starts none: whoever scales it has to, and a HorizontalPodAutoscaler does nothing at 0.",
+            what=manifests.title(main),
+        )  # fmt: skip
 
 
 def is_orphaned(api: Api, one: FieldConflict, manifest: Manifest, namespace: str, leaving: Sequence[str] = ()) -> bool:

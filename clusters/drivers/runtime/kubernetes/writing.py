@@ -31,19 +31,29 @@ class Writer:
 
     def goal(self, wanted: Wanted) -> tuple[str, list[Manifest]]:
         """(namespace, every object). Raises Invalid; Unavailable, Rejected when the server does not say what it knows."""
+        namespace, found, _ = self._rendered(wanted)
+        return namespace, found
+
+    def _rendered(self, wanted: Wanted) -> tuple[str, list[Manifest], str]:
+        """The same, and which autoscaler of the cluster decides the number of replicas: then it is not ours to set."""
         namespace = str(wanted.placement.get("namespace") or "")
         if not namespace:
             sentence = S("The machine “%(name)s” names no namespace; ops can set it.", name=wanted.machine)
             raise Invalid(sentence, code="no_namespace")
-        found = overlay.manifests(wanted, namespace, self._key)
-        return namespace, found if self._server.knows_sleep() else without_sleep(found)
+        found, beside = overlay.manifests(wanted, namespace, self._key), ""
+        main = manifests.main_of(found)
+        if "replicas" in main["spec"]:
+            beside = scaled.scaler_beside(self._api, wanted.service, main["metadata"]["name"], namespace)
+        if beside:
+            del main["spec"]["replicas"]
+        return namespace, found if self._server.knows_sleep() else without_sleep(found), beside
 
     def plan(self, wanted: Wanted) -> Plan:
         """What `apply` would change, as the server itself says (a dry run). Raises Invalid, Conflict, Rejected, Unavailable."""
-        namespace, goal = self.goal(wanted)
+        namespace, goal, beside = self._rendered(wanted)
         text = manifests.canonical(goal)
         sha256 = manifests.digest_of(text)
-        diffs, conflicts, there, adopted, replaces = [], [], [], [], False
+        diffs, conflicts, there, adopted, replaces, stand = [], [], [], [], False, None
         for manifest in goal:
             live = self._live(manifest, namespace, wanted)
             if live is not None:
@@ -58,11 +68,13 @@ class Writer:
                 diffs.append(diff)
             if manifests.is_main(manifest):
                 replaces = path(live or {}, "spec", "template") != path(would_be, "spec", "template")
+                stand = path(live or {}, "spec", "replicas")
         # Config that nobody needs any more is tidied away without a word: it was ours and of one version only.
         deletes = [what for what in self._surplus(wanted.service, namespace, goal) if not HASHED.search(what)]
         for what in deletes:
             diffs.append(f"--- applied/{what}\n+++ /dev/null\n")
         main = manifests.main_of(goal)
+        scaler = beside or scaled.scaler_among(goal, main["metadata"]["name"])
         conflicts = [
             one for one in conflicts if not scaled.is_orphaned(self._api, one, main, namespace, leaving=deletes)
         ]
@@ -72,9 +84,10 @@ class Writer:
                 *(_adoption_sentence(what) for what in adopted),
                 *(_conflict_sentence(one) for one in conflicts if not wanted.take_over),
                 *(_nowhere_sentence(what) for what in manifests.choosing_nothing(goal)),
+                *scaled.warnings(main, scaler, beside=bool(beside), stand=stand),
             ),
             conflicts=tuple(conflicts), deletes=tuple(deletes), there=tuple(there),
-            start_s=allowed_s(main, wanted.spec.start_deadline_s),
+            start_s=allowed_s(main, wanted.spec.start_deadline_s), scaled_by=scaler,
         )  # fmt: skip
 
     def _live(self, manifest: Manifest, namespace: str, wanted: Wanted) -> dict[str, Any] | None:
