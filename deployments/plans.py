@@ -191,7 +191,8 @@ def _rollback(service: Service, version: Version | None) -> Choice:
 
 
 def preview(service: Service, choice: Choice) -> Preview:
-    """Pins, diff, warnings and commits of a completed choice. Raises Rejected (files gone), Unavailable (runtime)."""
+    """Pins, diff, warnings and commits of a completed choice. Raises Rejected (files gone), Unavailable (runtime), Conflict
+    ("autoscaled")."""
     found = Preview(choice, pins_of(choice, service.machine.cluster.kind))
     found.expected_ms = expected_ms(service, choice.action)
     _foresee(service.machine, choice.action, found)
@@ -206,6 +207,7 @@ def preview(service: Service, choice: Choice) -> Preview:
         digest=choice.digest if choice.by_digest else "",
     )  # fmt: skip
     plan = runtime_of(service.machine.cluster).plan(goal)
+    scaling.require_uncontested(choice.action, plan.scaled_by)
     found.diff, found.manifest = plan.diff, plan.manifest
     found.pins["manifest_sha256"] = plan.sha256
     found.warnings.extend(plan.warnings)

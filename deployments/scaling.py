@@ -37,3 +37,14 @@ def require_scalable(service: Service, replicas: int | None) -> None:
             high=wish.high,
         )
         raise Conflict(sentence, code="autoscaled")
+
+
+def require_uncontested(action: str, scaled_by: str) -> None:
+    """Where something else in the cluster decides, a number that people choose would be taken and change nothing.
+    Raises Conflict."""
+    if action == Deployment.Action.SCALE and scaled_by:
+        sentence = S(
+            "%(what)s decides how many instances run here, so a number given here does not count. Change it where it comes from: in this service's manifest, then deploy, or in the cluster. To stop every instance at once, remove the service.",
+            what=scaled_by,
+        )
+        raise Conflict(sentence, code="autoscaled")

@@ -169,6 +169,21 @@ class TestWhatGoes:
         assert [what.partition("/")[0] for what in found.deletes] == ["Service"]
 
 
+def test_what_an_autoscaler_of_the_cluster_decides_cannot_be_confirmed(ground: Ground) -> None:
+    ground.version()
+    assert ground.deploy().state == "succeeded"
+    (live,) = ground.rig.all("deployments", ground.namespace)
+    target = {"apiVersion": "apps/v1", "kind": "Deployment", "name": live["metadata"]["name"]}
+    spec = {"scaleTargetRef": target, "minReplicas": 2, "maxReplicas": 9}
+    ground.rig.create("horizontalpodautoscalers", ground.namespace, {"metadata": {"name": "theirs"}, "spec": spec})
+    page = ground.panel("scale", replicas="0")
+    assert "HorizontalPodAutoscaler/theirs decides how many instances run here" in page
+    assert confirm_button(page) == ""
+    page = ground.panel("restart")
+    assert "HorizontalPodAutoscaler/theirs of this cluster decides how many instances there are" in page
+    assert confirm_button(page)
+
+
 class TestConfiguration:
     def write(self, key: str, text: str) -> None:
         source_named("database").put(key, text, author="ann")
