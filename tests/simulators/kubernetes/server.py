@@ -180,11 +180,14 @@ class Kubernetes:
         if self.store.get(NAMESPACES, "", name) is None:
             self.objects.create(NAMESPACES, "", {"metadata": {"name": name}}, How("kubectl-create"))
 
-    def node(self, name: str, *, cpu: str = "8", memory: str = "32Gi", pods: str = "20000", **labels: str) -> None:
-        """Another node, or one of another size."""
-        self.call(self._node, name, cpu, memory, pods, labels)
+    def node(
+        self, name: str, *, cpu: str = "8", memory: str = "32Gi", pods: str = "20000", kubelet: str = "v1.33.13",
+        **labels: str,
+    ) -> None:  # fmt: skip
+        """Another node, or one of another size, or with an older kubelet."""
+        self.call(self._node, name, cpu, memory, pods, kubelet, labels)
 
-    def _node(self, name: str, cpu: str, memory: str, pods: str, labels: dict[str, str]) -> None:
+    def _node(self, name: str, cpu: str, memory: str, pods: str, kubelet: str, labels: dict[str, str]) -> None:
         allocatable = {"cpu": cpu, "memory": memory, "pods": pods, "ephemeral-storage": "100Gi"}
         number = len(self.store.tables[NODES]) + 1
         now = clock.now()
@@ -199,7 +202,7 @@ class Kubernetes:
         obj["status"] = {
             "capacity": allocatable, "allocatable": allocatable, "conditions": [ready],
             "addresses": [{"type": "InternalIP", "address": f"10.77.0.{number}"}, {"type": "Hostname", "address": name}],
-            "nodeInfo": {"kubeletVersion": "v1.33.13", "osImage": "Debian GNU/Linux 12 (bookworm)",
+            "nodeInfo": {"kubeletVersion": kubelet, "osImage": "Debian GNU/Linux 12 (bookworm)",
                          "containerRuntimeVersion": "containerd://1.7.27", "architecture": "amd64",
                          "operatingSystem": "linux", "kernelVersion": "6.1.0"},
         }  # fmt: skip
