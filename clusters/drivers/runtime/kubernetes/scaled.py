@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
@@ -27,19 +28,31 @@ def _scales(one: Any, name: str) -> bool:
     )
 
 
-def scaler_beside(api: Api, service: ServiceRef, name: str, namespace: str) -> str:
-    """kind/name of an autoscaler that scales the Deployment of that name and is not the service's own (those come and go
-    with its goal); "" when there is none, or nobody can say."""
-    try:
-        there = api.list(names.AUTOSCALERS, namespace)
-    except NotFound:
-        return ""
-    except Rejected as error:
-        if error.code != "forbidden":
-            raise
-        return ""
-    others = (one for one in there if path(one, "metadata", "labels", names.SERVICE) != service.key)
-    return scaler_among((one for one in others if not manifests.is_ending(one)), name)
+class Beside:
+    """Autoscalers that others made in a cluster. Safe for several threads."""
+
+    def __init__(self, api: Api) -> None:
+        self._api = api
+        self._kept: dict[str, tuple[float, Sequence[Object]]] = {}
+
+    def scaler(self, service: ServiceRef, name: str, namespace: str, seen_s: float = 0.0) -> str:
+        """kind/name of one that scales the Deployment of that name and is not the service's own (those come and go with
+        its goal); "" when there is none, or nobody can say. Asked for anew unless seen `seen_s` ago. Raises Unavailable, Rejected."""
+        kept = self._kept.get(namespace)
+        if kept is None or time.monotonic() - kept[0] > seen_s:
+            kept = self._kept[namespace] = (time.monotonic(), self._there(namespace))
+        others = (one for one in kept[1] if path(one, "metadata", "labels", names.SERVICE) != service.key)
+        return scaler_among((one for one in others if not manifests.is_ending(one)), name)
+
+    def _there(self, namespace: str) -> Sequence[Object]:
+        try:
+            return self._api.list(names.AUTOSCALERS, namespace)
+        except NotFound:
+            return []  # an old server
+        except Rejected as error:
+            if error.code != "forbidden":
+                raise
+            return []
 
 
 def warnings(main: Manifest, scaler: str, *, beside: bool, stand: int | None) -> Iterator[Sentence]:

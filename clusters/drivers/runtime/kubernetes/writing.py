@@ -21,20 +21,22 @@ from .pods import Object, path
 from .server import Server, without_sleep
 from .starting import allowed_s
 
+SEEN_S = 60.0  # how long ago others' autoscalers may have been seen where nothing is to be changed
+
 
 class Writer:
     """What is written to one cluster. `key`: of this installation, for the names of objects that hold secrets."""
 
     def __init__(self, api: Api, key: bytes) -> None:
         self._api, self._key = api, key
-        self._server = Server(api)
+        self._server, self._beside = Server(api), scaled.Beside(api)
 
     def goal(self, wanted: Wanted) -> tuple[str, list[Manifest]]:
         """(namespace, every object). Raises Invalid; Unavailable, Rejected when the server does not say what it knows."""
-        namespace, found, _ = self._rendered(wanted)
+        namespace, found, _ = self._rendered(wanted, SEEN_S)
         return namespace, found
 
-    def _rendered(self, wanted: Wanted) -> tuple[str, list[Manifest], str]:
+    def _rendered(self, wanted: Wanted, seen_s: float = 0.0) -> tuple[str, list[Manifest], str]:
         """The same, and which autoscaler of the cluster decides the number of replicas: then it is not ours to set."""
         namespace = str(wanted.placement.get("namespace") or "")
         if not namespace:
@@ -43,7 +45,7 @@ class Writer:
         found, beside = overlay.manifests(wanted, namespace, self._key), ""
         main = manifests.main_of(found)
         if "replicas" in main["spec"]:
-            beside = scaled.scaler_beside(self._api, wanted.service, main["metadata"]["name"], namespace)
+            beside = self._beside.scaler(wanted.service, main["metadata"]["name"], namespace, seen_s)
         if beside:
             del main["spec"]["replicas"]
         return namespace, found if self._server.knows_sleep() else without_sleep(found), beside
@@ -116,7 +118,7 @@ class Writer:
     def apply(self, wanted: Wanted) -> None:
         """Server-side apply of every object. Raises Conflict ("superseded", "field_conflict", "foreign"), Invalid,
         Rejected, Unavailable; after any of them call it again."""
-        namespace, goal = self.goal(wanted)
+        namespace, goal, _ = self._rendered(wanted)
         sha256 = manifests.digest_of(manifests.canonical(goal))
         main = manifests.main_of(goal)
         live = self._live(main, namespace, wanted)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -69,7 +70,12 @@ def test_one_that_has_scaled_nothing_yet_takes_the_number_without_a_drop(rig: Ri
     assert "replicas: 1" not in place.runtime.plan(wanted).diff
     place.runtime.apply(wanted)
     seen = {replicas(rig)}
-    until(lambda: (seen.add(replicas(rig)), place.runtime.advance(wanted).settled)[1])
+
+    def over() -> bool:
+        seen.add(replicas(rig))
+        return place.runtime.advance(wanted).settled
+
+    until(over)
     assert seen == {4}
     rig.faults.autoscale("shop-test", "shop", 5)
     assert place.settle(place.want(place.version("two"))).ready == 5
@@ -164,3 +170,16 @@ def test_a_service_that_stands_at_none_is_told_to_stay_so(rig: Rig, place: Kuber
         "Deployment/shop stands at 0 instances, and this starts none: whoever scales it has to, and a "
         "HorizontalPodAutoscaler does nothing at 0.",
     ]
+
+
+def test_to_look_at_many_services_costs_no_request_each_and_to_change_one_asks_anew(
+    rig: Rig, place: KubernetesPlace
+) -> None:
+    wanted = place.deploy("one")
+    asked = rig.faults.latency(0.0, "GET .*/horizontalpodautoscalers")
+    for number in range(20):
+        assert place.runtime.advance(replace(wanted, version=str(number))).total == 2
+    assert asked.hits == 0, "the deployment has just seen them"
+    autoscaler(rig)
+    assert planned(place).scaled_by == HPA
+    assert asked.hits >= 1
