@@ -37,6 +37,7 @@ from .writing import Writer
 
 SOON_S = 0.5
 KEPT_GOALS = 200
+NAMED = 5  # objects that do not go
 TELLING = frozenset(
     {"crash_loop", "probe_failing", "not_ready", "start_failed"}
 )  # failures of which a pod's own words say more
@@ -145,7 +146,7 @@ class KubernetesRuntime:
         self._seer.forget(service)
         if not left:
             return Observed(service, "absent", 0, "", 0, 0, settled=True)
-        doing = S("Objects that are still being deleted: %(count)s.", count=len(left))
+        doing = S("Still being deleted: %(what)s.", what=", ".join(str(what) for _, what in left[:NAMED]))
         return Observed(service, "removing", 0, "", 0, 0, settled=False, doing=doing, look_again_s=SOON_S)
 
     def logs(self, service: ServiceRef, query: LogQuery) -> LogPage:
