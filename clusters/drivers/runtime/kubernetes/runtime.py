@@ -172,8 +172,8 @@ class KubernetesRuntime:
     def reconcile(self, known: Iterable[ServiceRef]) -> Reconciled:
         """Services on the cluster that carry our mark and that nobody here knows."""
         keys = {one.key for one in known}
-        label = f"app.kubernetes.io/managed-by={names.MANAGER}"
-        found = [path(one, "metadata", "labels") or {} for one in self._api.list(names.DEPLOYMENTS, labels=label)]
+        marked = self._api.list(names.DEPLOYMENTS, labels=names.SERVICE)
+        found = [path(one, "metadata", "labels") or {} for one in marked]
         strays = {ServiceRef(one[names.SERVICE], one.get(names.GROUP, "")) for one in found if one.get(names.SERVICE)}
         unknown = [one for one in strays if one.key not in keys]
         return Reconciled(strays=tuple(sorted(unknown, key=lambda one: (one.key, one.group))))
