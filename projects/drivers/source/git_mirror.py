@@ -20,7 +20,8 @@ from fangduoduo_release.common.errors import Rejected, Unavailable
 from fangduoduo_release.common.sentence import S
 
 from .base import HEADS, TAGS, Repository
-from .git_command import Git, explain
+from .git_command import Git
+from .git_complaints import explain
 from .git_names import check_ref, is_sha
 from .git_remote import judge_url, signed_in
 
