@@ -22,6 +22,7 @@ from fangduoduo_release.common.sentence import S
 from .base import HEADS, TAGS, Repository
 from .git_command import Git
 from .git_complaints import explain
+from .git_leftovers import drop_locks
 from .git_names import check_ref, is_sha
 from .git_remote import judge_url, signed_in
 
@@ -73,6 +74,7 @@ def fetch(git: Git, config: GitConfig, repository: Repository, mirror: Path, *, 
     config.mirrors.mkdir(parents=True, exist_ok=True)
     with _alone(mirror.with_suffix(".lock"), config.fetch_timeout):
         _prepare(git, mirror)
+        drop_locks(mirror, config.fetch_timeout)  # a fetch that was killed left them, and no other would ever succeed
         refspecs = [*_REFSPECS, *(f"+{check_ref(ref)}:{ref}" for ref in more)]
         with signed_in(url, repository.credentials, _known_hosts(config), ca=config.ca) as env:
             answer = git.ask(
