@@ -24,6 +24,7 @@ from .git_command import Git
 from .git_complaints import explain
 from .git_leftovers import drop_locks
 from .git_names import check_ref, check_slug, is_sha
+from .git_packing import pack
 from .git_remote import RemoteUrl, carry_pins, judge_url, signed_in
 
 if TYPE_CHECKING:
@@ -88,6 +89,7 @@ def fetch(git: Git, config: GitConfig, repository: Repository, mirror: Path, *, 
             _sweep(mirror)
             raise explain(answer.err, code=answer.code)
         _follow_default(git, mirror, look(git, config, repository).default_branch)
+        pack(git, mirror)
 
 
 def _prepare(git: Git, mirror: Path) -> None:
