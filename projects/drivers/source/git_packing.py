@@ -17,7 +17,7 @@ from .git_command import Git
 
 logger = logging.getLogger(__name__)
 MOST_PACKS, MOST_LOOSE = 50, 5_000
-MOST_S, AGAIN_S = 300.0, 86_400.0
+MOST_S, AGAIN_S = 60.0, 86_400.0
 """Seconds it may take, and until it is tried again where it failed: somebody may wait for the fetch it follows."""
 _FAILED = "fdd-not-packed"
 
@@ -27,6 +27,7 @@ def pack(git: Git, mirror: Path) -> None:
     failed = mirror / _FAILED
     if not piled_up(mirror) or (failed.exists() and time.time() - failed.stat().st_mtime < AGAIN_S):
         return
+    failed.touch()  # until it went well: who is killed for taking too long does not begin with it again
     try:
         # Merges small packs and leaves large ones alone, so the cost goes with what is new; reachable or not, all is kept.
         answer = git.ask("repack", "--geometric=2", "-d", "--quiet", repository=mirror, timeout=MOST_S)
@@ -38,7 +39,6 @@ def pack(git: Git, mirror: Path) -> None:
             half.unlink()
         if trouble:
             logger.warning("the mirror %s could not be packed: %s", mirror.name, trouble)
-            failed.touch()
         else:
             failed.unlink(missing_ok=True)
 
