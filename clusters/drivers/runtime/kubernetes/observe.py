@@ -6,7 +6,6 @@ more: each pod that serves is of that ReplicaSet and ready. Pods on their way ou
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -17,14 +16,13 @@ from fangduoduo_release.common.errors import Conflict
 from fangduoduo_release.common.sentence import S, Sentence
 
 from . import names
+from .failing import condition, failure_of, refusal_of, refused
 from .pods import Object, instance_of, is_leaving, is_of, path
 from .troubles import Trouble, trouble_of
 
 REVISION = "deployment.kubernetes.io/revision"
 HASH = "pod-template-hash"  # the label that a ReplicaSet adds to its pods
 SOON_S, LATER_S = 2.0, 10.0
-# What an API server says of pods that it will never take; all else (a webhook that does not answer) may pass.
-FINAL = re.compile(r"exceeded quota|admission webhook .* denied|forbidden|is invalid", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,8 +104,8 @@ def look(
     if not _finished_once(deployment) and not path(deployment, "spec", "paused"):
         troubles |= {uid: _too_late(troubles[uid]) for uid in overdue & troubles.keys()}
     culprit, trouble = _worst(sight, newest, troubles)
-    refusal = _refusal(newest)
-    failure = None if settled or not seen else _failure(deployment, refusal, trouble)
+    refusal = refusal_of(newest)
+    failure = None if settled or not seen else failure_of(deployment, refusal, trouble)
     observed = Observed(
         service,
         _state(deployment, wished, instances, settled, failure, seen=seen),
@@ -199,52 +197,6 @@ def _too_late(trouble: Trouble | None) -> Trouble:
     return replace(trouble, final=True)
 
 
-def _condition(item: Object, kind: str) -> Object:
-    for one in path(item, "status", "conditions") or []:
-        if one.get("type") == kind:
-            found: Object = one
-            return found
-    return {}
-
-
-def _failure(deployment: Object, refusal: str, trouble: Trouble | None) -> Failure | None:
-    """Why the newest template will not come up; None while it may."""
-    progress = _condition(deployment, "Progressing")
-    late = progress.get("status") == "False" and progress.get("reason") == "ProgressDeadlineExceeded"
-    if refusal and (late or FINAL.search(refusal)):
-        return _refused(refusal)
-    if trouble is not None and trouble.final:
-        return _of(trouble)
-    if late:
-        if trouble is not None:
-            return _of(trouble)
-        sentence = S("It made no progress for as long as a start may take.")
-        return Failure("deadline", sentence, evidence=str(progress.get("message") or ""))
-    return None
-
-
-def _refusal(newest: Object | None) -> str:
-    """Why the API server lets no pods of the newest template be made; "" when it does. The Deployment's own condition may
-    still be that of an earlier template."""
-    found = _condition(newest or {}, "ReplicaFailure")
-    return str(found.get("message") or "") if found.get("status") == "True" else ""
-
-
-def _of(trouble: Trouble) -> Failure:
-    return Failure(trouble.code, trouble.sentence, evidence=trouble.evidence, exit_code=trouble.exit_code)
-
-
-def _refused(message: str) -> Failure:
-    if "exceeded quota" in message:
-        return Failure(
-            "quota", S("The namespace's quota is used up: %(reason)s", reason=message[:300]), evidence=message
-        )
-    if "admission webhook" in message and "denied" in message:
-        sentence = S("An admission webhook refused its pods: %(reason)s", reason=message[:300])
-        return Failure("webhook_denied", sentence, evidence=message)
-    return Failure("start_failed", S("Its pods cannot be made: %(reason)s", reason=message[:300]), evidence=message)
-
-
 def _state(
     deployment: Object,
     wished: int,
@@ -269,7 +221,7 @@ def _state(
 
 def _finished_once(deployment: Object) -> bool:
     """Whether the newest template was up in full before: what is missing now was lost since."""
-    return _condition(deployment, "Progressing").get("reason") == "NewReplicaSetAvailable"
+    return condition(deployment, "Progressing").get("reason") == "NewReplicaSetAvailable"
 
 
 def _doing(
@@ -280,7 +232,7 @@ def _doing(
     if trouble is not None:
         return trouble.sentence
     if refusal:
-        return _refused(refusal).sentence
+        return refused(refusal).sentence
     leaving = sum(1 for one in instances if not one.current and one.state != "stopping")
     if leaving and ready >= wished:
         return S("The old instances are being taken away: %(count)s left.", count=leaving)
