@@ -22,10 +22,10 @@ def condition(item: Object, kind: str) -> Object:
     return {}
 
 
-def failure_of(deployment: Object, refusal: str, trouble: Trouble | None) -> Failure | None:
-    """Why the newest template will not come up; None while it may."""
+def failure_of(deployment: Object, newest: Object | None, refusal: str, trouble: Trouble | None) -> Failure | None:
+    """Why the newest template will not come up; None while it may. `newest`: its ReplicaSet."""
     progress = condition(deployment, "Progressing")
-    late = progress.get("status") == "False" and progress.get("reason") == "ProgressDeadlineExceeded"
+    late = _is_late(deployment, newest, progress)
     if refusal and (late or FINAL.search(refusal)):
         return refused(refusal)
     if trouble is not None and trouble.final:
@@ -36,6 +36,16 @@ def failure_of(deployment: Object, refusal: str, trouble: Trouble | None) -> Fai
         sentence = S("It made no progress for as long as a start may take.")
         return Failure("deadline", sentence, evidence=str(progress.get("message") or ""))
     return None
+
+
+def _is_late(deployment: Object, newest: Object | None, progress: Object) -> bool:
+    """Whether it is the newest template that made no progress for as long as it may. A controller goes on saying so of an
+    earlier one until it sees progress, so what counts is whom its message names: the Deployment itself where it has no
+    ReplicaSet yet."""
+    if progress.get("status") != "False" or progress.get("reason") != "ProgressDeadlineExceeded":
+        return False
+    kind, item = ("ReplicaSet", newest) if newest is not None else ("Deployment", deployment)
+    return str(progress.get("message") or "").startswith(f'{kind} "{path(item, "metadata", "name")}" ')
 
 
 def refusal_of(newest: Object | None) -> str:

@@ -105,7 +105,7 @@ def look(
         troubles |= {uid: _too_late(troubles[uid]) for uid in overdue & troubles.keys()}
     culprit, trouble = _worst(sight, newest, troubles)
     refusal = refusal_of(newest)
-    failure = None if settled or not seen else failure_of(deployment, refusal, trouble)
+    failure = None if settled or not seen else failure_of(deployment, newest, refusal, trouble)
     observed = Observed(
         service,
         _state(deployment, wished, instances, settled, failure, seen=seen),
@@ -125,15 +125,14 @@ def look(
 def _is_taken_up(deployment: Object, newest: Object | None) -> bool:
     """Whether the controller has begun with the newest spec; before that, its status speaks of an older one.
 
-    Where the number of replicas changed too it first brings the pods of before to that number, and says that it has seen
-    the new generation while its revision is still the earlier template's.
+    Where the number of replicas changed too it first brings the pods of before to that number; and where there is a
+    ReplicaSet of the template already, it counts that one's pods before it says that this is the newest revision. Either
+    way it says that it has seen the new generation while its revision is still the earlier template's.
     """
     generation = int(path(deployment, "metadata", "generation") or 0)
     if int(path(deployment, "status", "observedGeneration") or 0) < generation:
         return False
-    if newest is None or path(deployment, "status", "updatedReplicas"):
-        return True
-    return _template(deployment) == _template(newest)
+    return newest is None or _template(deployment) == _template(newest)
 
 
 def _template(owner: Object) -> tuple[Any, Any, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterable
 from typing import Any
 
@@ -46,6 +47,21 @@ def condition(item: Item, kind: str, status: str, reason: str, message: str = ""
     conditions = [one for one in item["status"].get("conditions", []) if one["type"] != kind]
     item["status"]["conditions"] = [*conditions, {"type": kind, "status": status, "reason": reason, "message": message}]
     return item
+
+
+def at_revision(item: Item, set_: Item) -> Item:
+    """The Deployment as if that ReplicaSet's template were its own, and its newest."""
+    template = copy.deepcopy(set_["spec"]["template"])
+    del template["metadata"]["labels"][observe.HASH]
+    item["spec"]["template"] = template
+    item["metadata"]["annotations"][observe.REVISION] = set_["metadata"]["annotations"][observe.REVISION]
+    return item
+
+
+def timed_out(item: Item, who: Item) -> Item:
+    """As its controller says it, of a ReplicaSet or of the Deployment itself."""
+    message = f'{who["kind"]} "{who["metadata"]["name"]}" has timed out progressing.'
+    return condition(item, "Progressing", "False", "ProgressDeadlineExceeded", message)
 
 
 @pytest.fixture
@@ -101,8 +117,7 @@ def test_a_recorded_rolling_update_is_done_at_its_end_and_never_before() -> None
 def test_pods_of_a_recorded_roll_out_count_one_by_one() -> None:
     """The Deployment's own word is that all is done from the beginning: the pods decide."""
     new = sets()[2]
-    item = deployment("watch-deployment-rolling-update")
-    item["metadata"]["annotations"][observe.REVISION] = "3"
+    item = at_revision(deployment("watch-deployment-rolling-update"), new)
     settled = []
     known: dict[str, Item] = {}
     for one in recorded("watch-pods-rolling-update"):
@@ -134,6 +149,7 @@ def test_the_recorded_failed_roll_out_fails_at_its_deadline_with_what_the_pod_sa
         item["metadata"]["annotations"].setdefault(observe.REVISION, "4")
         new = {**sets()[2], "metadata": {**sets()[2]["metadata"], "uid": "new", "name": "hello-5dbbd6fb76"}}
         new["metadata"]["annotations"] = {observe.REVISION: "4"}
+        new["spec"] = {**new["spec"], "template": item["spec"]["template"]}
         crashed = pod(new, "x")
         waiting(crashed, "CrashLoopBackOff", restartCount=1, lastState=ended(code=3, message="fatal"))
         there = [pod(old, "a"), pod(old, "b"), *([crashed] if number > 2 else [])]
@@ -148,7 +164,7 @@ def test_the_recorded_failed_roll_out_fails_at_its_deadline_with_what_the_pod_sa
 
 
 def test_a_deadline_without_any_word_of_a_pod_says_just_that(two: Item) -> None:
-    condition(two, "Progressing", "False", "ProgressDeadlineExceeded", 'ReplicaSet "x" has timed out progressing.')
+    timed_out(two, sets()[1])
     status_of(two, updatedReplicas=1, replicas=3)
     told = seen(two, *sets(), pod(sets()[0], "a"), pod(sets()[0], "b"))
     assert told.failure is not None
@@ -188,7 +204,7 @@ def test_a_status_of_an_older_spec_says_nothing(two: Item) -> None:
     told = seen(*rolled(two))
     assert (told.settled, told.state, told.failure) == (False, "converging", None)
     assert not any(one.current for one in told.instances), "nobody knows yet which are"
-    condition(two, "Progressing", "False", "ProgressDeadlineExceeded")
+    timed_out(two, sets()[1])
     assert seen(*rolled(two)).failure is None, "the deadline was that of an older spec"
 
 
@@ -263,11 +279,50 @@ def before_it_begins(two: Item) -> tuple[Item, Item]:
 def test_a_template_that_the_controller_has_not_begun_with_is_not_judged_by_the_pods_of_before(two: Item) -> None:
     two, old = before_it_begins(two)
     loops = waiting(pod(old, "a"), "CrashLoopBackOff", restartCount=7, lastState=ended(code=3))
-    condition(two, "Progressing", "False", "ProgressDeadlineExceeded", "of the change before")
+    timed_out(two, old)
     told = seen(two, old, loops, pod(old, "b"))
     assert (told.failure, told.settled, told.state) == (None, False, "converging")
     assert (told.ready, {one.current for one in told.instances}) == (0, {False})
     assert str(told.doing) == "0 of 2 ready."
+
+
+def back_to_an_earlier_one(two: Item) -> tuple[Item, Item]:
+    """A rollback: there is a ReplicaSet of that template already, and the one of before loops and has timed out."""
+    goal, before, _ = sets()
+    at_revision(two, goal)
+    goal["metadata"]["annotations"][observe.REVISION] = two["metadata"]["annotations"][observe.REVISION] = "3"
+    assert two["status"]["observedGeneration"] == two["metadata"]["generation"]
+    status_of(two, replicas=3, updatedReplicas=2, unavailableReplicas=1)
+    return timed_out(two, before), goal
+
+
+def test_the_pods_of_before_are_not_charged_to_a_template_that_comes_back(two: Item) -> None:
+    """Its pods are counted first, and only then does the controller say which revision is the newest."""
+    two, goal = back_to_an_earlier_one(two)
+    before = sets()[1]
+    two["metadata"]["annotations"][observe.REVISION] = before["metadata"]["annotations"][observe.REVISION]
+    told = found(two, goal, before, looping(before), pod(goal, "a"), pod(goal, "b"))
+    assert (told.observed.failure, told.observed.state, told.culprit) == (None, "converging", "")
+
+
+def test_the_deadline_of_before_is_not_charged_to_a_template_that_comes_back(two: Item) -> None:
+    two, goal = back_to_an_earlier_one(two)
+    before = sets()[1]
+    there = (goal, before, looping(before), pod(goal, "a"), pod(goal, "b", ready=False))
+    told = seen(two, *there)
+    assert (told.failure, told.state) == (None, "converging")
+    late = seen(timed_out(two, goal), *there)
+    assert late.failure is not None
+    assert late.failure.code == "deadline"
+
+
+def test_a_deadline_names_the_deployment_only_while_there_is_no_replicaset(two: Item) -> None:
+    status_of(two, updatedReplicas=1, replicas=3)
+    timed_out(two, two)
+    alone = seen(two)
+    assert alone.failure is not None
+    assert alone.failure.code == "deadline"
+    assert seen(two, *sets(), pod(sets()[1], "a")).failure is None, "it was said before there was one"
 
 
 def test_a_service_that_comes_back_from_nothing_or_is_paused_at_once_has_nothing_new_yet(two: Item) -> None:
@@ -337,7 +392,7 @@ def test_a_webhook_that_does_not_answer_may_yet_and_is_told_meanwhile(two: Item)
     told = seen(two, *there)
     assert told.failure is None
     assert str(told.doing) == f"Its pods cannot be made: {message}"
-    condition(two, "Progressing", "False", "ProgressDeadlineExceeded")
+    timed_out(two, sets()[1])
     late = seen(two, *there)
     assert late.failure is not None
     assert late.failure.code == "start_failed"
@@ -374,7 +429,7 @@ def test_unschedulable_and_failing_checks_wait_for_the_deadline(two: Item) -> No
     told = seen(two, *there)
     assert told.failure is None
     assert str(told.doing) == "Its readiness check fails: HTTP probe failed with statuscode: 503"
-    condition(two, "Progressing", "False", "ProgressDeadlineExceeded")
+    timed_out(two, sets()[1])
     late = seen(two, *there)
     assert late.failure is not None
     assert (late.failure.code, late.failure.exit_code) == ("probe_failing", None)
