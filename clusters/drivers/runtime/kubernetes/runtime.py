@@ -81,7 +81,7 @@ class KubernetesRuntime:
         if sight.deployment is None:
             return self._gone(wanted)
         allowed = starting.allowed_s(sight.deployment, wanted.spec.start_deadline_s)
-        overdue = self._starting.overdue(sight.pods, allowed)
+        overdue = self._starting.overdue(sight.pods, allowed, sight.events)
         finding = observe.look(sight, wanted.service, wanted.artifact.image, datetime.now(UTC), overdue)
         observed = self._explain(finding, _namespace(wanted))
         drift = self._drift(sight, wanted)

@@ -130,7 +130,7 @@ def _crash(status: Object, name: str, ended: Object) -> Trouble:
 
 def _probes(pod: Object, events: Iterable[Object]) -> Trouble | None:
     """The newest failed probe. Kubernetes writes which and what it answered into one message."""
-    event = _newest(pod, events, "Unhealthy")
+    event = newest(pod, events, "Unhealthy")
     if event is None:
         return None
     message = _message(event)
@@ -150,14 +150,14 @@ def _killed(pod: Object, events: Iterable[Object], ended: Trouble) -> Trouble | 
     """A container that did not end by itself: its node ended it because a check failed, and that is the reason to tell."""
     if ended.exit_code not in {0, 137, 143} or ended.code != "crash_loop":
         return None
-    event = _newest(pod, events, "Unhealthy")
+    event = newest(pod, events, "Unhealthy")
     found = _probes(pod, events) if event and _which(_message(event)) in {"liveness", "startup"} else None
     return found and replace(found, final=ended.final, container=ended.container, previous=ended.previous)
 
 
 def _mounts(pod: Object, events: Iterable[Object]) -> Trouble | None:
     for reason in ("FailedMount", "FailedCreatePodSandBox", "FailedAttachVolume"):
-        event = _newest(pod, events, reason)
+        event = newest(pod, events, reason)
         if event is not None:
             message = _message(event)
             return Trouble(
@@ -166,7 +166,8 @@ def _mounts(pod: Object, events: Iterable[Object]) -> Trouble | None:
     return None
 
 
-def _newest(pod: Object, events: Iterable[Object], reason: str) -> Object | None:
+def newest(pod: Object, events: Iterable[Object], reason: str) -> Object | None:
+    """The event of that reason that happened to the pod last."""
     uid = path(pod, "metadata", "uid")
     found = [e for e in events if e.get("reason") == reason and path(e, "involvedObject", "uid") == uid]
     return max(found, key=when, default=None)

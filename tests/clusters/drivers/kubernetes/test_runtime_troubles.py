@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
@@ -172,12 +173,27 @@ def test_memory_that_runs_out_is_told_as_such(rig: Rig, place: KubernetesPlace) 
 
 def test_pods_that_no_node_has_room_for_are_told_by_resource(rig: Rig, place: KubernetesPlace) -> None:
     place.deploy("one", start_deadline_s=2.0)
+    rig.pace.second = 0.01  # four minutes for a node that may yet be made are two seconds
     seen = place.settle(place.want(place.version("two"), start_deadline_s=2.0, resources=Resources(cpu=500.0)))
     assert seen.failure is not None
     assert (seen.failure.code, str(seen.failure.sentence)) == (
         "unschedulable",
         "No node has room for it: too little cpu.",
     )
+
+
+def test_pods_that_wait_for_a_node_that_is_made_get_their_time_from_then(rig: Rig, place: KubernetesPlace) -> None:
+    place.deploy("one", start_deadline_s=0.5)
+    wanted = place.want(place.version("two"), start_deadline_s=0.5, resources=Resources(cpu=500.0))
+    place.runtime.apply(wanted)
+    said = "No node has room for it: too little cpu."
+    until(lambda: str(place.runtime.advance(wanted).doing) == said)
+    since = time.monotonic()
+    until(lambda: time.monotonic() - since > 1.5 and place.runtime.advance(wanted))
+    waiting = place.runtime.advance(wanted)
+    assert (waiting.failure, waiting.state, str(waiting.doing)) == (None, "converging", said)
+    rig.node("large", cpu="2000")
+    assert until(lambda: (s := place.runtime.advance(wanted)).settled and s).failure is None
 
 
 def test_a_quota_and_a_webhook_are_told_by_their_own_words(rig: Rig, place: KubernetesPlace) -> None:
