@@ -17,11 +17,13 @@ from fangduoduo_release.common.sentence import S, Sentence
 
 from . import names
 from .failing import condition, failure_of, refusal_of, refused
+from .lasting import Waited
 from .pods import Object, instance_of, is_leaving, is_of, path
 from .troubles import Trouble, trouble_of
 
 REVISION = "deployment.kubernetes.io/revision"
 HASH = "pod-template-hash"  # the label that a ReplicaSet adds to its pods
+NOT_YET = Waited()
 SOON_S, LATER_S = 2.0, 10.0
 
 
@@ -86,23 +88,22 @@ def _owner(item: Object) -> Any:
     return None
 
 
-def look(
-    sight: Sight, service: ServiceRef, image: str, now: datetime, overdue: frozenset[str] = frozenset()
-) -> Finding:
-    """What is, of the goal the Deployment was given last. `overdue`: uids of pods that should be ready by now."""
+def look(sight: Sight, service: ServiceRef, image: str, now: datetime, waited: Waited = NOT_YET) -> Finding:
+    """What is, of the goal the Deployment was given last."""
     if sight.deployment is None:
         return Finding(Observed(service, "absent", 0, "", 0, 0, settled=False))
     deployment = sight.deployment
     newest = _newest_set(sight)
     seen = _is_taken_up(deployment, newest)
     newest = newest if seen else None
-    troubles = {str(path(p, "metadata", "uid")): trouble_of(p, sight.events, now) for p in sight.pods}
+    pods = {str(path(pod, "metadata", "uid")): pod for pod in sight.pods}
+    troubles = {uid: trouble_of(pod, sight.events, now, waited.stuck_in(uid)) for uid, pod in pods.items()}
     instances = _instances(sight, newest, image, troubles)
     wished = int(path(deployment, "spec", "replicas") or 0)
     ready = sum(1 for one in instances if one.current and one.ready)
     settled = seen and _rolled_out(deployment, wished) and ready == wished and not _others(instances)
     if not _finished_once(deployment) and not path(deployment, "spec", "paused"):
-        troubles |= {uid: _too_late(troubles[uid]) for uid in overdue & troubles.keys()}
+        troubles |= {uid: _too_late(troubles[uid]) for uid in waited.overdue & troubles.keys()}
     culprit, trouble = _worst(sight, newest, troubles)
     refusal = refusal_of(newest)
     failure = None if settled or not seen else failure_of(deployment, newest, refusal, trouble)

@@ -27,7 +27,7 @@ from clusters.drivers.runtime.base import (
 from fangduoduo_release.common.errors import AppError, NotFound, Rejected, Unavailable
 from fangduoduo_release.common.sentence import S, Sentence
 
-from . import drift, logs, manifests, names, observe, starting
+from . import drift, lasting, logs, manifests, names, observe, starting
 from .api import Api
 from .exec import Pods
 from .parts import Manifest
@@ -59,7 +59,7 @@ class KubernetesRuntime:
     def __init__(self, config: KubernetesConfig, api: Api, reader: Reader) -> None:
         self.config, self._api = config, api
         self._goals: dict[str, tuple[Wanted, list[Manifest]]] = {}  # the last one of each service: a large base costs
-        self._starting = starting.Starting()
+        self._starting, self._lasting = starting.Starting(), lasting.Lasting()
         self._writer, self._seer = Writer(api, config.key), Seer(api, reader)
 
     def plan(self, wanted: Wanted) -> Plan:
@@ -82,7 +82,8 @@ class KubernetesRuntime:
             return self._gone(wanted)
         allowed = starting.allowed_s(sight.deployment, wanted.spec.start_deadline_s)
         overdue = self._starting.overdue(sight.pods, allowed, sight.events)
-        finding = observe.look(sight, wanted.service, wanted.artifact.image, datetime.now(UTC), overdue)
+        waited = lasting.Waited(overdue, self._lasting.stuck(sight.pods))
+        finding = observe.look(sight, wanted.service, wanted.artifact.image, datetime.now(UTC), waited)
         observed = self._explain(finding, _namespace(wanted))
         drift = self._drift(sight, wanted)
         if sight.generation < wanted.generation:
@@ -130,7 +131,9 @@ class KubernetesRuntime:
 
     def observe(self, service: ServiceRef) -> Observed:
         """What runs, whatever was wanted."""
-        return observe.look(self._seer.sight(service), service, "", datetime.now(UTC)).observed
+        sight = self._seer.sight(service)
+        waited = lasting.Waited(stuck=self._lasting.stuck(sight.pods))
+        return observe.look(sight, service, "", datetime.now(UTC), waited).observed
 
     def removal(self, service: ServiceRef) -> tuple[str, ...]:
         """kind/name of everything that `remove` would delete."""

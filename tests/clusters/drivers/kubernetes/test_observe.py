@@ -10,6 +10,7 @@ import pytest
 
 from clusters.drivers.runtime.base import CANARY, Observed, ServiceRef
 from clusters.drivers.runtime.kubernetes import names, observe
+from clusters.drivers.runtime.kubernetes.lasting import Waited
 from clusters.drivers.runtime.kubernetes.observe import Finding, Sight, look, refuse_older, sort_out
 from fangduoduo_release.common.errors import Conflict
 from tests.clusters.drivers.kubernetes.goals import ONE, SERVICE, TWO, goal, recorded
@@ -31,7 +32,7 @@ IMAGE = "rig.local/app:v3"
 
 def found(*items: Item, image: str = IMAGE, overdue: Iterable[Item] = ()) -> Finding:
     late = frozenset(str(one["metadata"]["uid"]) for one in overdue)
-    return look(sort_out(items, SERVICE), SERVICE, image, NOW, late)
+    return look(sort_out(items, SERVICE), SERVICE, image, NOW, Waited(late))
 
 
 def seen(*items: Item, image: str = IMAGE, overdue: Iterable[Item] = ()) -> Observed:
@@ -409,9 +410,20 @@ def test_what_was_refused_of_an_earlier_template_does_not_fail_this_one(two: Ite
 def test_of_several_pods_the_one_that_is_lost_for_good_explains(two: Item) -> None:
     status_of(two, availableReplicas=0)
     starting = waiting(pod(sets()[1], "a"), "ErrImagePull", "timeout")
-    starting["metadata"]["creationTimestamp"] = "2026-11-23T08:25:00Z"
     told = found(two, *sets(), starting, looping(sets()[1], "z"))
     assert told.culprit.endswith("z")
+
+
+def test_a_pull_that_has_failed_for_long_ends_it(two: Item) -> None:
+    status_of(two, updatedReplicas=1, replicas=3)
+    bad = waiting(pod(sets()[1], "x"), "ImagePullBackOff", "Back-off pulling image")
+    there = sort_out((two, *sets(), pod(sets()[0], "a"), pod(sets()[0], "b"), bad), SERVICE)
+    early = look(there, SERVICE, IMAGE, NOW).observed
+    assert (early.failure, early.state) == (None, "converging"), "however old the pod is"
+    assert "cannot be pulled" in str(early.doing)
+    late = look(there, SERVICE, IMAGE, NOW, Waited(stuck=frozenset({(bad["metadata"]["uid"], "app")}))).observed
+    assert late.failure is not None
+    assert late.failure.code == "image_pull"
 
 
 def test_troubles_of_old_pods_do_not_fail_the_new_version(two: Item) -> None:

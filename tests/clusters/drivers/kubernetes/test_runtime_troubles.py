@@ -12,10 +12,12 @@ import pytest
 
 from clusters.drivers.runtime.base import Artifact, LogQuery, PullSecret, ServiceRef
 from clusters.drivers.runtime.kubernetes import names
-from clusters.drivers.runtime.spec import Autoscale, ConfigFile, Resources
+from clusters.drivers.runtime.kubernetes.lasting import Lasting
+from clusters.drivers.runtime.spec import FETCH_S, Autoscale, ConfigFile, Resources
 from fangduoduo_release.common.errors import AppError, Invalid, Rejected, Unavailable
 from tests.clusters.drivers.kubernetes.goals import BASE
 from tests.clusters.drivers.kubernetes.places import KubernetesPlace, nobody, objects, place_on, replicas, watched
+from tests.clusters.drivers.kubernetes.test_starting import Clock
 from tests.simulators.kubernetes_rig import Rig, Rule
 from tests.waiting import until
 
@@ -144,6 +146,25 @@ def test_an_image_that_cannot_be_pulled_ends_it_with_the_node_s_words(rig: Rig, 
     assert failure.code == "image_pull"
     assert "cannot be pulled" in str(failure.sentence)
     assert "not found" in failure.evidence
+
+
+def test_a_registry_that_is_busy_is_waited_for_and_not_for_ever(rig: Rig, place: KubernetesPlace) -> None:
+    clock = Clock()
+    place.runtime._lasting = Lasting(clock)
+    place.deploy("one")
+    artifact = place.version("two")
+    place.behave("two", exists=False, pull_error="unexpected status: 429 Too Many Requests")
+    wanted = place.want(artifact)
+    place.runtime.apply(wanted)
+    busy = until(lambda: (s := place.runtime.advance(wanted)) and "cannot be pulled" in str(s.doing) and s)
+    assert (busy.failure, busy.state) == (None, "converging")
+    clock.now += FETCH_S + 1
+    late = place.runtime.advance(wanted)
+    assert late.failure is not None
+    assert late.failure.code == "image_pull"
+    assert place.instances().state == "failed", "whoever only looks is told the same"
+    place.behave("two")
+    assert until(lambda: (s := place.runtime.advance(wanted)).settled and s).failure is None
 
 
 def test_a_check_that_never_passes_ends_it_at_the_deadline_with_what_it_said(rig: Rig, place: KubernetesPlace) -> None:
