@@ -10,8 +10,10 @@ from fangduoduo_release.common.sentence import S
 from .pods import Object, path
 from .troubles import Trouble
 
-# What an API server says of pods that it will never take; all else (a webhook that does not answer) may pass.
-FINAL = re.compile(r"exceeded quota|admission webhook .* denied|forbidden|is invalid", re.DOTALL)
+# What an API server says of pods that it will never take; all else (a webhook that does not answer) may pass,
+# and so may a quota that is used up: pods that leave are charged to it until they are gone.
+QUOTA = "exceeded quota"
+FINAL = re.compile(r"admission webhook .* denied|forbidden|is invalid", re.DOTALL)
 
 
 def condition(item: Object, kind: str) -> Object:
@@ -22,11 +24,14 @@ def condition(item: Object, kind: str) -> Object:
     return {}
 
 
-def failure_of(deployment: Object, newest: Object | None, refusal: str, trouble: Trouble | None) -> Failure | None:
-    """Why the newest template will not come up; None while it may. `newest`: its ReplicaSet."""
+def failure_of(
+    deployment: Object, newest: Object | None, refusal: str, trouble: Trouble | None, *, full: bool
+) -> Failure | None:
+    """Why the newest template will not come up; None while it may. `newest`: its ReplicaSet. `full`: a quota has had no room
+    for its pods for as long as one waits."""
     progress = condition(deployment, "Progressing")
     late = _is_late(deployment, newest, progress)
-    if refusal and (late or FINAL.search(refusal)):
+    if refusal and (late or (full if QUOTA in refusal else FINAL.search(refusal))):
         return refused(refusal)
     if trouble is not None and trouble.final:
         return _of(trouble)
@@ -60,7 +65,7 @@ def _of(trouble: Trouble) -> Failure:
 
 
 def refused(message: str) -> Failure:
-    if "exceeded quota" in message:
+    if QUOTA in message:
         return Failure(
             "quota", S("The namespace's quota is used up: %(reason)s", reason=message[:300]), evidence=message
         )

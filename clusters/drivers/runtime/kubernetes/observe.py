@@ -106,7 +106,8 @@ def look(sight: Sight, service: ServiceRef, image: str, now: datetime, waited: W
         troubles |= {uid: _too_late(troubles[uid]) for uid in waited.overdue & troubles.keys()}
     culprit, trouble = _worst(sight, newest, troubles)
     refusal = refusal_of(newest)
-    failure = None if settled or not seen else failure_of(deployment, newest, refusal, trouble)
+    full = path(newest or {}, "metadata", "uid") in waited.refused
+    failure = None if settled or not seen else failure_of(deployment, newest, refusal, trouble, full=full)
     observed = Observed(
         service,
         _state(deployment, wished, instances, settled, failure, seen=seen),
@@ -229,10 +230,10 @@ def _doing(
 ) -> Sentence:
     if path(deployment, "spec", "paused"):
         return S("Paused: %(ready)s of %(total)s are new.", ready=ready, total=wished)
-    if trouble is not None:
-        return trouble.sentence
     if refusal:
         return refused(refusal).sentence
+    if trouble is not None:
+        return trouble.sentence
     leaving = sum(1 for one in instances if not one.current and one.state != "stopping")
     if leaving and ready >= wished:
         return S("The old instances are being taken away: %(count)s left.", count=leaving)

@@ -82,8 +82,7 @@ class KubernetesRuntime:
             return self._gone(wanted)
         allowed = starting.allowed_s(sight.deployment, wanted.spec.start_deadline_s)
         overdue = self._starting.overdue(sight.pods, allowed, sight.events)
-        waited = lasting.Waited(overdue, self._lasting.stuck(sight.pods))
-        finding = observe.look(sight, wanted.service, wanted.artifact.image, datetime.now(UTC), waited)
+        finding = self._look(sight, wanted.service, wanted.artifact.image, overdue)
         observed = self._explain(finding, _namespace(wanted))
         drift = self._drift(sight, wanted)
         if sight.generation < wanted.generation:
@@ -91,6 +90,12 @@ class KubernetesRuntime:
             turned = S("Its Deployment was turned back to an earlier state in the cluster.")
             observed, drift = replace(observed, settled=False, doing=turned), (turned, *drift)
         return replace(observed, drift=drift, url=_url(wanted))
+
+    def _look(
+        self, sight: observe.Sight, service: ServiceRef, image: str = "", overdue: frozenset[str] = frozenset()
+    ) -> observe.Finding:
+        stuck, refused = self._lasting.stuck(sight.pods), self._lasting.refused(sight.replicasets, sight.pods)
+        return observe.look(sight, service, image, datetime.now(UTC), lasting.Waited(overdue, stuck, refused))
 
     def _gone(self, wanted: Wanted) -> Observed:
         sentence = S("Its Deployment is not in the cluster any more: it, or its namespace, was deleted.")
@@ -131,9 +136,7 @@ class KubernetesRuntime:
 
     def observe(self, service: ServiceRef) -> Observed:
         """What runs, whatever was wanted."""
-        sight = self._seer.sight(service)
-        waited = lasting.Waited(stuck=self._lasting.stuck(sight.pods))
-        return observe.look(sight, service, "", datetime.now(UTC), waited).observed
+        return self._look(self._seer.sight(service), service).observed
 
     def removal(self, service: ServiceRef) -> tuple[str, ...]:
         """kind/name of everything that `remove` would delete."""

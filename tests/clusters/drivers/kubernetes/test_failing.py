@@ -31,9 +31,10 @@ def two() -> Item:
 @pytest.mark.parametrize(
     ("message", "code", "says"),
     [
-        ('pods "x" is forbidden: exceeded quota: q, requested: cpu=1', "quota", "The namespace's quota is used up: "),
         ('admission webhook "p" denied the request: no', "webhook_denied", "An admission webhook refused its pods: "),
         ('pods "x" is forbidden: violates PodSecurity', "start_failed", "Its pods cannot be made: "),
+        ('pods "x" is forbidden: maximum cpu usage per Container is 1', "start_failed", "Its pods cannot be made: "),
+        ('pods "x" is forbidden: failed quota: q: must specify cpu', "start_failed", "Its pods cannot be made: "),
         ('Pod "x" is invalid: spec.containers[0]', "start_failed", "Its pods cannot be made: "),
     ],
 )
@@ -45,6 +46,33 @@ def test_pods_that_the_server_will_never_take_end_it_at_once(two: Item, message:
     assert told.failure is not None
     assert (told.failure.code, told.failure.evidence) == (code, message)
     assert str(told.failure.sentence) == f"{says}{message}"
+
+
+def test_a_quota_that_is_used_up_is_told_at_once_and_ends_it_when_it_has_lasted_or_time_is_up(two: Item) -> None:
+    """Old pods that are on their way out are charged to it until they are gone."""
+    message = 'pods "x" is forbidden: exceeded quota: q, requested: pods=1, used: pods=3, limited: pods=3'
+    status_of(two, updatedReplicas=1)
+    old, new, other = sets()
+    condition(new, "ReplicaFailure", "True", "FailedCreate", message)
+    there = (old, new, other, pod(old, "a", leaving=True), pod(old, "b"), pod(new, "a", ready=False))
+    early = seen(two, *there)
+    assert (early.failure, early.state) == (None, "converging")
+    assert str(early.doing) == f"The namespace's quota is used up: {message}"
+    full = Waited(refused=frozenset({new["metadata"]["uid"]}))
+    lasted = look(sort_out((two, *there), SERVICE), SERVICE, IMAGE, NOW, full).observed
+    late = seen(timed_out(two, new), *there)
+    for told in (lasted, late):
+        assert told.failure is not None
+        assert (told.failure.code, told.failure.evidence, told.state) == ("quota", message, "failed")
+
+
+def test_a_quota_that_another_template_filled_is_not_this_one_s_failure(two: Item) -> None:
+    status_of(two, updatedReplicas=1, replicas=3)
+    old, new, other = sets()
+    for one in (old, new):
+        condition(one, "ReplicaFailure", "True", "FailedCreate", "exceeded quota")
+    full = Waited(refused=frozenset({old["metadata"]["uid"]}))
+    assert look(sort_out((two, old, new, other), SERVICE), SERVICE, IMAGE, NOW, full).observed.failure is None
 
 
 def test_a_webhook_that_does_not_answer_may_yet_and_is_told_meanwhile(two: Item) -> None:

@@ -6,7 +6,7 @@ import copy
 
 import pytest
 
-from clusters.drivers.runtime.kubernetes.lasting import KEPT, PATIENCE_S, Lasting, Waited
+from clusters.drivers.runtime.kubernetes.lasting import KEPT, PATIENCE_S, QUOTA_S, Lasting, Waited
 from clusters.drivers.runtime.spec import FETCH_S
 from tests.clusters.drivers.kubernetes.scene import Item, pod, replicasets, waiting
 from tests.clusters.drivers.kubernetes.test_starting import Clock
@@ -96,3 +96,49 @@ def test_troubles_that_are_long_over_are_forgotten(lasting: Lasting, clock: Cloc
     assert lasting.stuck(crowd[:1]) == NOBODY, "and one that is still there waits a little longer"
     clock.now += FETCH_S + 1
     assert lasting.stuck(crowd[:1]) == stuck(crowd[0])
+
+
+def full(since: str = "2026-11-23T08:24:40Z", message: str = 'pods "x" is forbidden: exceeded quota: q') -> Item:
+    """A ReplicaSet whose pods are refused since then."""
+    item = replicasets()[1]
+    said = {"type": "ReplicaFailure", "status": "True", "reason": "FailedCreate", "message": message}
+    item["status"]["conditions"] = [{**said, "lastTransitionTime": since}]
+    return item
+
+
+def of(item: Item) -> frozenset[str]:
+    return frozenset({str(item["metadata"]["uid"])})
+
+
+def test_a_quota_is_full_for_good_when_nobody_leaves_and_it_has_lasted(lasting: Lasting, clock: Clock) -> None:
+    stays = [pod(replicasets()[0], "a"), pod(replicasets()[1], "b", ready=False)]
+    assert lasting.refused([full()], stays) == frozenset()
+    clock.now += QUOTA_S
+    assert lasting.refused([full()], stays) == frozenset()
+    clock.now += 1
+    assert lasting.refused([full(), replicasets()[0]], stays) == of(full())
+    assert lasting.refused([full(message="no pods on Friday")], stays) == frozenset(), "it is no quota"
+    assert lasting.refused([full(since="2026-11-23T08:26:40Z")], stays) == frozenset(), "there was room in between"
+
+
+def test_while_a_pod_leaves_a_quota_may_have_room_again(lasting: Lasting, clock: Clock) -> None:
+    leaving, gone = [pod(replicasets()[0], "a", leaving=True)], [pod(replicasets()[0], "b")]
+    for _ in range(5):
+        assert lasting.refused([full()], leaving) == frozenset()
+        clock.now += 20
+    assert lasting.refused([full()], leaving) == frozenset()
+    clock.now += 100
+    assert lasting.refused([full()], gone) == frozenset(), "its controller tries again as late as that"
+    clock.now += 1
+    assert lasting.refused([full()], gone) == of(full())
+    assert lasting.refused([full()], leaving) == frozenset()
+
+
+def test_refusals_that_are_long_over_are_forgotten(lasting: Lasting, clock: Clock) -> None:
+    first = full()
+    crowd = [{**first, "metadata": {"uid": f"uid-{number}"}} for number in range(KEPT + 2)]
+    lasting.refused(crowd, ())
+    clock.now += QUOTA_S + 1
+    assert lasting.refused(crowd[:1], ()) == frozenset(), "and one that is still refused waits a little longer"
+    clock.now += QUOTA_S + 1
+    assert lasting.refused(crowd[:1], ()) == of(crowd[0])

@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from clusters.drivers.runtime.base import Artifact, LogQuery, PullSecret, ServiceRef
+from clusters.drivers.runtime.base import Artifact, LogQuery, Observed, PullSecret, ServiceRef
 from clusters.drivers.runtime.kubernetes import names
-from clusters.drivers.runtime.kubernetes.lasting import Lasting
+from clusters.drivers.runtime.kubernetes.lasting import QUOTA_S, Lasting
 from clusters.drivers.runtime.spec import FETCH_S, Autoscale, ConfigFile, Resources
 from fangduoduo_release.common.errors import AppError, Invalid, Rejected, Unavailable
 from tests.clusters.drivers.kubernetes.goals import BASE
@@ -232,9 +232,35 @@ def test_a_quota_and_a_webhook_are_told_by_their_own_words(rig: Rig, place: Kube
     rig.faults.allow()
     quota = {"metadata": {"name": "q"}, "spec": {"hard": {"pods": "2"}}}
     rig.create("resourcequotas", "shop-test", quota)
-    full = place.settle(place.want(place.version("four")))
+    clock = Clock()
+    place.runtime._lasting = Lasting(clock)
+    wanted = place.want(place.version("four"))
+    place.runtime.apply(wanted)
+    told = until(lambda: (s := place.runtime.advance(wanted)) and "quota is used up" in str(s.doing) and s)
+    assert (told.failure, told.state) == (None, "converging")
+    clock.now += QUOTA_S + 1
+    full = place.runtime.advance(wanted)
     assert full.failure is not None
     assert full.failure.code == "quota"
+
+
+def test_a_quota_that_pods_on_their_way_out_will_free_fails_nothing(rig: Rig, place: KubernetesPlace) -> None:
+    place.deploy("one")
+    rig.create("resourcequotas", "shop-test", {"metadata": {"name": "q"}, "spec": {"hard": {"pods": "3"}}})
+    rig.pace.stop = 0.7
+    wanted = place.want(place.version("two"))
+    place.runtime.apply(wanted)
+    said: set[str] = set()
+
+    def over() -> Observed | None:
+        seen = place.runtime.advance(wanted)
+        said.add(str(seen.doing).partition(":")[0])
+        return seen if seen.settled or seen.failure else None
+
+    done = until(over, every=0.02)
+    assert (done.settled, done.failure) == (True, None)
+    assert "The namespace's quota is used up" in said, "it was in the way, and it was told"
+    assert place.answers() == {"two"}
 
 
 # -- the server's own troubles --------------------------------------------------------------------------------------
