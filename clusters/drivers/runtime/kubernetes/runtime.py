@@ -118,13 +118,17 @@ class KubernetesRuntime:
         except AppError:
             return ()  # whoever asks for a plan is told why
         there = {manifests.title(one): one for one in (sight.deployment, *sight.services) if one is not None}
+        gone: list[Sentence] = []
         found: list[Sentence] = []
         for manifest in goal:
+            kind, name = manifest["kind"], manifest["metadata"]["name"]
             live = there.get(manifests.title(manifest))
             if live is not None:
                 met = drift.differences({"spec": manifest.get("spec") or {}}, live)
-                found += drift.sentences(manifest["kind"], manifest["metadata"]["name"], met)
-        return tuple(found)
+                found += drift.sentences(kind, name, met)
+            elif kind == names.SERVICES.kind and self._seer.is_gone(names.SERVICES, _namespace(wanted), name):
+                gone.append(S("%(kind)s “%(name)s” is not in the cluster any more.", kind=kind, name=name))
+        return (*gone, *found)  # the worst first: of a Service that is gone nobody reaches anything
 
     def _goal(self, wanted: Wanted) -> list[Manifest]:
         kept = self._goals.get(wanted.service.key)

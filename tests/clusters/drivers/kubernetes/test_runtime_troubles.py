@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -58,6 +58,56 @@ def test_a_hand_edit_is_drift_and_is_left_as_it_is(rig: Rig, place: KubernetesPl
         "Deployment “shop” was changed in the cluster: spec.replicas is 3 instead of 2.",
     ]
     assert replicas(rig) == 3
+
+
+@pytest.mark.parametrize("reader", [None, nobody])
+def test_a_service_that_was_deleted_is_drift_before_all_else(rig: Rig, reader: Any) -> None:
+    place = place_on(rig, reader=reader)
+    wanted = place.deploy("one")
+    rig.faults.edit("deployments", "shop-test", "shop", {"spec": {"replicas": 3}})
+    rig.delete("services", "shop-test", "shop")
+    place.runtime._seer.forget(place.service)
+    seen = until(lambda: (s := place.runtime.advance(wanted)).settled and s.total == 3 and s)
+    assert [str(one) for one in seen.drift] == [
+        "Service “shop” is not in the cluster any more.",
+        "Deployment “shop” was changed in the cluster: spec.replicas is 3 instead of 2.",
+    ]
+    again = replace(wanted, generation=wanted.generation + 1, take_over=True)
+    place.settle(again)
+    assert place.runtime.advance(again).drift == (), "the next deployment makes it anew"
+
+
+def test_a_service_that_the_watch_has_not_seen_yet_is_not_said_to_be_gone(rig: Rig) -> None:
+    everything = watched(rig)
+
+    def behind(key: str) -> tuple[Sequence[dict[str, Any]], float | None]:
+        found, age_s = everything(key)
+        return [one for one in found if one["kind"] != "Service"], age_s
+
+    place = place_on(rig, reader=behind)
+    wanted = place.deploy("one")
+    assert place.runtime.advance(wanted).drift == ()
+    rig.faults.edit("services", "shop-test", "shop", {"metadata": {"labels": {names.SERVICE: "somebody"}}})
+    assert place.runtime.advance(wanted).drift == (), "it is there still"
+    rig.delete("services", "shop-test", "shop")
+    assert place.runtime.advance(wanted).drift != ()
+    for trouble in (403, 503):
+        with rig.faults.status(trouble, "GET .*/services"):
+            assert place.runtime.advance(wanted).drift == (), "nobody could look"
+
+
+def test_what_is_there_is_not_asked_for_and_what_was_never_wanted_is_not_missed(
+    rig: Rig, place: KubernetesPlace
+) -> None:
+    wanted = place.deploy("one")
+    asked = rig.faults.latency(0.0, "GET .*/services/shop")
+    assert place.runtime.advance(wanted).drift == ()
+    rig.delete("services", "shop-test", "shop")
+    base = place.deploy("two", base=BASE)
+    goal = place.runtime._goal(base)
+    assert [one["kind"] for one in goal if one["kind"] == "Service"] == []
+    assert place.runtime.advance(base).drift == ()
+    assert asked.hits == 0
 
 
 def test_a_roll_out_undone_by_hand_is_told_and_not_waited_for(rig: Rig, place: KubernetesPlace) -> None:
