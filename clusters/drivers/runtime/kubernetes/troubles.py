@@ -118,10 +118,14 @@ def _pulled_before(pod: Object, events: Iterable[Object], trouble: Trouble) -> T
     """While a node waits before it tries again, an older one says why only in the event of the try before."""
     if trouble.code != "image_pull" or trouble.final:
         return None
-    tries = [one for one in events if _message(one).startswith("Failed to pull image ")]
-    event = newest(pod, tries, "Failed")
-    final = event is not None and bool(FOR_GOOD.search(_message(event)))
-    return replace(trouble, final=True, evidence=_message(event)) if event is not None and final else None
+    every = (*statuses(pod, init=True), *statuses(pod))
+    image = next((one.get("image") for one in every if one.get("name") == trouble.container), None)
+    event = newest(
+        pod, (one for one in events if _message(one).startswith(f'Failed to pull image "{image}"')), "Failed"
+    )
+    if event is None or not FOR_GOOD.search(_message(event)):
+        return None
+    return replace(trouble, final=True, evidence=_message(event))
 
 
 def _crash(status: Object, name: str, ended: Object) -> Trouble:

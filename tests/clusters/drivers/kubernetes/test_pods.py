@@ -114,6 +114,7 @@ def test_an_image_that_will_never_come_is_told_between_two_tries_too(well: Item,
         event(well, "Failed", 'Failed to pull image "shop:v9": unauthorized', "2026-11-23T08:24:40Z"),
         event(well, "Failed", 'Failed to pull image "shop:v9": 429', "2026-11-23T08:24:45Z"),
         event(well, "Failed", said, "2026-11-23T08:24:50Z"),
+        event(well, "Failed", 'Failed to pull image "proxy:v1": unauthorized', "2026-11-23T08:24:54Z"),
         event(well, "Failed", "Error: ImagePullBackOff", "2026-11-23T08:24:55Z"),
     )
     assert (told.code, told.final) == ("image_pull", final)
