@@ -13,8 +13,8 @@ from clusters import configs
 from clusters.drivers.runtime.kubernetes import names, seeing
 from clusters.drivers.runtime.spec import FETCH_S
 from deployments import actions, configuring, reconcile, scaling
-from deployments.engine import LATE_S
 from deployments.models import Deployment
+from deployments.patience import LATE_S
 from fangduoduo_release.common.actor import SYSTEM
 from fangduoduo_release.common.errors import Conflict, Invalid
 from fangduoduo_release.common.sentence import Sentence

@@ -37,6 +37,7 @@ from .writing import Writer
 
 SOON_S = 0.5
 KEPT_GOALS = 200
+NAMED = 5  # objects that do not go
 TELLING = frozenset(
     {"crash_loop", "probe_failing", "not_ready", "start_failed"}
 )  # failures of which a pod's own words say more
@@ -155,7 +156,7 @@ class KubernetesRuntime:
         self._seer.forget(service)
         if not left:
             return Observed(service, "absent", 0, "", 0, 0, settled=True)
-        doing = S("Objects that are still being deleted: %(count)s.", count=len(left))
+        doing = S("Still being deleted: %(what)s.", what=", ".join(str(what) for _, what in left[:NAMED]))
         return Observed(service, "removing", 0, "", 0, 0, settled=False, doing=doing, look_again_s=SOON_S)
 
     def logs(self, service: ServiceRef, query: LogQuery) -> LogPage:
@@ -181,8 +182,8 @@ class KubernetesRuntime:
     def reconcile(self, known: Iterable[ServiceRef]) -> Reconciled:
         """Services on the cluster that carry our mark and that nobody here knows."""
         keys = {one.key for one in known}
-        label = f"app.kubernetes.io/managed-by={names.MANAGER}"
-        found = [path(one, "metadata", "labels") or {} for one in self._api.list(names.DEPLOYMENTS, labels=label)]
+        marked = self._api.list(names.DEPLOYMENTS, labels=names.SERVICE)
+        found = [path(one, "metadata", "labels") or {} for one in marked]
         strays = {ServiceRef(one[names.SERVICE], one.get(names.GROUP, "")) for one in found if one.get(names.SERVICE)}
         unknown = [one for one in strays if one.key not in keys]
         return Reconciled(strays=tuple(sorted(unknown, key=lambda one: (one.key, one.group))))
