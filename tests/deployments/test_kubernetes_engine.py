@@ -421,3 +421,6 @@ def test_through_the_rows_of_the_watchers_a_roll_out_is_followed_and_an_edit_is_
     pod = ground.rig.pods("shop-test")[0]["metadata"]["name"]
     ground.rig.faults.unready("shop-test", pod)
     until(lambda: ground.service.state == "degraded", what="the news of a pod that is not well")
+    ground.rig.delete("services", "shop-test", "shop")
+    gone = "Service “shop” is not in the cluster any more."
+    until(lambda: gone in [str(Sentence.from_json(one)) for one in ground.service.drift], what="the news of a Service")
