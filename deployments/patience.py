@@ -37,12 +37,12 @@ class Followed:
 
 
 def of_goal(goal: Wanted, plan: Plan, service: Service) -> float:
-    """Seconds: as if its instances were replaced one after the other. Where the load decides how many there are, those
-    that it may ask for, or that are there now, count."""
+    """Seconds: as if its instances were replaced one after the other, each on a node that has not its image yet. Where the
+    load decides how many there are, those that it may ask for, or that are there now, count."""
     start_s = goal.spec.start_deadline_s if plan.start_s is None else plan.start_s
     most = goal.spec.autoscale.high if goal.spec.autoscale else 0
     instances = max(1, goal.spec.replicas, most, service.total)
-    return LATE_S + FETCH_S + (start_s + goal.spec.drain_s) * instances
+    return LATE_S + (FETCH_S + start_s + goal.spec.drain_s) * instances
 
 
 def of_removal(service: Service) -> float:

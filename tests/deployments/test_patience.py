@@ -19,13 +19,14 @@ from fangduoduo_release.common.actor import SYSTEM
 from fangduoduo_release.common.models import Event
 from projects.actions import save_spec
 from tests import world
-from tests.deployments.kubernetes_ground import REPOSITORY, Ground, finish, ground_on, reach, step, why
+from tests.deployments.kubernetes_ground import REPOSITORY, Ground, ground_on, reach, step, why
 from tests.simulators.kubernetes_rig import Rig
 from tests.waiting import until
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
 SPEC = {"command": ["run"], "drain_s": 10, "stop_grace_s": 7, "start_deadline_s": 50}
+EACH = FETCH_S + 50 + 10  # an image, a start, a drain
 
 
 # -- how long -------------------------------------------------------------------------------------------------------
@@ -38,18 +39,18 @@ def allowed(spec: dict[str, Any], *, replicas: int = 1, there: int = 0, start_s:
         spec=ServiceSpec.from_json({**SPEC, **spec, "replicas": replicas}), artifact=Artifact("sha256:0"),
     )  # fmt: skip
     plan = Plan("", "", "", changed=True, replaces_instances=True, start_s=start_s)
-    return patience.of_goal(goal, plan, Service(total=there)) - patience.LATE_S - FETCH_S
+    return patience.of_goal(goal, plan, Service(total=there)) - patience.LATE_S
 
 
 @pytest.mark.parametrize(
     ("facts", "seconds"),
     [
-        ({}, 60),
-        ({"replicas": 0}, 60),
-        ({"replicas": 4}, 240),
-        ({"replicas": 4, "start_s": 600.0}, 2440),
-        ({"replicas": 2, "there": 40}, 2400),
-        ({"replicas": 9, "there": 3}, 540),
+        ({}, 1 * EACH),
+        ({"replicas": 0}, 1 * EACH),
+        ({"replicas": 4}, 4 * EACH),
+        ({"replicas": 4, "start_s": 600.0}, 4 * (EACH + 550)),
+        ({"replicas": 2, "there": 40}, 40 * EACH),
+        ({"replicas": 9, "there": 3}, 9 * EACH),
     ],
 )
 def test_every_instance_has_its_time_also_those_that_the_load_asked_for(facts: dict[str, Any], seconds: float) -> None:
@@ -57,7 +58,7 @@ def test_every_instance_has_its_time_also_those_that_the_load_asked_for(facts: d
 
 
 def test_as_many_as_the_load_may_ask_for_count() -> None:
-    assert allowed({"autoscale": {"min": 2, "max": 20}}, replicas=2) == 20 * 60
+    assert allowed({"autoscale": {"min": 2, "max": 20}}, replicas=2) == 20 * EACH
 
 
 def test_a_removal_has_the_time_of_its_drain_and_its_stop() -> None:
