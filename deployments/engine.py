@@ -6,18 +6,15 @@ service's wanted state changes only together with the final state, so until then
 
 from __future__ import annotations
 
-import time
 from typing import Any
 
 from django.db import transaction
 from django.db.models import QuerySet
 from django.db.models.functions import Now
-from django.utils import timezone
 
 from clusters.drivers.runtime.base import Observed, Wanted
-from clusters.drivers.runtime.spec import FETCH_S
 from clusters.runtimes import runtime_of
-from deployments import beginning, observing, pinning, wanted
+from deployments import beginning, observing, patience, pinning, wanted
 from deployments.models import Deployment, Service
 from fangduoduo_release.common import events, runs
 from fangduoduo_release.common.engines import Again
@@ -27,7 +24,6 @@ from fangduoduo_release.common.sentence import S, Sentence
 WAIT_S = 0.5  # of one look at a roll-out; short, so that a wish to cancel is heard
 SOON_S = 0.1
 LONGEST_LOOK_S = 5.0  # kinds whose objects are watched poke a deployment when there is news
-LATE_S = 120.0  # on top of what an image, a start and a drain may take
 
 
 class DeploymentEngine:
@@ -37,7 +33,7 @@ class DeploymentEngine:
     model = Deployment
 
     def __init__(self) -> None:
-        self._followed: dict[int, float] = {}  # deployment -> monotonic time of this process's first look
+        self._followed = patience.Followed()
 
     def mine(self, rows: QuerySet[Deployment]) -> QuerySet[Deployment]:
         return rows
@@ -56,18 +52,8 @@ class DeploymentEngine:
         try:
             return self._hold(deployment) if deployment.state == "paused" else self._roll(deployment)
         except Unavailable:
-            self._followed.pop(deployment.pk, None)  # time in which nobody could look does not count
+            self._followed.forget(deployment)
             raise
-
-    def _late(self, deployment: Deployment) -> bool:
-        """Past its deadline by the clock, and followed here for nearly as long: a clock that jumped ends nothing early."""
-        if deployment.deadline_at is None or deployment.started_at is None:
-            return False
-        if len(self._followed) > 1000:
-            self._followed.clear()
-        followed = time.monotonic() - self._followed.setdefault(deployment.pk, time.monotonic())
-        patience = (deployment.deadline_at - deployment.started_at).total_seconds()
-        return deployment.deadline_at < timezone.now() and followed > patience * 0.9
 
     def _begin(self, deployment: Deployment) -> Again | None:
         if deployment.cancel_requested_at is not None:
@@ -75,14 +61,14 @@ class DeploymentEngine:
             return None
         if beginning.wait_again(deployment):
             return Again(0)
-        patience = LATE_S
         try:
             beginning.check(deployment)
-            if deployment.action != Deployment.Action.REMOVE:
+            if deployment.action == Deployment.Action.REMOVE:
+                allowed_s = patience.of_removal(deployment.service)
+            else:
                 goal = wanted.of_deployment(deployment)
                 plan = _runtime(deployment).plan(goal)
-                start_s = goal.spec.start_deadline_s if plan.start_s is None else plan.start_s
-                patience += FETCH_S + (start_s + goal.spec.drain_s) * max(1, deployment.replicas)
+                allowed_s = patience.of_goal(goal, plan, deployment.service)
                 beginning.require_agreed(deployment, plan.conflicts)
                 if deployment.asked_sha256 and plan.sha256 != deployment.pins["manifest_sha256"]:
                     raise beginning.changed(S("What would run is not what was approved; ask again."))
@@ -95,7 +81,7 @@ class DeploymentEngine:
         except AppError as error:
             runs.fail(deployment, error.sentence, code=error.code)
             return None
-        runs.transition(deployment, "running", S("Applying."), phase="applying", deadline_at=runs.in_seconds(patience))
+        runs.transition(deployment, "running", S("Applying."), phase="applying", deadline_at=runs.in_seconds(allowed_s))
         return Again(0)
 
     def _hold(self, deployment: Deployment) -> Again:
@@ -134,10 +120,13 @@ class DeploymentEngine:
         wrong = _other_content(deployment, observed)
         if wrong is not None:
             return self._turn_back(deployment, wrong, "other_digest")
-        if self._late(deployment):
-            late = S("It took longer than it may; the old version keeps serving.")
-            return self._turn_back(deployment, late, "too_late")
-        return Again(_patience(observed))
+        if self._followed.is_late(deployment):
+            if deployment.action != Deployment.Action.REMOVE:
+                why = S("It took longer than it may; the old version keeps serving.")
+                return self._turn_back(deployment, why, "too_late")
+            _tell_late(deployment)
+            return Again(LONGEST_LOOK_S)
+        return Again(_pause(observed))
 
     @staticmethod
     def _reached(deployment: Deployment, observed: Observed) -> bool:
@@ -213,7 +202,7 @@ class DeploymentEngine:
             back = observed.settled or observed.failure is not None
         self._report(deployment, observed)
         if not back:
-            return Again(_patience(observed))
+            return Again(_pause(observed))
         other = pinning.others(service, observed.serving_digests) if before is not None and observed.settled else []
         if other and pinning.go_by_digest(service):
             deployment.pins.pop("restored", None)
@@ -221,6 +210,9 @@ class DeploymentEngine:
             return Again(0)
         if before is None:
             _end(deployment, S("Nothing of it is left running."))
+        elif observed.failure is not None and not observed.settled:
+            why = str(observed.failure.sentence)
+            _end(deployment, S("What ran before was applied again and does not come up: %(why)s", why=why))
         elif other:
             _end(deployment, S("Restored by its tag, which means %(found)s by now.", found=", ".join(other)))
         else:
@@ -262,6 +254,19 @@ def _end(deployment: Deployment, ended: Sentence) -> None:
     events.record(deployment.service, "changed", deployment=deployment.pk)
 
 
+def _tell_late(deployment: Deployment) -> None:
+    """A removal is never turned back by itself: most of it is gone already, and it is what was asked for."""
+    if deployment.pins.get("late"):
+        return
+    with transaction.atomic():
+        deployment.pins["late"] = True
+        runs.write(deployment, pins=deployment.pins)
+        said = S(
+            "It takes longer than it may, and is waited for until nothing is left; cancel it to bring back what ran."
+        )
+        events.record(deployment, "late", said)
+
+
 def _other_content(deployment: Deployment, observed: Observed) -> Sentence | None:
     """Rolled out in full, but something else than was pinned: a tag that points to another image by now."""
     pinned = deployment.pins["digest"]
@@ -275,7 +280,7 @@ def _other_content(deployment: Deployment, observed: Observed) -> Sentence | Non
     return S("What runs is %(found)s and not %(pinned)s, as was pinned.", found=found[0], pinned=pinned)
 
 
-def _patience(observed: Observed) -> float:
+def _pause(observed: Observed) -> float:
     """Until the next look: what settled without being done is about to be."""
     return SOON_S if observed.settled else min(LONGEST_LOOK_S, observed.look_again_s)
 

@@ -28,6 +28,7 @@ TRIES = 5
 LONGEST_PAUSE_S, HOPELESS_S, HEALTHY_S = 60.0, 60.0, 60.0
 ROOM_S = 5.0
 TROUBLES = (AppError, OSError, sqlite3.Error)
+FINAL = (NotFound, Rejected)
 DROPPED = b'"dropped-output"'
 
 
@@ -62,6 +63,7 @@ class Trigger:
         self._poster = Poster(self._journal, self._post, self.say, setup.spool / "refused.lines")
         self._compare = asyncio.Event()
         self._first = self._tips.fresh
+        self._unseen: set[str] = set()  # what could not be read in the very first comparison begins when it can
         self._writing = asyncio.Lock()
 
     async def run(self) -> None:
@@ -148,57 +150,66 @@ class Trigger:
     # -- what was not heard -------------------------------------------------------------------------------------------
 
     async def _compare_on(self, session: Session) -> None:
+        """Now and then, and when something was lost; sooner after a round that failed, but less and less so."""
+        failures = 0
         while True:
             with suppress(TimeoutError):
-                async with asyncio.timeout(COMPARE_S):
+                async with asyncio.timeout(pause_after(failures)):
                     await self._compare.wait()
             self._compare.clear()
             try:
-                found = await self._compare_all(session)
+                found, whole = await self._compare_all(session)
             except TROUBLES as error:
                 logger.warning("%s: branches cannot be compared: %s", self._setup.name, error)
-                self._compare.set()
-                await asyncio.sleep(ROOM_S)
-                continue
+                found, whole = 0, False
+            failures = 0 if whole else failures + 1
             if found:
                 logger.info("%s: %s moves were missed and are told now", self._setup.name, found)
             await asyncio.sleep(ROOM_S if self._compare.is_set() else 0)
 
-    async def _compare_all(self, session: Session) -> int:
-        """How many moves were missed. Raises the first trouble, when all have ended."""
+    async def _compare_all(self, session: Session) -> tuple[int, bool]:
+        """How many moves were missed, and whether no repository has to be asked again soon. Raises what concerns them all,
+        when all have ended; what concerns one repository holds up no other."""
         waiting = await session.repositories()
         found: list[int] = []
+        failed: dict[str, AppError] = {}
         troubles: list[Exception] = []
 
         async def work() -> None:
             while waiting and not troubles:
+                name = waiting.pop()
                 try:
-                    found.append(await self._compare_one(session, waiting.pop()))
+                    found.append(await self._compare_one(session, name))
+                    self._said.pop(f"repository {name}", None)
                 except TROUBLES as error:
-                    troubles.append(error)
+                    if isinstance(error, AppError) and (isinstance(error, FINAL) or not session.lost):
+                        failed[name] = error
+                        self.say(f"repository {name}", f"branches of {name} cannot be compared: {_reason(error)}")
+                    else:
+                        troubles.append(error)
 
         async with asyncio.TaskGroup() as group:
             for _ in range(AT_ONCE):
                 group.create_task(work())
         if troubles:
             raise troubles[0]
-        self._first = False
+        if self._first:
+            self._unseen, self._first = set(failed), False
         self.say("known", f"where the branches of {len(found)} repositories are is known; what moves is told")
-        return sum(found)
+        return sum(found), all(isinstance(error, FINAL) for error in failed.values())
 
     async def _compare_one(self, session: Session, repository: str) -> int:
         """How many moves were missed. What is heard while the server is asked makes its answer worthless: asked again;
-        a repository that never rests is left to the next comparison, and to what is heard."""
+        a repository that never rests is left to the next comparison, and to what is heard. NotFound, Rejected,
+        Unavailable."""
         for _ in range(TRIES):
             count = self._tips.counted(repository)
-            try:
-                now = await session.tips(repository)
-            except (NotFound, Rejected):
-                return 0
+            now = await session.tips(repository)
             async with self._writing:
                 if self._tips.counted(repository) != count:
                     continue
-                begun = self._first and not self._tips.knows(repository)  # what is there now is where we begin
+                begins = self._first or repository in self._unseen  # what is there now is where we begin
+                begun = begins and not self._tips.knows(repository)
                 lines = [] if begun else self._tips.missed(repository, now, time.time())
                 try:
                     if lines:
@@ -211,3 +222,14 @@ class Trigger:
             self._poster.wake()
             return len(lines)
         return 0
+
+
+def pause_after(failures: int) -> float:
+    """Seconds until the next comparison, if nothing asks for one before."""
+    return min(COMPARE_S, ROOM_S * 2.0 ** min(failures - 1, 8)) if failures else COMPARE_S
+
+
+def _reason(error: AppError) -> str:
+    """With the server's own words, on one line."""
+    said = " ".join(str(getattr(error, "evidence", "")).split())
+    return f"{error} ({said})" if said else str(error)

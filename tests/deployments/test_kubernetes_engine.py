@@ -13,8 +13,8 @@ from clusters import configs
 from clusters.drivers.runtime.kubernetes import names, seeing
 from clusters.drivers.runtime.spec import FETCH_S
 from deployments import actions, configuring, reconcile, scaling
-from deployments.engine import LATE_S
 from deployments.models import Deployment
+from deployments.patience import LATE_S
 from fangduoduo_release.common.actor import SYSTEM
 from fangduoduo_release.common.errors import Conflict, Invalid
 from fangduoduo_release.common.sentence import Sentence
@@ -367,7 +367,7 @@ def test_a_manifest_that_gives_its_pods_more_time_is_waited_for_as_long(
     assert done.deadline_at is not None
     assert done.started_at is not None
     patience = done.deadline_at - done.started_at
-    assert patience.total_seconds() == pytest.approx(LATE_S + FETCH_S + 2 * (start_s + 10), abs=5)
+    assert patience.total_seconds() == pytest.approx(LATE_S + 2 * (FETCH_S + start_s + 10), abs=5)
 
 
 @pytest.mark.parametrize(
@@ -421,3 +421,6 @@ def test_through_the_rows_of_the_watchers_a_roll_out_is_followed_and_an_edit_is_
     pod = ground.rig.pods("shop-test")[0]["metadata"]["name"]
     ground.rig.faults.unready("shop-test", pod)
     until(lambda: ground.service.state == "degraded", what="the news of a pod that is not well")
+    ground.rig.delete("services", "shop-test", "shop")
+    gone = "Service “shop” is not in the cluster any more."
+    until(lambda: gone in [str(Sentence.from_json(one)) for one in ground.service.drift], what="the news of a Service")

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import re
 import selectors
 import signal
 import subprocess
@@ -18,8 +17,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from fangduoduo_release.common.errors import AppError, NotFound, Rejected, Unavailable
-from fangduoduo_release.common.sentence import S, Sentence
+from fangduoduo_release.common.errors import Rejected, Unavailable
+from fangduoduo_release.common.sentence import S
+
+from .git_complaints import explain
 
 # Every call gets these; the repository's own configuration cannot override them.
 BASE_CONFIG: tuple[tuple[str, str], ...] = (
@@ -33,10 +34,9 @@ BASE_CONFIG: tuple[tuple[str, str], ...] = (
     ("protocol.file.allow", "user"),
     ("advice.detachedHead", "false"),
 )
-_EVIDENCE, _STDERR = 2_000, 64 * 1024
+_STDERR = 64 * 1024
 # A constant: the limit and the command arrive as arguments, never inside the text.
 _LIMITED = 'ulimit -f "$1" && shift && exec "$@"'
-_SIGXFSZ = int(signal.SIGXFSZ)
 
 
 def clean_env(
@@ -216,85 +216,3 @@ def _end(process: subprocess.Popen[bytes]) -> None:
         if pipe and not pipe.closed:
             with contextlib.suppress(BrokenPipeError):
                 pipe.close()
-
-
-_COMPLAINTS: tuple[tuple[str, type[AppError], str, Sentence], ...] = (
-    (
-        r"No space left on device|Disk quota exceeded",
-        Unavailable,
-        "disk_full",
-        S("There is no space left for repositories on this machine."),
-    ),
-    (
-        r"File size limit exceeded|died of signal 25",
-        Rejected,
-        "repository_too_large",
-        S("The repository is larger than is allowed here."),
-    ),
-    (
-        r"Host key verification failed|REMOTE HOST IDENTIFICATION HAS CHANGED",
-        Rejected,
-        "host_key",
-        S("The server's SSH host key is not the one known here."),
-    ),
-    (
-        r"(?i)authentication failed|could not read (username|password)|permission denied \(|access denied"
-        r"|returned error: 40[13]|invalid credentials|load key",
-        Rejected,
-        "authentication_failed",
-        S("The repository's server refused the sign-in; check the user name and the password or key."),
-    ),
-    (
-        r"(?i)certificate|ssl_error|gnutls|tls handshake",
-        Rejected,
-        "bad_certificate",
-        S("The server's TLS certificate is not trusted here."),
-    ),
-    (
-        r"(?i)redirect",
-        Rejected,
-        "redirected",
-        S("The server sends us on to another address; enter the final address of the repository."),
-    ),
-    (
-        r"(?i)could not resolve|failed to connect|couldn't connect|connection (refused|timed out|reset|closed)"
-        r"|no route to host|network is unreachable|operation (timed out|too slow)|empty reply|returned error: (429|5\d\d)",
-        Unavailable,
-        "host_unreachable",
-        S("The repository's server cannot be reached now."),
-    ),
-    (
-        r"(?i)not a git repository|does not appear to be a git repository|repository .*not found|is this a git repository"
-        r"|not valid: |returned error: 404|'[^']*' not found|could not read from remote",
-        Rejected,
-        "not_a_repository",
-        S("There is no Git repository at this address, or this account may not see it."),
-    ),
-    (
-        r"(?i)bad revision|unknown revision|not a valid object|bad object|couldn't find remote ref|not our ref",
-        NotFound,
-        "unknown_ref",
-        S("There is no such branch, tag or commit."),
-    ),
-)
-
-
-def explain(stderr: str, *, code: int = 1) -> AppError:
-    """The error that says in one sentence what git's complaint means; the complaint itself is the evidence."""
-    evidence = stderr.strip()[-_EVIDENCE:]
-    if code in (-_SIGXFSZ, 128 + _SIGXFSZ):
-        evidence = f"File size limit exceeded\n{evidence}"
-    for pattern, kind, name, sentence in _COMPLAINTS:
-        if re.search(pattern, evidence):
-            return (
-                kind(sentence, evidence=evidence, code=name)
-                if issubclass(kind, Rejected | Unavailable)
-                else kind(sentence, code=name)
-            )
-    return Rejected(S("Git refused: %(reason)s", reason=_last_line(evidence) or f"exit {code}"), evidence=evidence)
-
-
-def _last_line(text: str) -> str:
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
-    fatal = [line for line in lines if line.startswith(("fatal:", "error:"))]
-    return (fatal or lines or [""])[-1][:300]

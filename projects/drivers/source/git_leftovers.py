@@ -44,10 +44,7 @@ def sweep(repository: Path) -> bool:
             gone = quarantine.with_name(f"tmp_objdir-gone-{uuid.uuid4().hex}")
             quarantine.rename(gone)
             found.append(gone)
-        for lock in _git_locks(repository):
-            with suppress(FileNotFoundError):
-                if time.time() - lock.stat().st_mtime > _STALE_LOCK:
-                    lock.unlink()
+        drop_locks(repository, _STALE_LOCK)
     except BlockingIOError:
         return False
     finally:
@@ -57,8 +54,16 @@ def sweep(repository: Path) -> bool:
     return True
 
 
+def drop_locks(repository: Path, older_than: float) -> None:
+    """Remove git's own locks of which nobody lives any more: those older than any of our calls may take, in seconds."""
+    for lock in _git_locks(repository):
+        with suppress(FileNotFoundError):
+            if time.time() - lock.stat().st_mtime > older_than:
+                lock.unlink()
+
+
 def _git_locks(repository: Path) -> Iterator[Path]:
-    for name in ("HEAD.lock", "packed-refs.lock", "config.lock", "shallow.lock"):
+    for name in ("HEAD.lock", "packed-refs.lock", "packed-refs.new", "config.lock", "shallow.lock"):
         if (repository / name).is_file():
             yield repository / name
     yield from (repository / "refs").rglob("*.lock")

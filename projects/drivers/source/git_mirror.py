@@ -20,9 +20,12 @@ from fangduoduo_release.common.errors import Rejected, Unavailable
 from fangduoduo_release.common.sentence import S
 
 from .base import HEADS, TAGS, Repository
-from .git_command import Git, explain
-from .git_names import check_ref, is_sha
-from .git_remote import judge_url, signed_in
+from .git_command import Git
+from .git_complaints import explain
+from .git_leftovers import drop_locks
+from .git_names import check_ref, check_slug, is_sha
+from .git_packing import pack
+from .git_remote import RemoteUrl, carry_pins, judge_url, signed_in
 
 if TYPE_CHECKING:
     from .git import GitConfig
@@ -31,6 +34,8 @@ _REFSPECS = ("+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*")
 _PEELED = "^{}"
 """Follows the name of an annotated tag in a second line that says which commit the tag leads to."""
 _MAX_LISTING = 16 << 20
+_PORTS_COUNT = "fdd-ports-count"
+"""In a mirror: what is pinned of its server is pinned for its port. Later its address may be another server's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +49,7 @@ class Remote:
 def look(git: Git, config: GitConfig, repository: Repository) -> Remote:
     """Ask the server for its branches and tags, nothing else. Rejected, Unavailable, Invalid (address)."""
     url = judge_url(repository.url, allow_private=config.allow_private)
-    with signed_in(url, repository.credentials, _known_hosts(config), ca=config.ca) as env:
+    with signed_in(url, repository.credentials, _known_hosts(config, url, repository), ca=config.ca) as env:
         answer = git.ask(
             "ls-remote", "--symref", "--end-of-options", url.text, "HEAD", "refs/heads/*", "refs/tags/*",
             env=env, timeout=config.look_timeout, max_output=_MAX_LISTING,
@@ -72,8 +77,9 @@ def fetch(git: Git, config: GitConfig, repository: Repository, mirror: Path, *, 
     config.mirrors.mkdir(parents=True, exist_ok=True)
     with _alone(mirror.with_suffix(".lock"), config.fetch_timeout):
         _prepare(git, mirror)
+        drop_locks(mirror, config.fetch_timeout)  # a fetch that was killed left them, and no other would ever succeed
         refspecs = [*_REFSPECS, *(f"+{check_ref(ref)}:{ref}" for ref in more)]
-        with signed_in(url, repository.credentials, _known_hosts(config), ca=config.ca) as env:
+        with signed_in(url, repository.credentials, _known_hosts(config, url, repository), ca=config.ca) as env:
             answer = git.ask(
                 "fetch", "--quiet", "--prune", "--force", "--no-tags", "--no-recurse-submodules", "--no-write-fetch-head",
                 "--no-auto-maintenance", "--end-of-options", url.text, *refspecs,
@@ -83,6 +89,7 @@ def fetch(git: Git, config: GitConfig, repository: Repository, mirror: Path, *, 
             _sweep(mirror)
             raise explain(answer.err, code=answer.code)
         _follow_default(git, mirror, look(git, config, repository).default_branch)
+        pack(git, mirror)
 
 
 def _prepare(git: Git, mirror: Path) -> None:
@@ -131,6 +138,17 @@ def _take(descriptor: int, patience: float) -> None:
             time.sleep(0.05)
 
 
-def _known_hosts(config: GitConfig) -> Path:
+def _known_hosts(config: GitConfig, url: RemoteUrl, repository: Repository) -> Path:
+    """Where keys of servers are kept. A mirror from before ports counted carries its server's pin over, once."""
     config.mirrors.mkdir(parents=True, exist_ok=True)
-    return config.mirrors / "known_hosts"
+    known = config.mirrors / "known_hosts"
+    mirror = config.mirrors / f"{check_slug(repository.name)}.git"
+    if (mirror / "HEAD").is_file() and not (mirror / _PORTS_COUNT).exists():
+        if url.scheme == "ssh" and _was_fetched(mirror):
+            carry_pins(url, known)
+        (mirror / _PORTS_COUNT).touch()
+    return known
+
+
+def _was_fetched(mirror: Path) -> bool:
+    return (mirror / "packed-refs").is_file() or any(path.is_file() for path in (mirror / "refs").rglob("*"))

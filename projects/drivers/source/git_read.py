@@ -13,7 +13,8 @@ from fangduoduo_release.common.errors import AppError, Invalid, NotFound
 from fangduoduo_release.common.sentence import S
 
 from .base import HEADS, TAGS, ZERO, Commit, FileContent, FileEntry, Person, Ref, RepositoryState
-from .git_command import Git, explain
+from .git_command import Git
+from .git_complaints import explain
 from .git_names import check_path, check_ref, check_sha, is_sha, is_short_sha
 
 MAX_LOG = 1_000

@@ -38,6 +38,11 @@ class RemoteUrl:
     port: int
     address: str
 
+    @property
+    def known_as(self) -> str:
+        """Its name in a file known_hosts, as OpenSSH writes it: two servers of one host may have two keys."""
+        return self.host if self.port == _PORTS["ssh"] else f"[{self.host}]:{self.port}"
+
 
 def parse_url(text: str) -> RemoteUrl:
     """Judge the form only, no network: https, http or ssh (also `git@host:path`). `address` stays empty. Invalid."""
@@ -107,6 +112,18 @@ def _http_env(url: RemoteUrl, credentials: Credentials, ca: str, folder: Path) -
     return clean_env(config, transports=url.scheme)
 
 
+def carry_pins(url: RemoteUrl, known_hosts: Path) -> None:
+    """Keys were once kept under the host alone, whatever the port. For a server that was reached then, they stay pinned."""
+    if url.known_as == url.host or not known_hosts.is_file():
+        return
+    lines = [line.partition(" ") for line in known_hosts.read_text(encoding="utf-8").splitlines()]
+    if any(url.known_as in names.split(",") for names, _, _ in lines):
+        return
+    kept = [f"{url.known_as} {key}\n" for names, _, key in lines if url.host in names.split(",")]
+    with known_hosts.open("a", encoding="utf-8") as file:
+        file.write("".join(kept))  # in one piece, as ssh adds lines at any time
+
+
 def _ssh_env(url: RemoteUrl, credentials: Credentials, known_hosts: Path, folder: Path) -> dict[str, str]:
     options = [
         "BatchMode=yes",
@@ -121,7 +138,7 @@ def _ssh_env(url: RemoteUrl, credentials: Credentials, known_hosts: Path, folder
         f"UserKnownHostsFile={known_hosts}",
         "GlobalKnownHostsFile=/etc/ssh/ssh_known_hosts",
         f"HostName={url.address}",
-        f"HostKeyAlias={url.host}",
+        f"HostKeyAlias={url.known_as}",
     ]
     if credentials.ssh_key:
         key = folder / "key"

@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from fangduoduo_release.common.errors import AppError, Unavailable
+from fangduoduo_release.common.errors import AppError, Rejected, Unavailable
 from projects.drivers.source.base import Repository
-from projects.drivers.source.git_command import Git, explain
+from projects.drivers.source.git_command import Git
+from projects.drivers.source.git_complaints import explain
 from tests.projects.git.conftest import new_source
 
 SHOP = Repository("shop")
@@ -75,3 +76,82 @@ def test_every_complaint_becomes_a_sentence(stderr: str, code: str) -> None:
     assert isinstance(error, AppError)
     assert error.code == code
     assert str(error).endswith((".", "something new", "exit 128"))
+
+
+_SSH_END = (
+    "fatal: Could not read from remote repository.\n\n"
+    "Please make sure you have the correct access rights\nand the repository exists."
+)
+
+
+@pytest.mark.parametrize(
+    "stderr",
+    [
+        "error: RPC failed; curl 18 transfer closed with outstanding read data remaining\nerror: 6687 bytes of body are "
+        "still expected\nfetch-pack: unexpected disconnect while reading sideband packet\nfatal: early EOF\n"
+        "fatal: fetch-pack: invalid index-pack output",
+        "error: RPC failed; curl 92 HTTP/2 stream 5 was not closed cleanly: PROTOCOL_ERROR (err 1)\n"
+        "fatal: the remote end hung up unexpectedly",
+        "error: RPC failed; curl 56 GnuTLS recv error (-9): Error decoding the received TLS packet.",
+        "error: RPC failed; HTTP 408 curl 22 The requested URL returned error: 408\n"
+        "fatal: the remote end hung up unexpectedly",
+        "fatal: protocol error: bad pack header",
+        "fatal: unable to access 'https://x/': OpenSSL SSL_connect: SSL_ERROR_SYSCALL in connection to x:443",
+        "fatal: unable to access 'https://x/': OpenSSL SSL_read: error:0A000126:SSL routines::unexpected eof while reading",
+        "fatal: unable to access 'https://x/': gnutls_handshake() failed: The TLS connection was non-properly terminated.",
+        "fatal: unable to access 'https://x/': gnutls_handshake() failed: Error in the pull function.",
+        "fatal: unable to access 'https://x/': Recv failure: Connection was reset",
+        f"client_loop: send disconnect: Broken pipe\n{_SSH_END}",
+        f"Timeout, server x not responding.\n{_SSH_END}",
+        f"Connection to x closed by remote host.\n{_SSH_END}",
+    ],
+)
+def test_a_connection_that_broke_off_may_be_tried_again(stderr: str) -> None:
+    error = explain(stderr, code=128)
+    assert isinstance(error, Unavailable)
+    assert error.code == "connection_lost"
+    assert error.evidence
+
+
+@pytest.mark.parametrize(
+    ("stderr", "code"),
+    [
+        (_SSH_END, "not_a_repository"),
+        (f"ERROR: Repository not found.\nConnection to x closed by remote host.\n{_SSH_END}", "not_a_repository"),
+        (f"fatal: 'x.git' does not appear to be a git repository\n{_SSH_END}", "not_a_repository"),
+        (f"git@x: Permission denied (publickey).\n{_SSH_END}", "authentication_failed"),
+        (f"Host key verification failed.\n{_SSH_END}", "host_key"),
+        (
+            "error: RPC failed; HTTP 403 curl 22 The requested URL returned error: 403\n"
+            "fatal: the remote end hung up unexpectedly",
+            "authentication_failed",
+        ),
+        (
+            "error: RPC failed; HTTP 404 curl 22 The requested URL returned error: 404\n"
+            "fatal: the remote end hung up unexpectedly",
+            "not_a_repository",
+        ),
+        ("error: index-pack died of signal 25\nfatal: early EOF", "repository_too_large"),
+        ("fatal: remote error: upload-pack: not our ref 12\nfatal: the remote end hung up unexpectedly", "unknown_ref"),
+        (
+            "fatal: unable to access 'https://x/': server certificate verification failed. CAfile: none CRLfile: none",
+            "bad_certificate",
+        ),
+        ("fatal: unable to access 'https://x/': gnutls_handshake() failed: Handshake failed", "rejected"),
+        ("fatal: protocol error: bad line length character: Welc", "rejected"),
+    ],
+)
+def test_a_refusal_stays_one_however_the_connection_ended(stderr: str, code: str) -> None:
+    error = explain(stderr, code=128)
+    assert not isinstance(error, Unavailable)
+    assert error.code == code
+
+
+def test_what_an_address_is_called_says_nothing() -> None:
+    for name in ("certificates", "redirect", "early-eof"):
+        error = explain(f"fatal: unable to access 'https://x/{name}.git/': Failed to connect to x port 443: refused")
+        assert isinstance(error, Unavailable)
+        assert error.code == "host_unreachable"
+        refused = explain(f"fatal: repository 'https://x/{name}.git/' not found")
+        assert isinstance(refused, Rejected)
+        assert refused.code == "not_a_repository"

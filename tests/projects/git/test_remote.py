@@ -307,6 +307,7 @@ def test_a_key_lives_only_as_long_as_its_call(tmp_path: Path) -> None:
         assert key.read_text() == "-----BEGIN\nkey\n"
         assert key.stat().st_mode & 0o077 == 0
         assert "HostName=127.0.0.1" in words
+        assert "HostKeyAlias=127.0.0.1" in words
         assert env["GIT_ALLOW_PROTOCOL"] == "ssh"
     assert not key.exists()
 

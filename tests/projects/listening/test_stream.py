@@ -278,6 +278,46 @@ def test_a_repository_that_is_not_there_is_not_found(gerrit_rig: Rig) -> None:
             ask(gerrit_rig, lambda session, name=name: session.tips(name))
 
 
+@pytest.mark.parametrize(
+    ("said", "kind"),
+    [
+        ("fatal: 'team/broken': not a git archive\n", NotFound),
+        ("fatal: Project not found: team/broken\n", NotFound),
+        ("fatal: upload-pack not permitted on this server\n", Rejected),
+        ("fatal: internal server error\n", Rejected),
+        ("", Unavailable),
+    ],
+)
+def test_a_repository_that_cannot_be_read_says_nothing_about_the_connection(
+    gerrit_rig: Rig, said: str, kind: type[AppError]
+) -> None:
+    for name in ("team/app", "team/broken"):
+        gerrit_rig.gerrit.create_project(name)
+    head = gerrit_rig.gerrit.push("team/app")
+    gerrit_rig.gerrit.faults.refuse_git("team/broken", said)
+
+    async def question(session: Session) -> dict[str, str]:
+        with pytest.raises(AppError) as caught:
+            await session.tips("team/broken")
+        assert type(caught.value) is kind
+        assert not session.lost
+        return await session.tips("team/app")
+
+    assert ask(gerrit_rig, question) == {"refs/heads/master": head}
+
+
+def test_a_session_whose_connection_ended_is_lost(gerrit_rig: Rig) -> None:
+    gerrit_rig.gerrit.create_project("team/app")
+
+    async def question(session: Session) -> None:
+        gerrit_rig.gerrit.faults.refuse_ssh()
+        with pytest.raises(Unavailable):
+            await session.tips("team/app")
+        assert session.lost
+
+    ask(gerrit_rig, question)
+
+
 def test_the_repositories_an_account_sees_are_listed(gerrit_rig: Rig) -> None:
     gerrit_rig.gerrit.create_project("team/app")
     assert "team/app" in ask(gerrit_rig, lambda session: session.repositories())

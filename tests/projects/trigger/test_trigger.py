@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from projects.trigger.trigger import COMPARE_S, pause_after
 from tests.simulators.gerrit_rig import USER, Rig
 from tests.waiting import until
 
@@ -156,6 +157,63 @@ def test_killed_again_and_again_while_pushes_come_it_loses_none_of_the_tips(
         shas.append(gerrit_rig.gerrit.push("team/app", f"dead-{number}"))
         process = triggers.start()
     until(lambda: set(shas) <= set(hook.moves()), 60)
+
+
+def test_repositories_that_cannot_be_read_hold_up_no_other(gerrit_rig: Rig, hook: Hook, triggers: Triggers) -> None:
+    gerrit = gerrit_rig.gerrit
+    broken = {
+        "a/broken": "fatal: 'a/broken': not a git archive\n",
+        "y/forbidden": "fatal: upload-pack not permitted on this server\n",
+        "z/silent": "",
+    }
+    for name, said in broken.items():
+        gerrit.create_project(name)
+        gerrit.faults.refuse_git(name, said)
+    first = gerrit.push("team/app")
+    process = triggers.start()
+    listening(triggers, gerrit_rig)
+    triggers.kill(process)
+    missed = gerrit.push("team/app")
+    triggers.start()
+    until(lambda: hook.moves() == [missed], 30)
+    assert first not in hook.moves()
+    rounds = gerrit.daemon.commands.count("git-upload-pack 'z/silent'")
+    gerrit.faults.lose_output()
+    until(lambda: gerrit.daemon.commands.count("git-upload-pack 'z/silent'") > rounds, 30)
+    until(lambda: triggers.log.count("what moves is told") == 2)
+    for name in broken:
+        assert triggers.log.count(f"branches of {name} cannot be compared") == 2, "once by each process"
+    assert "upload-pack not permitted on this server" in triggers.log
+
+
+def test_what_could_not_be_read_at_the_very_start_begins_when_it_can(
+    gerrit_rig: Rig, hook: Hook, triggers: Triggers
+) -> None:
+    gerrit = gerrit_rig.gerrit
+    gerrit.create_project("team/late")
+    old = gerrit.push("team/late")
+    gerrit.faults.refuse_git("team/late", "fatal: internal server error\n")
+    triggers.start()
+    listening(triggers, gerrit_rig)
+    gerrit.daemon.refusals.clear()
+    gerrit.stream.hold()
+    unheard = gerrit.push("team/app")
+    gerrit.stream.forget()
+    gerrit.faults.lose_output()
+    until(lambda: hook.moves() == [unheard], 30)
+    gerrit.faults.drop_events()
+    gerrit.faults.refuse_ssh()
+    new = gerrit.push("team/late")
+    gerrit.faults.accept_ssh()
+    until(lambda: new in hook.moves("team/late"), 30)
+    assert old not in hook.moves("team/late")
+
+
+def test_after_rounds_that_fail_it_waits_longer_and_longer() -> None:
+    pauses = [pause_after(failures) for failures in range(1, 30)]
+    assert pauses[0] < pauses[1] < pauses[2]
+    assert pauses == sorted(pauses)
+    assert max(pauses) == pause_after(0) == COMPARE_S
 
 
 def test_a_restart_of_the_server_is_told_and_its_gap_is_found(gerrit_rig: Rig, hook: Hook, triggers: Triggers) -> None:

@@ -197,6 +197,10 @@ class Faults:
     def accept_ssh(self) -> None:
         self._gerrit.daemon.listen()
 
+    def refuse_git(self, project: str, said: str) -> None:
+        """The repository is listed, but git over SSH gets only these words and an exit status; others are well."""
+        self._gerrit.daemon.refusals[project] = said
+
     def restart(self, seconds: float | None = None) -> None:
         """SSH is refused and HTTP answers 503, for so long or until `come_back`. Nobody hears of what happens meanwhile."""
         self.restarting = True

@@ -63,6 +63,7 @@ class Daemon:
         self.mute = False
         self.output_limit = 0  # in bytes that wait for a slow listener, before what more comes is dropped
         self.commands: list[str] = []
+        self.refusals: dict[str, str] = {}  # what is said of a repository instead of its refs
         self.loop = asyncio.new_event_loop()
         self._acceptor: asyncssh.SSHAcceptor | None = None
         self._thread = threading.Thread(target=self.loop.run_forever, name="gerrit ssh", daemon=True)
@@ -217,6 +218,9 @@ class Daemon:
         project = self.gerrit.projects.named(name, account.username) if len(words) > 1 else None
         if project is None:
             process.stderr.write(f"fatal: Project not found: {name}\n".encode())
+            return 128
+        if project.name in self.refusals:
+            process.stderr.write(self.refusals[project.name].encode())
             return 128
         extra = {"GIT_PROTOCOL": process.env.get("GIT_PROTOCOL", "")}
         extra |= identity(account, self.gerrit.clock.now()) | self.gerrit.hook_environment(project.name, account)

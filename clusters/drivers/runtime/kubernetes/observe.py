@@ -6,7 +6,6 @@ more: each pod that serves is of that ReplicaSet and ready. Pods on their way ou
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -17,14 +16,15 @@ from fangduoduo_release.common.errors import Conflict
 from fangduoduo_release.common.sentence import S, Sentence
 
 from . import names
+from .failing import condition, failure_of, refusal_of, refused
+from .lasting import Waited
 from .pods import Object, instance_of, is_leaving, is_of, path
 from .troubles import Trouble, trouble_of
 
 REVISION = "deployment.kubernetes.io/revision"
 HASH = "pod-template-hash"  # the label that a ReplicaSet adds to its pods
+NOT_YET = Waited()
 SOON_S, LATER_S = 2.0, 10.0
-# What an API server says of pods that it will never take; all else (a webhook that does not answer) may pass.
-FINAL = re.compile(r"exceeded quota|admission webhook .* denied|forbidden|is invalid", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,26 +88,26 @@ def _owner(item: Object) -> Any:
     return None
 
 
-def look(
-    sight: Sight, service: ServiceRef, image: str, now: datetime, overdue: frozenset[str] = frozenset()
-) -> Finding:
-    """What is, of the goal the Deployment was given last. `overdue`: uids of pods that should be ready by now."""
+def look(sight: Sight, service: ServiceRef, image: str, now: datetime, waited: Waited = NOT_YET) -> Finding:
+    """What is, of the goal the Deployment was given last."""
     if sight.deployment is None:
         return Finding(Observed(service, "absent", 0, "", 0, 0, settled=False))
     deployment = sight.deployment
     newest = _newest_set(sight)
     seen = _is_taken_up(deployment, newest)
     newest = newest if seen else None
-    troubles = {str(path(p, "metadata", "uid")): trouble_of(p, sight.events, now) for p in sight.pods}
+    pods = {str(path(pod, "metadata", "uid")): pod for pod in sight.pods}
+    troubles = {uid: trouble_of(pod, sight.events, now, waited.stuck_in(uid)) for uid, pod in pods.items()}
     instances = _instances(sight, newest, image, troubles)
     wished = int(path(deployment, "spec", "replicas") or 0)
     ready = sum(1 for one in instances if one.current and one.ready)
     settled = seen and _rolled_out(deployment, wished) and ready == wished and not _others(instances)
     if not _finished_once(deployment) and not path(deployment, "spec", "paused"):
-        troubles |= {uid: _too_late(troubles[uid]) for uid in overdue & troubles.keys()}
+        troubles |= {uid: _too_late(troubles[uid]) for uid in waited.overdue & troubles.keys()}
     culprit, trouble = _worst(sight, newest, troubles)
-    refusal = _refusal(newest)
-    failure = None if settled or not seen else _failure(deployment, refusal, trouble)
+    refusal = refusal_of(newest)
+    full = path(newest or {}, "metadata", "uid") in waited.refused
+    failure = None if settled or not seen else failure_of(deployment, newest, refusal, trouble, full=full)
     observed = Observed(
         service,
         _state(deployment, wished, instances, settled, failure, seen=seen),
@@ -127,15 +127,14 @@ def look(
 def _is_taken_up(deployment: Object, newest: Object | None) -> bool:
     """Whether the controller has begun with the newest spec; before that, its status speaks of an older one.
 
-    Where the number of replicas changed too it first brings the pods of before to that number, and says that it has seen
-    the new generation while its revision is still the earlier template's.
+    Where the number of replicas changed too it first brings the pods of before to that number; and where there is a
+    ReplicaSet of the template already, it counts that one's pods before it says that this is the newest revision. Either
+    way it says that it has seen the new generation while its revision is still the earlier template's.
     """
     generation = int(path(deployment, "metadata", "generation") or 0)
     if int(path(deployment, "status", "observedGeneration") or 0) < generation:
         return False
-    if newest is None or path(deployment, "status", "updatedReplicas"):
-        return True
-    return _template(deployment) == _template(newest)
+    return newest is None or _template(deployment) == _template(newest)
 
 
 def _template(owner: Object) -> tuple[Any, Any, Any]:
@@ -199,52 +198,6 @@ def _too_late(trouble: Trouble | None) -> Trouble:
     return replace(trouble, final=True)
 
 
-def _condition(item: Object, kind: str) -> Object:
-    for one in path(item, "status", "conditions") or []:
-        if one.get("type") == kind:
-            found: Object = one
-            return found
-    return {}
-
-
-def _failure(deployment: Object, refusal: str, trouble: Trouble | None) -> Failure | None:
-    """Why the newest template will not come up; None while it may."""
-    progress = _condition(deployment, "Progressing")
-    late = progress.get("status") == "False" and progress.get("reason") == "ProgressDeadlineExceeded"
-    if refusal and (late or FINAL.search(refusal)):
-        return _refused(refusal)
-    if trouble is not None and trouble.final:
-        return _of(trouble)
-    if late:
-        if trouble is not None:
-            return _of(trouble)
-        sentence = S("It made no progress for as long as a start may take.")
-        return Failure("deadline", sentence, evidence=str(progress.get("message") or ""))
-    return None
-
-
-def _refusal(newest: Object | None) -> str:
-    """Why the API server lets no pods of the newest template be made; "" when it does. The Deployment's own condition may
-    still be that of an earlier template."""
-    found = _condition(newest or {}, "ReplicaFailure")
-    return str(found.get("message") or "") if found.get("status") == "True" else ""
-
-
-def _of(trouble: Trouble) -> Failure:
-    return Failure(trouble.code, trouble.sentence, evidence=trouble.evidence, exit_code=trouble.exit_code)
-
-
-def _refused(message: str) -> Failure:
-    if "exceeded quota" in message:
-        return Failure(
-            "quota", S("The namespace's quota is used up: %(reason)s", reason=message[:300]), evidence=message
-        )
-    if "admission webhook" in message and "denied" in message:
-        sentence = S("An admission webhook refused its pods: %(reason)s", reason=message[:300])
-        return Failure("webhook_denied", sentence, evidence=message)
-    return Failure("start_failed", S("Its pods cannot be made: %(reason)s", reason=message[:300]), evidence=message)
-
-
 def _state(
     deployment: Object,
     wished: int,
@@ -269,7 +222,7 @@ def _state(
 
 def _finished_once(deployment: Object) -> bool:
     """Whether the newest template was up in full before: what is missing now was lost since."""
-    return _condition(deployment, "Progressing").get("reason") == "NewReplicaSetAvailable"
+    return condition(deployment, "Progressing").get("reason") == "NewReplicaSetAvailable"
 
 
 def _doing(
@@ -277,10 +230,10 @@ def _doing(
 ) -> Sentence:
     if path(deployment, "spec", "paused"):
         return S("Paused: %(ready)s of %(total)s are new.", ready=ready, total=wished)
+    if refusal:
+        return refused(refusal).sentence
     if trouble is not None:
         return trouble.sentence
-    if refusal:
-        return _refused(refusal).sentence
     leaving = sum(1 for one in instances if not one.current and one.state != "stopping")
     if leaving and ready >= wished:
         return S("The old instances are being taken away: %(count)s left.", count=leaving)

@@ -27,7 +27,7 @@ from clusters.drivers.runtime.base import (
 from fangduoduo_release.common.errors import AppError, NotFound, Rejected, Unavailable
 from fangduoduo_release.common.sentence import S, Sentence
 
-from . import drift, logs, manifests, names, observe, starting
+from . import drift, lasting, logs, manifests, names, observe, starting
 from .api import Api
 from .exec import Pods
 from .parts import Manifest
@@ -37,6 +37,7 @@ from .writing import Writer
 
 SOON_S = 0.5
 KEPT_GOALS = 200
+NAMED = 5  # objects that do not go
 TELLING = frozenset(
     {"crash_loop", "probe_failing", "not_ready", "start_failed"}
 )  # failures of which a pod's own words say more
@@ -59,7 +60,7 @@ class KubernetesRuntime:
     def __init__(self, config: KubernetesConfig, api: Api, reader: Reader) -> None:
         self.config, self._api = config, api
         self._goals: dict[str, tuple[Wanted, list[Manifest]]] = {}  # the last one of each service: a large base costs
-        self._starting = starting.Starting()
+        self._starting, self._lasting = starting.Starting(), lasting.Lasting()
         self._writer, self._seer = Writer(api, config.key), Seer(api, reader)
 
     def plan(self, wanted: Wanted) -> Plan:
@@ -81,8 +82,8 @@ class KubernetesRuntime:
         if sight.deployment is None:
             return self._gone(wanted)
         allowed = starting.allowed_s(sight.deployment, wanted.spec.start_deadline_s)
-        overdue = self._starting.overdue(sight.pods, allowed)
-        finding = observe.look(sight, wanted.service, wanted.artifact.image, datetime.now(UTC), overdue)
+        overdue = self._starting.overdue(sight.pods, allowed, sight.events)
+        finding = self._look(sight, wanted.service, wanted.artifact.image, overdue)
         observed = self._explain(finding, _namespace(wanted))
         drift = self._drift(sight, wanted)
         if sight.generation < wanted.generation:
@@ -90,6 +91,12 @@ class KubernetesRuntime:
             turned = S("Its Deployment was turned back to an earlier state in the cluster.")
             observed, drift = replace(observed, settled=False, doing=turned), (turned, *drift)
         return replace(observed, drift=drift, url=_url(wanted))
+
+    def _look(
+        self, sight: observe.Sight, service: ServiceRef, image: str = "", overdue: frozenset[str] = frozenset()
+    ) -> observe.Finding:
+        stuck, refused = self._lasting.stuck(sight.pods), self._lasting.refused(sight.replicasets, sight.pods)
+        return observe.look(sight, service, image, datetime.now(UTC), lasting.Waited(overdue, stuck, refused))
 
     def _gone(self, wanted: Wanted) -> Observed:
         sentence = S("Its Deployment is not in the cluster any more: it, or its namespace, was deleted.")
@@ -112,13 +119,17 @@ class KubernetesRuntime:
         except AppError:
             return ()  # whoever asks for a plan is told why
         there = {manifests.title(one): one for one in (sight.deployment, *sight.services) if one is not None}
+        gone: list[Sentence] = []
         found: list[Sentence] = []
         for manifest in goal:
+            kind, name = manifest["kind"], manifest["metadata"]["name"]
             live = there.get(manifests.title(manifest))
             if live is not None:
                 met = drift.differences({"spec": manifest.get("spec") or {}}, live)
-                found += drift.sentences(manifest["kind"], manifest["metadata"]["name"], met)
-        return tuple(found)
+                found += drift.sentences(kind, name, met)
+            elif kind == names.SERVICES.kind and self._seer.is_gone(names.SERVICES, _namespace(wanted), name):
+                gone.append(S("%(kind)s “%(name)s” is not in the cluster any more.", kind=kind, name=name))
+        return (*gone, *found)  # the worst first: of a Service that is gone nobody reaches anything
 
     def _goal(self, wanted: Wanted) -> list[Manifest]:
         kept = self._goals.get(wanted.service.key)
@@ -130,7 +141,7 @@ class KubernetesRuntime:
 
     def observe(self, service: ServiceRef) -> Observed:
         """What runs, whatever was wanted."""
-        return observe.look(self._seer.sight(service), service, "", datetime.now(UTC)).observed
+        return self._look(self._seer.sight(service), service).observed
 
     def removal(self, service: ServiceRef) -> tuple[str, ...]:
         """kind/name of everything that `remove` would delete."""
@@ -145,7 +156,7 @@ class KubernetesRuntime:
         self._seer.forget(service)
         if not left:
             return Observed(service, "absent", 0, "", 0, 0, settled=True)
-        doing = S("Objects that are still being deleted: %(count)s.", count=len(left))
+        doing = S("Still being deleted: %(what)s.", what=", ".join(str(what) for _, what in left[:NAMED]))
         return Observed(service, "removing", 0, "", 0, 0, settled=False, doing=doing, look_again_s=SOON_S)
 
     def logs(self, service: ServiceRef, query: LogQuery) -> LogPage:
@@ -171,8 +182,8 @@ class KubernetesRuntime:
     def reconcile(self, known: Iterable[ServiceRef]) -> Reconciled:
         """Services on the cluster that carry our mark and that nobody here knows."""
         keys = {one.key for one in known}
-        label = f"app.kubernetes.io/managed-by={names.MANAGER}"
-        found = [path(one, "metadata", "labels") or {} for one in self._api.list(names.DEPLOYMENTS, labels=label)]
+        marked = self._api.list(names.DEPLOYMENTS, labels=names.SERVICE)
+        found = [path(one, "metadata", "labels") or {} for one in marked]
         strays = {ServiceRef(one[names.SERVICE], one.get(names.GROUP, "")) for one in found if one.get(names.SERVICE)}
         unknown = [one for one in strays if one.key not in keys]
         return Reconciled(strays=tuple(sorted(unknown, key=lambda one: (one.key, one.group))))

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Sequence
 
 from clusters.drivers.runtime.base import ServiceRef
-from fangduoduo_release.common.errors import Rejected
+from fangduoduo_release.common.errors import AppError, Rejected
 
 from . import names, observe
 from .api import Api
@@ -42,6 +42,14 @@ class Seer:
         if kept is not None and (looked.deployment is None or looked.generation < generation):
             looked = observe.sort_out(self._look(service, where), service)  # perhaps that was before it was applied
         return looked
+
+    def is_gone(self, resource: names.Resource, namespace: str, name: str) -> bool:
+        """Whether an object that should be there and was not seen is really not there: what the informers have seen of one kind
+        may be behind what they have of another. What cannot be asked is not said to be gone."""
+        try:
+            return self._api.get(resource, namespace, name) is None
+        except AppError:
+            return False
 
     def pods(self, service: ServiceRef) -> list[Object]:
         """Its pods."""

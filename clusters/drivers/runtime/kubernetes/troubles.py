@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -21,7 +21,6 @@ FOR_GOOD = re.compile(
 )
 CANNOT_START = frozenset({"CreateContainerConfigError", "CreateContainerError", "RunContainerError"})
 _LACKING = re.compile(r"Insufficient ([A-Za-z0-9./-]*[A-Za-z0-9])")
-PATIENCE_S = 30.0  # with what a node may yet get done: a pull, a mount, a container that cannot be made
 AFTERMATH_S = 60.0  # a container that has run for longer is not unwell because it ended once before
 CRASHES = 2  # restarts of a container that never got ready, after which it is a loop
 
@@ -39,18 +38,21 @@ class Trouble:
     previous: bool = False
 
 
-def trouble_of(pod: Object, events: Iterable[Object], now: datetime) -> Trouble | None:
-    """Why this pod is not ready, as far as it tells; None when it is well, or simply on its way."""
+def trouble_of(
+    pod: Object, events: Iterable[Object], now: datetime, stuck: Container[str] = frozenset()
+) -> Trouble | None:
+    """Why this pod is not ready, as far as it tells; None when it is well, or simply on its way. `stuck`: containers whose
+    trouble has lasted for as long as one waits."""
     if is_ready(pod) or path(pod, "metadata", "deletionTimestamp"):
         return None
     if path(pod, "status", "phase") == "Failed":
         return _failed(pod)
     known = list(events)
     every = (*statuses(pod, init=True), *statuses(pod))
-    trouble = _unschedulable(pod) or next((found for one in every if (found := _container(pod, one, now))), None)
+    trouble = _unschedulable(pod) or next((found for one in every if (found := _container(one, now, stuck))), None)
     if trouble is None:
         return _probes(pod, known) or _mounts(pod, known)
-    return _killed(pod, known, trouble) or trouble
+    return _killed(pod, known, trouble) or _pulled_before(pod, known, trouble) or trouble
 
 
 def _failed(pod: Object) -> Trouble:
@@ -80,15 +82,22 @@ def _unschedulable(pod: Object) -> Trouble | None:
     return Trouble("unschedulable", sentence, evidence=message)
 
 
-def _container(pod: Object, status: Object, now: datetime) -> Trouble | None:
+def hitch_of(status: Object) -> str:
+    """What a node cannot get done for a container and tries again: `fetch` its image or `make` it; "" when neither. Both
+    have several names, of which a node says one after the other."""
+    waiting = path(status, "state", "waiting", "reason")
+    return "fetch" if waiting in PULLING else "make" if waiting in CANNOT_START else ""
+
+
+def _container(status: Object, now: datetime, stuck: Container[str]) -> Trouble | None:
     name = str(status.get("name") or "")
     waiting = str(path(status, "state", "waiting", "reason") or "")
     message = str(path(status, "state", "waiting", "message") or "")
     if waiting in PULLING:
-        return _pull(pod, status, waiting, message, now)
+        return _pull(status, waiting, message, name in stuck)
     if waiting in CANNOT_START:
         sentence = S("The container “%(name)s” cannot be made: %(message)s", name=name, message=message[:300])
-        final = bool(FOR_GOOD.search(message)) or _is_old(pod, now)
+        final = bool(FOR_GOOD.search(message)) or name in stuck
         return Trouble("start_failed", sentence, final, evidence=message, container=name)
     ended = path(status, "state", "terminated") or path(status, "lastState", "terminated")
     began = moment(path(status, "state", "running", "startedAt"))
@@ -98,16 +107,25 @@ def _container(pod: Object, status: Object, now: datetime) -> Trouble | None:
     return None
 
 
-def _is_old(pod: Object, now: datetime) -> bool:
-    born = moment(path(pod, "metadata", "creationTimestamp"))
-    return born is not None and (now - born).total_seconds() > PATIENCE_S
-
-
-def _pull(pod: Object, status: Object, waiting: str, message: str, now: datetime) -> Trouble:
+def _pull(status: Object, waiting: str, message: str, stuck: bool) -> Trouble:
     image = str(status.get("image") or "")
-    final = _is_old(pod, now) or waiting in {"InvalidImageName", "ErrImageNeverPull"} or bool(FOR_GOOD.search(message))
+    final = stuck or waiting in {"InvalidImageName", "ErrImageNeverPull"} or bool(FOR_GOOD.search(message))
     sentence = S("The image “%(image)s” cannot be pulled.", image=image[:300])
     return Trouble("image_pull", sentence, final, evidence=message or waiting, container=str(status.get("name") or ""))
+
+
+def _pulled_before(pod: Object, events: Iterable[Object], trouble: Trouble) -> Trouble | None:
+    """While a node waits before it tries again, an older one says why only in the event of the try before."""
+    if trouble.code != "image_pull" or trouble.final:
+        return None
+    every = (*statuses(pod, init=True), *statuses(pod))
+    image = next((one.get("image") for one in every if one.get("name") == trouble.container), None)
+    event = newest(
+        pod, (one for one in events if _message(one).startswith(f'Failed to pull image "{image}"')), "Failed"
+    )
+    if event is None or not FOR_GOOD.search(_message(event)):
+        return None
+    return replace(trouble, final=True, evidence=_message(event))
 
 
 def _crash(status: Object, name: str, ended: Object) -> Trouble:
@@ -130,7 +148,7 @@ def _crash(status: Object, name: str, ended: Object) -> Trouble:
 
 def _probes(pod: Object, events: Iterable[Object]) -> Trouble | None:
     """The newest failed probe. Kubernetes writes which and what it answered into one message."""
-    event = _newest(pod, events, "Unhealthy")
+    event = newest(pod, events, "Unhealthy")
     if event is None:
         return None
     message = _message(event)
@@ -150,14 +168,14 @@ def _killed(pod: Object, events: Iterable[Object], ended: Trouble) -> Trouble | 
     """A container that did not end by itself: its node ended it because a check failed, and that is the reason to tell."""
     if ended.exit_code not in {0, 137, 143} or ended.code != "crash_loop":
         return None
-    event = _newest(pod, events, "Unhealthy")
+    event = newest(pod, events, "Unhealthy")
     found = _probes(pod, events) if event and _which(_message(event)) in {"liveness", "startup"} else None
     return found and replace(found, final=ended.final, container=ended.container, previous=ended.previous)
 
 
 def _mounts(pod: Object, events: Iterable[Object]) -> Trouble | None:
     for reason in ("FailedMount", "FailedCreatePodSandBox", "FailedAttachVolume"):
-        event = _newest(pod, events, reason)
+        event = newest(pod, events, reason)
         if event is not None:
             message = _message(event)
             return Trouble(
@@ -166,7 +184,8 @@ def _mounts(pod: Object, events: Iterable[Object]) -> Trouble | None:
     return None
 
 
-def _newest(pod: Object, events: Iterable[Object], reason: str) -> Object | None:
+def newest(pod: Object, events: Iterable[Object], reason: str) -> Object | None:
+    """The event of that reason that happened to the pod last."""
     uid = path(pod, "metadata", "uid")
     found = [e for e in events if e.get("reason") == reason and path(e, "involvedObject", "uid") == uid]
     return max(found, key=when, default=None)

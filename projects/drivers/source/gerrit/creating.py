@@ -11,7 +11,8 @@ from fangduoduo_release.common.sentence import S
 
 from .. import git_starters
 from ..base import HEADS, NewRepository, Person, Repository
-from ..git_command import Git, explain
+from ..git_command import Git
+from ..git_complaints import explain
 from ..git_remote import judge_url, signed_in
 from .names import check_name, encoded, project_url
 from .reading import exists, state

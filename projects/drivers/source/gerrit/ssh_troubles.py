@@ -8,10 +8,11 @@ from contextlib import contextmanager
 
 import asyncssh
 
-from fangduoduo_release.common.errors import Rejected, Unavailable
+from fangduoduo_release.common.errors import NotFound, Rejected, Unavailable
 from fangduoduo_release.common.sentence import S
 
 NOT_ALLOWED = ("not permitted", "capability", "not allowed", "permission denied")
+NO_REPOSITORY = ("not found", "not a git archive")
 EVIDENCE = 500
 
 
@@ -64,6 +65,13 @@ def refused(command: str, said: str, user: str) -> Rejected | Unavailable:
         return Rejected(sentence, code="no_stream", evidence=said[:EVIDENCE])
     sentence = S("The server did not do “%(command)s”.", command=command)
     return Unavailable(sentence, code="command_failed", evidence=said[:EVIDENCE])
+
+
+def repository_refused(said: str) -> NotFound | Rejected:
+    """One repository cannot be read; the connection and the others are well."""
+    if any(words in said.lower() for words in NO_REPOSITORY):
+        return NotFound(S("There is no repository of this name."), code="unknown_repository")
+    return Rejected(S("The server does not tell the branches."), code="not_told", evidence=said[:EVIDENCE])
 
 
 def _short(error: Exception) -> str:

@@ -86,6 +86,11 @@ class Session:
         self._said = bytearray()
         self.fingerprint = fingerprint
 
+    @property
+    def lost(self) -> bool:
+        """Whether nothing can be asked any more."""
+        return self._connection.is_closed()
+
     async def run(self, command: str, *, limit_s: float = 0) -> str:
         """What a short command answers. Rejected when it fails."""
         with ssh_troubles.told(self._address.place, self._address.user):
@@ -195,10 +200,8 @@ class Session:
                         return tips
                     except EOFError:
                         said = (await process.stderr.read(MOST_SAID)).decode(errors="replace").strip()
-        if "not found" in said.lower():
-            raise NotFound(S("There is no repository of this name."), code="unknown_repository")
         if said:
-            raise ssh_troubles.refused("git-upload-pack", said, self._address.user)
+            raise ssh_troubles.repository_refused(said)
         raise Unavailable(S("%(server)s ended the connection; perhaps it restarts.", server=place), code="ended")
 
 

@@ -2,67 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Any
-
 import pytest
 
-from clusters.drivers.runtime.base import CANARY, Observed, ServiceRef
+from clusters.drivers.runtime.base import CANARY, ServiceRef
 from clusters.drivers.runtime.kubernetes import names, observe
-from clusters.drivers.runtime.kubernetes.observe import Finding, Sight, look, refuse_older, sort_out
+from clusters.drivers.runtime.kubernetes.observe import Sight, refuse_older, sort_out
 from fangduoduo_release.common.errors import Conflict
 from tests.clusters.drivers.kubernetes.goals import ONE, SERVICE, TWO, goal, recorded
+from tests.clusters.drivers.kubernetes.roll_outs import (
+    at_revision,
+    found,
+    looping,
+    rolled,
+    seen,
+    sets,
+    status_of,
+    timed_out,
+)
 from tests.clusters.drivers.kubernetes.scene import (
     DIGEST,
-    NOW,
     Item,
     deployment,
     ended,
-    event,
     ours,
     pod,
-    replicasets,
     waiting,
 )  # fmt: skip
-
-IMAGE = "rig.local/app:v3"
-
-
-def found(*items: Item, image: str = IMAGE, overdue: Iterable[Item] = ()) -> Finding:
-    late = frozenset(str(one["metadata"]["uid"]) for one in overdue)
-    return look(sort_out(items, SERVICE), SERVICE, image, NOW, late)
-
-
-def seen(*items: Item, image: str = IMAGE, overdue: Iterable[Item] = ()) -> Observed:
-    return found(*items, image=image, overdue=overdue).observed
-
-
-def status_of(item: Item, **status: Any) -> Item:
-    item["status"] |= status
-    return item
-
-
-def condition(item: Item, kind: str, status: str, reason: str, message: str = "") -> Item:
-    conditions = [one for one in item["status"].get("conditions", []) if one["type"] != kind]
-    item["status"]["conditions"] = [*conditions, {"type": kind, "status": status, "reason": reason, "message": message}]
-    return item
 
 
 @pytest.fixture
 def two() -> Item:
     """The Deployment at the end of its recorded rolling update, at revision 2."""
     return deployment()
-
-
-def sets() -> tuple[Item, Item, Item]:
-    """ReplicaSets of revision 1, 2 and 3."""
-    every = {one["metadata"]["annotations"][observe.REVISION]: one for one in replicasets()}
-    return every["1"], every["2"], every["3"]
-
-
-def rolled(two: Item) -> tuple[Item, ...]:
-    """Everything as it is when revision 2 is out."""
-    return (two, *sets(), pod(sets()[1], "a"), pod(sets()[1], "b"))
 
 
 # -- recorded roll-outs ---------------------------------------------------------------------------------------------
@@ -101,8 +72,7 @@ def test_a_recorded_rolling_update_is_done_at_its_end_and_never_before() -> None
 def test_pods_of_a_recorded_roll_out_count_one_by_one() -> None:
     """The Deployment's own word is that all is done from the beginning: the pods decide."""
     new = sets()[2]
-    item = deployment("watch-deployment-rolling-update")
-    item["metadata"]["annotations"][observe.REVISION] = "3"
+    item = at_revision(deployment("watch-deployment-rolling-update"), new)
     settled = []
     known: dict[str, Item] = {}
     for one in recorded("watch-pods-rolling-update"):
@@ -134,6 +104,7 @@ def test_the_recorded_failed_roll_out_fails_at_its_deadline_with_what_the_pod_sa
         item["metadata"]["annotations"].setdefault(observe.REVISION, "4")
         new = {**sets()[2], "metadata": {**sets()[2]["metadata"], "uid": "new", "name": "hello-5dbbd6fb76"}}
         new["metadata"]["annotations"] = {observe.REVISION: "4"}
+        new["spec"] = {**new["spec"], "template": item["spec"]["template"]}
         crashed = pod(new, "x")
         waiting(crashed, "CrashLoopBackOff", restartCount=1, lastState=ended(code=3, message="fatal"))
         there = [pod(old, "a"), pod(old, "b"), *([crashed] if number > 2 else [])]
@@ -148,7 +119,7 @@ def test_the_recorded_failed_roll_out_fails_at_its_deadline_with_what_the_pod_sa
 
 
 def test_a_deadline_without_any_word_of_a_pod_says_just_that(two: Item) -> None:
-    condition(two, "Progressing", "False", "ProgressDeadlineExceeded", 'ReplicaSet "x" has timed out progressing.')
+    timed_out(two, sets()[1])
     status_of(two, updatedReplicas=1, replicas=3)
     told = seen(two, *sets(), pod(sets()[0], "a"), pod(sets()[0], "b"))
     assert told.failure is not None
@@ -169,10 +140,6 @@ def test_the_recorded_crash_and_the_recorded_image_that_cannot_be_pulled_are_tol
         assert told.culprit == bad["metadata"]["name"]
 
 
-def looping(set_: Item, name: str = "loop") -> Item:
-    return waiting(pod(set_, name), "CrashLoopBackOff", restartCount=2, lastState=ended(code=3))
-
-
 # -- what must not be taken for done --------------------------------------------------------------------------------
 
 
@@ -188,7 +155,7 @@ def test_a_status_of_an_older_spec_says_nothing(two: Item) -> None:
     told = seen(*rolled(two))
     assert (told.settled, told.state, told.failure) == (False, "converging", None)
     assert not any(one.current for one in told.instances), "nobody knows yet which are"
-    condition(two, "Progressing", "False", "ProgressDeadlineExceeded")
+    timed_out(two, sets()[1])
     assert seen(*rolled(two)).failure is None, "the deadline was that of an older spec"
 
 
@@ -263,7 +230,7 @@ def before_it_begins(two: Item) -> tuple[Item, Item]:
 def test_a_template_that_the_controller_has_not_begun_with_is_not_judged_by_the_pods_of_before(two: Item) -> None:
     two, old = before_it_begins(two)
     loops = waiting(pod(old, "a"), "CrashLoopBackOff", restartCount=7, lastState=ended(code=3))
-    condition(two, "Progressing", "False", "ProgressDeadlineExceeded", "of the change before")
+    timed_out(two, old)
     told = seen(two, old, loops, pod(old, "b"))
     assert (told.failure, told.settled, told.state) == (None, False, "converging")
     assert (told.ready, {one.current for one in told.instances}) == (0, {False})
@@ -304,106 +271,6 @@ def test_old_instances_that_are_left_are_counted_in_words(two: Item) -> None:
     status_of(two, replicas=3)
     told = seen(*rolled(two), pod(sets()[0], "old"))
     assert str(told.doing) == "The old instances are being taken away: 1 left."
-
-
-# -- why not --------------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("message", "code", "says"),
-    [
-        ('pods "x" is forbidden: exceeded quota: q, requested: cpu=1', "quota", "The namespace's quota is used up: "),
-        ('admission webhook "p" denied the request: no', "webhook_denied", "An admission webhook refused its pods: "),
-        ('pods "x" is forbidden: violates PodSecurity', "start_failed", "Its pods cannot be made: "),
-        ('Pod "x" is invalid: spec.containers[0]', "start_failed", "Its pods cannot be made: "),
-    ],
-)
-def test_pods_that_the_server_will_never_take_end_it_at_once(two: Item, message: str, code: str, says: str) -> None:
-    status_of(two, updatedReplicas=0)
-    old, new, other = sets()
-    condition(new, "ReplicaFailure", "True", "FailedCreate", message)
-    told = seen(two, old, new, other, pod(old, "a"), pod(old, "b"))
-    assert told.failure is not None
-    assert (told.failure.code, told.failure.evidence) == (code, message)
-    assert str(told.failure.sentence) == f"{says}{message}"
-
-
-def test_a_webhook_that_does_not_answer_may_yet_and_is_told_meanwhile(two: Item) -> None:
-    message = 'Internal error occurred: failed calling webhook "p": connection refused'
-    status_of(two, updatedReplicas=0)
-    old, new, other = sets()
-    condition(new, "ReplicaFailure", "True", "FailedCreate", message)
-    there = (old, new, other, pod(old, "a"), pod(old, "b"))
-    told = seen(two, *there)
-    assert told.failure is None
-    assert str(told.doing) == f"Its pods cannot be made: {message}"
-    condition(two, "Progressing", "False", "ProgressDeadlineExceeded")
-    late = seen(two, *there)
-    assert late.failure is not None
-    assert late.failure.code == "start_failed"
-
-
-def test_what_was_refused_of_an_earlier_template_does_not_fail_this_one(two: Item) -> None:
-    status_of(two, updatedReplicas=0)
-    old, new, other = sets()
-    for stale in (two, old):
-        condition(stale, "ReplicaFailure", "True", "FailedCreate", "exceeded quota")
-    assert seen(two, old, new, other, pod(old, "a"), pod(old, "b")).failure is None
-
-
-def test_of_several_pods_the_one_that_is_lost_for_good_explains(two: Item) -> None:
-    status_of(two, availableReplicas=0)
-    starting = waiting(pod(sets()[1], "a"), "ErrImagePull", "timeout")
-    starting["metadata"]["creationTimestamp"] = "2026-11-23T08:25:00Z"
-    told = found(two, *sets(), starting, looping(sets()[1], "z"))
-    assert told.culprit.endswith("z")
-
-
-def test_troubles_of_old_pods_do_not_fail_the_new_version(two: Item) -> None:
-    status_of(two, updatedReplicas=1, replicas=3)
-    told = seen(two, *sets(), looping(sets()[0]), pod(sets()[0], "b"), pod(sets()[1], "a"))
-    assert told.failure is None
-    assert [one.reason is not None for one in told.instances].count(True) == 1, "but each says what it has"
-
-
-def test_unschedulable_and_failing_checks_wait_for_the_deadline(two: Item) -> None:
-    status_of(two, updatedReplicas=1, replicas=3)
-    new = pod(sets()[1], "x", ready=False)
-    unhealthy = event(new, "Unhealthy", "Readiness probe failed: HTTP probe failed with statuscode: 503")
-    there = (*sets(), pod(sets()[0], "a"), pod(sets()[0], "b"), new, unhealthy)
-    told = seen(two, *there)
-    assert told.failure is None
-    assert str(told.doing) == "Its readiness check fails: HTTP probe failed with statuscode: 503"
-    condition(two, "Progressing", "False", "ProgressDeadlineExceeded")
-    late = seen(two, *there)
-    assert late.failure is not None
-    assert (late.failure.code, late.failure.exit_code) == ("probe_failing", None)
-
-
-def test_a_pod_that_should_be_ready_by_now_ends_it_with_what_its_check_says(two: Item) -> None:
-    status_of(two, updatedReplicas=1, replicas=3)
-    new = pod(sets()[1], "x", ready=False)
-    unhealthy = event(new, "Unhealthy", "Readiness probe failed: HTTP probe failed with statuscode: 503")
-    condition(two, "Progressing", "True", "ReplicaSetUpdated")
-    there = (*sets(), pod(sets()[0], "a"), pod(sets()[0], "b"), new)
-    late = seen(two, *there, unhealthy, overdue=[new])
-    assert late.failure is not None
-    assert late.failure.code == "probe_failing"
-    silent = found(two, *there, overdue=[new])
-    assert silent.observed.failure is not None
-    assert silent.observed.failure.code == "not_ready"
-    assert str(silent.observed.failure.sentence) == "It runs and does not get ready in the time that a start may take."
-    assert silent.culprit == new["metadata"]["name"]
-
-
-def test_old_pods_and_those_of_a_roll_out_that_is_over_or_held_are_never_too_late(two: Item) -> None:
-    old, new = pod(sets()[0], "a", ready=False), pod(sets()[1], "x", ready=False)
-    assert seen(two, *sets(), old, new, overdue=[old, new]).failure is None, "it was up in full before"
-    status_of(two, updatedReplicas=1, replicas=3)
-    condition(two, "Progressing", "True", "ReplicaSetUpdated")
-    assert seen(two, *sets(), old, new, overdue=[old]).failure is None
-    two["spec"]["paused"] = True
-    assert seen(two, *sets(), old, new, overdue=[old, new]).failure is None
 
 
 # -- whose is what --------------------------------------------------------------------------------------------------

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from datetime import timedelta
+from collections.abc import Container, Iterable
 from typing import Any
 
 import pytest
@@ -21,8 +20,8 @@ def well() -> Item:
     return pod(replicasets()[1])
 
 
-def trouble(found: Item, *events: Item, later_s: float = 0) -> Trouble:
-    told = trouble_of(found, events, NOW + timedelta(seconds=later_s))
+def trouble(found: Item, *events: Item, stuck: Container[str] = ()) -> Trouble:
+    told = trouble_of(found, events, NOW, stuck)
     assert told is not None
     return told
 
@@ -61,7 +60,7 @@ def test_the_recorded_image_that_cannot_be_pulled_is_told_with_the_node_s_words(
     assert (told.code, str(told.sentence)) == ("image_pull", "The image “rig.local/nosuch:v9” cannot be pulled.")
     assert "Temporary failure in name resolution" in told.evidence
     assert not told.final, "a name that cannot be looked up for six seconds may be found yet"
-    assert trouble(stuck, later_s=60).final
+    assert trouble(stuck, stuck={"app"}).final, "but not for ever"
 
 
 def test_every_recorded_pod_is_read_without_a_word_of_complaint() -> None:
@@ -93,11 +92,33 @@ def test_every_recorded_pod_is_read_without_a_word_of_complaint() -> None:
 def test_an_image_that_will_never_come_is_told_from_one_that_may(
     well: Item, reason: str, message: str, final: bool
 ) -> None:
-    well["metadata"]["creationTimestamp"] = "2026-11-23T08:25:00Z"
     told = trouble(waiting(well, reason, message, image="registry.example/shop:v9"))
     assert (told.code, told.final) == ("image_pull", final)
     assert str(told.sentence) == "The image “registry.example/shop:v9” cannot be pulled."
     assert told.evidence == (message or reason)
+
+
+@pytest.mark.parametrize(
+    ("said", "final"),
+    [
+        ('Failed to pull image "shop:v9": rpc error: code = NotFound desc = shop:v9: not found', True),
+        ('Failed to pull image "shop:v9": dial tcp 10.0.0.1:443: i/o timeout', False),
+        ("Error: secret not found", False),
+    ],
+)
+def test_an_image_that_will_never_come_is_told_between_two_tries_too(well: Item, said: str, final: bool) -> None:
+    """A node that waits before the next try may say no more than that it does."""
+    waiting(well, "ImagePullBackOff", 'Back-off pulling image "shop:v9"', image="shop:v9")
+    told = trouble(
+        well,
+        event(well, "Failed", 'Failed to pull image "shop:v9": unauthorized', "2026-11-23T08:24:40Z"),
+        event(well, "Failed", 'Failed to pull image "shop:v9": 429', "2026-11-23T08:24:45Z"),
+        event(well, "Failed", said, "2026-11-23T08:24:50Z"),
+        event(well, "Failed", 'Failed to pull image "proxy:v1": unauthorized', "2026-11-23T08:24:54Z"),
+        event(well, "Failed", "Error: ImagePullBackOff", "2026-11-23T08:24:55Z"),
+    )
+    assert (told.code, told.final) == ("image_pull", final)
+    assert told.evidence == (said if final else 'Back-off pulling image "shop:v9"')
 
 
 @pytest.mark.parametrize(("count", "final"), [(0, False), (1, False), (2, True), (9, True)])
@@ -159,20 +180,20 @@ def test_a_program_that_is_not_in_the_image_is_told_at_once(well: Item, reason: 
 
 
 @pytest.mark.parametrize(
-    ("reason", "message", "later", "final"),
+    ("reason", "message", "stuck", "final"),
     [
-        ("CreateContainerConfigError", 'secret "shop-env" not found', 0, True),
-        ("CreateContainerConfigError", "couldn't find key TOKEN in Secret shop/x", 0, True),
-        ("CreateContainerError", "context deadline exceeded", 0, False),
-        ("CreateContainerError", "context deadline exceeded", 300, True),
-        ("RunContainerError", 'exec: "x": executable file not found in $PATH', 0, True),
+        ("CreateContainerConfigError", 'secret "shop-env" not found', "", True),
+        ("CreateContainerConfigError", "couldn't find key TOKEN in Secret shop/x", "", True),
+        ("CreateContainerError", "context deadline exceeded", "", False),
+        ("CreateContainerError", "context deadline exceeded", "proxy", False),
+        ("CreateContainerError", "context deadline exceeded", "app", True),
+        ("RunContainerError", 'exec: "x": executable file not found in $PATH', "", True),
     ],
 )
 def test_a_container_that_cannot_be_made_is_told_with_the_node_s_words(
-    well: Item, reason: str, message: str, later: float, final: bool
+    well: Item, reason: str, message: str, stuck: str, final: bool
 ) -> None:
-    well["metadata"]["creationTimestamp"] = "2026-11-23T08:25:00Z"
-    told = trouble(waiting(well, reason, message), later_s=later)
+    told = trouble(waiting(well, reason, message), stuck={stuck})
     assert (told.code, told.final, told.evidence) == ("start_failed", final, message)
     assert str(told.sentence) == f"The container “app” cannot be made: {message}"
 

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator
+import time
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from clusters.drivers.runtime.base import Artifact, LogQuery, PullSecret, ServiceRef
+from clusters.drivers.runtime.base import Artifact, LogQuery, Observed, PullSecret, ServiceRef
 from clusters.drivers.runtime.kubernetes import names
-from clusters.drivers.runtime.spec import Autoscale, ConfigFile, Resources
+from clusters.drivers.runtime.kubernetes.lasting import QUOTA_S, Lasting
+from clusters.drivers.runtime.spec import FETCH_S, Autoscale, ConfigFile, Resources
 from fangduoduo_release.common.errors import AppError, Invalid, Rejected, Unavailable
 from tests.clusters.drivers.kubernetes.goals import BASE
 from tests.clusters.drivers.kubernetes.places import KubernetesPlace, nobody, objects, place_on, replicas, watched
+from tests.clusters.drivers.kubernetes.test_starting import Clock
 from tests.simulators.kubernetes_rig import Rig, Rule
 from tests.waiting import until
 
@@ -55,6 +58,56 @@ def test_a_hand_edit_is_drift_and_is_left_as_it_is(rig: Rig, place: KubernetesPl
         "Deployment “shop” was changed in the cluster: spec.replicas is 3 instead of 2.",
     ]
     assert replicas(rig) == 3
+
+
+@pytest.mark.parametrize("reader", [None, nobody])
+def test_a_service_that_was_deleted_is_drift_before_all_else(rig: Rig, reader: Any) -> None:
+    place = place_on(rig, reader=reader)
+    wanted = place.deploy("one")
+    rig.faults.edit("deployments", "shop-test", "shop", {"spec": {"replicas": 3}})
+    rig.delete("services", "shop-test", "shop")
+    place.runtime._seer.forget(place.service)
+    seen = until(lambda: (s := place.runtime.advance(wanted)).settled and s.total == 3 and s)
+    assert [str(one) for one in seen.drift] == [
+        "Service “shop” is not in the cluster any more.",
+        "Deployment “shop” was changed in the cluster: spec.replicas is 3 instead of 2.",
+    ]
+    again = replace(wanted, generation=wanted.generation + 1, take_over=True)
+    place.settle(again)
+    assert place.runtime.advance(again).drift == (), "the next deployment makes it anew"
+
+
+def test_a_service_that_the_watch_has_not_seen_yet_is_not_said_to_be_gone(rig: Rig) -> None:
+    everything = watched(rig)
+
+    def behind(key: str) -> tuple[Sequence[dict[str, Any]], float | None]:
+        found, age_s = everything(key)
+        return [one for one in found if one["kind"] != "Service"], age_s
+
+    place = place_on(rig, reader=behind)
+    wanted = place.deploy("one")
+    assert place.runtime.advance(wanted).drift == ()
+    rig.faults.edit("services", "shop-test", "shop", {"metadata": {"labels": {names.SERVICE: "somebody"}}})
+    assert place.runtime.advance(wanted).drift == (), "it is there still"
+    rig.delete("services", "shop-test", "shop")
+    assert place.runtime.advance(wanted).drift != ()
+    for trouble in (403, 503):
+        with rig.faults.status(trouble, "GET .*/services"):
+            assert place.runtime.advance(wanted).drift == (), "nobody could look"
+
+
+def test_what_is_there_is_not_asked_for_and_what_was_never_wanted_is_not_missed(
+    rig: Rig, place: KubernetesPlace
+) -> None:
+    wanted = place.deploy("one")
+    asked = rig.faults.latency(0.0, "GET .*/services/shop")
+    assert place.runtime.advance(wanted).drift == ()
+    rig.delete("services", "shop-test", "shop")
+    base = place.deploy("two", base=BASE)
+    goal = place.runtime._goal(base)
+    assert [one["kind"] for one in goal if one["kind"] == "Service"] == []
+    assert place.runtime.advance(base).drift == ()
+    assert asked.hits == 0
 
 
 def test_a_roll_out_undone_by_hand_is_told_and_not_waited_for(rig: Rig, place: KubernetesPlace) -> None:
@@ -145,6 +198,25 @@ def test_an_image_that_cannot_be_pulled_ends_it_with_the_node_s_words(rig: Rig, 
     assert "not found" in failure.evidence
 
 
+def test_a_registry_that_is_busy_is_waited_for_and_not_for_ever(rig: Rig, place: KubernetesPlace) -> None:
+    clock = Clock()
+    place.runtime._lasting = Lasting(clock)
+    place.deploy("one")
+    artifact = place.version("two")
+    place.behave("two", exists=False, pull_error="unexpected status: 429 Too Many Requests")
+    wanted = place.want(artifact)
+    place.runtime.apply(wanted)
+    busy = until(lambda: (s := place.runtime.advance(wanted)) and "cannot be pulled" in str(s.doing) and s)
+    assert (busy.failure, busy.state) == (None, "converging")
+    clock.now += FETCH_S + 1
+    late = place.runtime.advance(wanted)
+    assert late.failure is not None
+    assert late.failure.code == "image_pull"
+    assert place.instances().state == "failed", "whoever only looks is told the same"
+    place.behave("two")
+    assert until(lambda: (s := place.runtime.advance(wanted)).settled and s).failure is None
+
+
 def test_a_check_that_never_passes_ends_it_at_the_deadline_with_what_it_said(rig: Rig, place: KubernetesPlace) -> None:
     failure = broken(
         rig, place, "two", ready=False, probe="HTTP probe failed with statuscode: 503", lines=("no database",)
@@ -172,12 +244,27 @@ def test_memory_that_runs_out_is_told_as_such(rig: Rig, place: KubernetesPlace) 
 
 def test_pods_that_no_node_has_room_for_are_told_by_resource(rig: Rig, place: KubernetesPlace) -> None:
     place.deploy("one", start_deadline_s=2.0)
+    rig.pace.second = 0.01  # four minutes for a node that may yet be made are two seconds
     seen = place.settle(place.want(place.version("two"), start_deadline_s=2.0, resources=Resources(cpu=500.0)))
     assert seen.failure is not None
     assert (seen.failure.code, str(seen.failure.sentence)) == (
         "unschedulable",
         "No node has room for it: too little cpu.",
     )
+
+
+def test_pods_that_wait_for_a_node_that_is_made_get_their_time_from_then(rig: Rig, place: KubernetesPlace) -> None:
+    place.deploy("one", start_deadline_s=0.5)
+    wanted = place.want(place.version("two"), start_deadline_s=0.5, resources=Resources(cpu=500.0))
+    place.runtime.apply(wanted)
+    said = "No node has room for it: too little cpu."
+    until(lambda: str(place.runtime.advance(wanted).doing) == said)
+    since = time.monotonic()
+    until(lambda: time.monotonic() - since > 1.5 and place.runtime.advance(wanted))
+    waiting = place.runtime.advance(wanted)
+    assert (waiting.failure, waiting.state, str(waiting.doing)) == (None, "converging", said)
+    rig.node("large", cpu="2000")
+    assert until(lambda: (s := place.runtime.advance(wanted)).settled and s).failure is None
 
 
 def test_a_quota_and_a_webhook_are_told_by_their_own_words(rig: Rig, place: KubernetesPlace) -> None:
@@ -195,9 +282,35 @@ def test_a_quota_and_a_webhook_are_told_by_their_own_words(rig: Rig, place: Kube
     rig.faults.allow()
     quota = {"metadata": {"name": "q"}, "spec": {"hard": {"pods": "2"}}}
     rig.create("resourcequotas", "shop-test", quota)
-    full = place.settle(place.want(place.version("four")))
+    clock = Clock()
+    place.runtime._lasting = Lasting(clock)
+    wanted = place.want(place.version("four"))
+    place.runtime.apply(wanted)
+    told = until(lambda: (s := place.runtime.advance(wanted)) and "quota is used up" in str(s.doing) and s)
+    assert (told.failure, told.state) == (None, "converging")
+    clock.now += QUOTA_S + 1
+    full = place.runtime.advance(wanted)
     assert full.failure is not None
     assert full.failure.code == "quota"
+
+
+def test_a_quota_that_pods_on_their_way_out_will_free_fails_nothing(rig: Rig, place: KubernetesPlace) -> None:
+    place.deploy("one")
+    rig.create("resourcequotas", "shop-test", {"metadata": {"name": "q"}, "spec": {"hard": {"pods": "3"}}})
+    rig.pace.stop = 0.7
+    wanted = place.want(place.version("two"))
+    place.runtime.apply(wanted)
+    said: set[str] = set()
+
+    def over() -> Observed | None:
+        seen = place.runtime.advance(wanted)
+        said.add(str(seen.doing).partition(":")[0])
+        return seen if seen.settled or seen.failure else None
+
+    done = until(over, every=0.02)
+    assert (done.settled, done.failure) == (True, None)
+    assert "The namespace's quota is used up" in said, "it was in the way, and it was told"
+    assert place.answers() == {"two"}
 
 
 # -- the server's own troubles --------------------------------------------------------------------------------------

@@ -7,7 +7,8 @@ import copy
 import pytest
 
 from clusters.drivers.runtime.kubernetes.starting import KEPT, Starting, allowed_s
-from tests.clusters.drivers.kubernetes.scene import Item, pod, replicasets, waiting
+from clusters.drivers.runtime.spec import FETCH_S
+from tests.clusters.drivers.kubernetes.scene import Item, event, pod, replicasets, waiting
 
 
 class Clock:
@@ -103,12 +104,33 @@ def test_a_pod_that_was_ready_once_has_started(starting: Starting, clock: Clock,
     assert starting.overdue([again], 60) == {uid(unready)}, "a container that begins anew starts anew"
 
 
-def test_a_pod_that_no_node_takes_waits_for_as_long(starting: Starting, clock: Clock, unready: Item) -> None:
+def test_a_pod_that_no_node_takes_may_wait_for_one_besides(starting: Starting, clock: Clock, unready: Item) -> None:
+    """A cluster that makes nodes when they are needed has one after a minute or two."""
     alone = unschedulable(copy.deepcopy(unready))
     starting.overdue([alone], 60)
-    clock.now += 61
+    clock.now += 60 + FETCH_S
+    assert starting.overdue([alone], 60) == frozenset()
+    clock.now += 1
     assert starting.overdue([alone], 60) == {uid(alone)}
     assert starting.overdue([unready], 60) == frozenset(), "once it runs, its start begins"
+    clock.now += 61
+    assert starting.overdue([unready], 60) == {uid(unready)}, "and takes no longer than any"
+
+
+def test_a_pod_for_which_no_node_will_be_made_waits_no_longer(starting: Starting, clock: Clock, unready: Item) -> None:
+    alone = unschedulable(copy.deepcopy(unready))
+    refused = event(alone, "NotTriggerScaleUp", "pod didn't trigger scale-up", "2026-11-23T08:24:50Z")
+    made = event(alone, "TriggeredScaleUp", "pod triggered scale-up: [{shop 1->2 (max: 5)}]", "2026-11-23T08:24:55Z")
+    other = event(unready | {"metadata": {"uid": "of another"}}, "NotTriggerScaleUp", "no", "2026-11-23T08:24:59Z")
+    starting.overdue([alone], 60)
+    clock.now += 60
+    assert starting.overdue([alone], 60, [refused]) == frozenset()
+    clock.now += 1
+    assert starting.overdue([alone], 60, [refused, other]) == {uid(alone)}
+    assert starting.overdue([alone], 60, [made, other]) == frozenset()
+    assert starting.overdue([alone], 60, [made, refused]) == frozenset(), "what was said last counts"
+    clock.now += FETCH_S
+    assert starting.overdue([alone], 60, [made]) == {uid(alone)}
 
 
 def test_a_pod_of_several_containers_runs_once_all_do(starting: Starting, clock: Clock, unready: Item) -> None:
