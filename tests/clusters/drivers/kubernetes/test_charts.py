@@ -122,3 +122,8 @@ def test_which_services_choose_nothing() -> None:
     by_hand: tuple[Any, ...] = ({}, {"selector": None}, {"selector": {}}, {"selector": "odd"}, None)
     for spec in by_hand:
         assert manifests.choosing_nothing([{**service, "spec": spec}, worker]) == [], "people say where it leads"
+
+
+def test_a_service_that_nobody_knows_is_found_whoever_its_manifest_says_manages_it(place: KubernetesPlace) -> None:
+    place.settle(place.want(place.version("one"), base=CHART))
+    assert place.runtime.reconcile([]).strays == (place.service,)
