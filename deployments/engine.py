@@ -14,7 +14,7 @@ from django.db.models.functions import Now
 
 from clusters.drivers.runtime.base import Observed, Wanted
 from clusters.runtimes import runtime_of
-from deployments import beginning, observing, patience, pinning, wanted
+from deployments import beginning, observing, patience, pinning, scaling, wanted
 from deployments.models import Deployment, Service
 from fangduoduo_release.common import events, runs
 from fangduoduo_release.common.engines import Again
@@ -68,6 +68,7 @@ class DeploymentEngine:
             else:
                 goal = wanted.of_deployment(deployment)
                 plan = _runtime(deployment).plan(goal)
+                scaling.require_uncontested(deployment.action, plan.scaled_by)
                 allowed_s = patience.of_goal(goal, plan, deployment.service)
                 beginning.require_agreed(deployment, plan.conflicts)
                 if deployment.asked_sha256 and plan.sha256 != deployment.pins["manifest_sha256"]:
@@ -124,7 +125,7 @@ class DeploymentEngine:
             if deployment.action != Deployment.Action.REMOVE:
                 why = S("It took longer than it may; the old version keeps serving.")
                 return self._turn_back(deployment, why, "too_late")
-            _tell_late(deployment)
+            patience.tell(deployment)
             return Again(LONGEST_LOOK_S)
         return Again(_pause(observed))
 
@@ -252,19 +253,6 @@ def _end(deployment: Deployment, ended: Sentence) -> None:
     deployment.pins.pop("doing", None)
     runs.transition(deployment, state, ended, phase="", pins=deployment.pins)
     events.record(deployment.service, "changed", deployment=deployment.pk)
-
-
-def _tell_late(deployment: Deployment) -> None:
-    """A removal is never turned back by itself: most of it is gone already, and it is what was asked for."""
-    if deployment.pins.get("late"):
-        return
-    with transaction.atomic():
-        deployment.pins["late"] = True
-        runs.write(deployment, pins=deployment.pins)
-        said = S(
-            "It takes longer than it may, and is waited for until nothing is left; cancel it to bring back what ran."
-        )
-        events.record(deployment, "late", said)
 
 
 def _other_content(deployment: Deployment, observed: Observed) -> Sentence | None:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import time
 
+from django.db import transaction
 from django.utils import timezone
 
 from clusters.drivers.runtime.base import Plan, Wanted
 from clusters.drivers.runtime.spec import FETCH_S
 from deployments.models import Deployment, Service
+from fangduoduo_release.common import events, runs
+from fangduoduo_release.common.sentence import S
 from projects import specs
 
 LATE_S = 120.0  # on top of what an image, a start and a drain may take
@@ -51,3 +54,16 @@ def of_removal(service: Service) -> float:
         return LATE_S
     spec = specs.service_spec(service.spec_revision)
     return LATE_S + spec.drain_s + spec.stop_grace_s
+
+
+def tell(deployment: Deployment) -> None:
+    """A removal is never turned back by itself: most of it is gone already, and it is what was asked for."""
+    if deployment.pins.get("late"):
+        return
+    with transaction.atomic():
+        deployment.pins["late"] = True
+        runs.write(deployment, pins=deployment.pins)
+        said = S(
+            "It takes longer than it may, and is waited for until nothing is left; cancel it to bring back what ran."
+        )
+        events.record(deployment, "late", said)

@@ -14,7 +14,7 @@ from deployments.models import Deployment
 from fangduoduo_release.common.actor import SYSTEM
 from fangduoduo_release.common.errors import Conflict
 from tests.clusters.drivers.kubernetes.goals import BASE
-from tests.deployments.kubernetes_ground import Ground, ground_on
+from tests.deployments.kubernetes_ground import Ground, finish, ground_on, why
 from tests.simulators.kubernetes_rig import Rig
 from tests.waiting import until
 
@@ -99,6 +99,14 @@ def test_a_service_whose_manifest_brings_an_autoscaler_is_not_said_to_be_scaled(
     assert ground.run(replicas=0).state == "succeeded", "as the refusal says: out of the manifest, then deploy"
     assert ground.item(name="web")["spec"]["replicas"] == 0
     assert ground.run("scale", replicas=1).state == "succeeded"
+
+
+def test_an_autoscaler_made_between_the_click_and_the_start_is_met_with_the_same_word(ground: Ground) -> None:
+    ground.run()
+    deployment = ground.start("scale", replicas=5)
+    beside(ground.rig)
+    assert finish(deployment).state == "failed"
+    assert (deployment.error["code"], why(deployment)) == ("autoscaled", SAYS)
 
 
 def test_in_an_emergency_the_service_can_be_removed(ground: Ground) -> None:
