@@ -20,6 +20,7 @@ from fangduoduo_release.common.models import Connection, InboxItem
 from projects.drivers.source.base import ZERO, ChangeMoved, Moved, News, PatchSet, PushEvent, Reviewing
 from projects.models import BranchTip, Project
 from projects.noticing import CHANGE, FREE, KIND, MAX_REF, Batch, Heard, Via, followed, known, topic_of
+from projects.overtaken import newest_of, told_since
 from projects.sources import source_of
 
 __all__ = [
@@ -70,8 +71,12 @@ def _one(project: Project, news: Moved | ChangeMoved, heard: Heard) -> InboxItem
 def _store(pairs: Sequence[tuple[Project, Moved | ChangeMoved]], heard: Heard) -> int:
     batch = Batch(pairs, heard)
     batch.store()
-    found = len(batch.stored)
-    for project, event in batch.late:
+    return len(batch.stored) + _late(batch.late, heard)
+
+
+def _late(pairs: Sequence[tuple[Project, PushEvent]], heard: Heard) -> int:
+    found = 0
+    for project, event in pairs:
         try:
             found += _take_late(project, event, heard) is not None
         except AppError as error:  # the next comparison of tips finds it
@@ -103,12 +108,13 @@ def compare(project: Project, heard: Heard | None = None) -> int:
     found = 0
     try:
         while True:
+            mark = newest_of(project)
             remembered = dict(BranchTip.objects.filter(project=project).values_list("ref", "sha"))
             seen = {ref: sha for ref, sha in remembered.items() if sha != ZERO}
             poll = source.poll(repository, None if project.tips_taken_at is None else seen)
             if project.tips_taken_at is None:
                 remember(project, poll.tips)
-            found += notice_all(project, [Moved(repository.name, event) for event in poll.events], heard)
+            found += _notice_found(project, poll.events, heard, mark)
             if not poll.more:
                 break
         if isinstance(source, Reviewing):
@@ -122,6 +128,16 @@ def compare(project: Project, heard: Heard | None = None) -> int:
     if project.source_error is not None:
         Project.objects.filter(pk=project.pk).update(source_error=None)
     return found
+
+
+def _notice_found(project: Project, events: Sequence[PushEvent], heard: Heard, mark: int) -> int:
+    """Take what a comparison found. Looking takes seconds: what a server told of the same moves meanwhile (since the item
+    `mark`) tells which pushes they were, and our own guess at them is dropped."""
+    batch = Batch([(project, Moved(project.repository, event)) for event in events], heard)
+    batch.store()
+    late = {event for _, event in batch.late}
+    late -= told_since(project, mark, events) if late else set()
+    return len(batch.stored) + _late([(project, event) for event in events if event in late], heard)
 
 
 def remember(project: Project, tips: Mapping[str, str]) -> None:
