@@ -121,7 +121,8 @@ def _hear_project(project: Project, events: Sequence[PushEvent], heard: Heard) -
             if event.old == tips.get(event.ref, ZERO) and _confirmed(source, repository, event):
                 found += pushes.notice(project, event, heard) is not None
                 tips[event.ref] = event.new
-    found += pushes.compare(project, heard)
+    gone = {event.ref for event in events if event.deleted}
+    found += pushes.compare(project, heard, told_gone=gone)
     return found + _hear_late(project, told, heard)
 
 
