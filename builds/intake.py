@@ -22,11 +22,11 @@ from builds.models import Build, BuildRules
 from fangduoduo_release.common import runs
 from fangduoduo_release.common.actor import SYSTEM
 from fangduoduo_release.common.engines import Again
-from fangduoduo_release.common.errors import AppError, NotFound, Unavailable
+from fangduoduo_release.common.errors import AppError, NotFound, Rejected, Unavailable
 from fangduoduo_release.common.models import InboxItem
 from fangduoduo_release.common.sentence import S, Sentence
 from permissions.models import User
-from projects import pushes
+from projects import pushes, refused
 from projects.drivers.source.base import HEADS, TAGS, ZERO, Commit, Repository, Reviewing, Source, short_name
 from projects.models import BranchTip, Project
 from projects.sources import source_of
@@ -76,6 +76,10 @@ class Intake:
                 raise Unavailable(error.sentence, code=error.code) from error
             _end(item, {"build": None}, error)
             return None
+        except Rejected as error:
+            if project is None or not refused.is_refusal(error):
+                raise
+            return refused.wait(item, project, error)
         with transaction.atomic():  # the build and the word that it was made: both or neither
             build = self.queue(project, mine, item, commit)
             _end(item, {"build": build.pk, "number": build.number})

@@ -18,7 +18,7 @@ from django.utils import timezone
 from fangduoduo_release.common.errors import AppError
 from fangduoduo_release.common.models import Connection, InboxItem
 from fangduoduo_release.common.sentence import Sentence
-from projects import overtaken, vanished
+from projects import overtaken, refused, vanished
 from projects.drivers.source.base import (
     ZERO,
     ChangeMoved,
@@ -127,6 +127,8 @@ def compare(project: Project, heard: Heard | None = None, *, told_gone: Collecti
     except AppError as error:
         Project.objects.filter(pk=project.pk).update(source_error=error.sentence.as_json())
         raise
+    if project.source_error is not None:
+        refused.let_in(project)
     if project.source_error is not None or doubt is not None:
         Project.objects.filter(pk=project.pk).update(source_error=doubt.as_json() if doubt else None)
     return found

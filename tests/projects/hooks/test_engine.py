@@ -329,6 +329,53 @@ def test_patience_with_a_server_that_stays_away_ends(bound: Bound) -> None:
     assert delivery.state == "failed"
 
 
+def wrong_password(forge: Connection, password: str) -> None:
+    forge.secrets = {**forge.secrets, "password": password}
+    forge.save()
+
+
+def test_a_refused_sign_in_is_waited_for_by_all_deliveries_and_one_knocks(bound: Bound) -> None:
+    before, after = bound.push("one")
+    wrong_password(bound.forge, "wrong")
+    first, second = bound.told(before, after), bound.told(before, after, ident="again")
+    work()
+    for one in (first, second):
+        one.refresh_from_db()
+        assert one.state == "new"
+        assert one.next_at > timezone.now() + timedelta(seconds=50)
+    assert "refused the sign-in" in said(first)
+    assert second.attempts == 0
+    assert first.next_at > second.next_at, "next time the other one knocks"
+    wrong_password(bound.forge, PEOPLE["dev"])
+    HookDelivery.objects.update(next_at=timezone.now())
+    work()
+    assert built(bound.project) == [after]
+    assert {one.state for one in HookDelivery.objects.all()} == {"done"}
+
+
+def test_patience_with_a_refused_sign_in_ends_after_a_day_and_sent_again_it_is_worked_on(bound: Bound) -> None:
+    before, after = bound.push("one")
+    wrong_password(bound.forge, "wrong")
+    delivery = bound.told(before, after)
+    HookDelivery.objects.update(received_at=timezone.now() - timedelta(hours=23))
+    work()
+    assert "refused the sign-in" in said(delivery)
+    assert delivery.state == "new"
+    HookDelivery.objects.update(received_at=timezone.now() - timedelta(hours=25), next_at=timezone.now())
+    work()
+    delivery.refresh_from_db()
+    assert delivery.state == "failed"
+    wrong_password(bound.forge, PEOPLE["dev"])
+    assert bound.told(before, after).pk == delivery.pk  # the sender's “Redeliver”
+    work()
+    delivery.refresh_from_db()
+    assert (delivery.state, delivery.replays) == ("done", 1)
+    assert built(bound.project) == [after]
+    assert bound.told(before, after).pk == delivery.pk
+    delivery.refresh_from_db()
+    assert (delivery.state, delivery.replays) == ("done", 1)  # what went well is known
+
+
 def test_deliveries_of_a_connection_are_worked_on_by_one_worker_at_a_time(forge: Connection) -> None:
     other = Connection.objects.create(name="other", kind="git")
     first, second = (deliver(forge, "github", letters.github({}, ident=name)) for name in "ab")
