@@ -282,6 +282,17 @@ def test_changes_build_only_where_the_rules_say_so(project: Project, work: Work,
     assert Build.objects.get().change.number == 3
 
 
+def test_a_change_of_access_rights_is_no_branchs_and_builds_nothing(
+    project: Project, work: Work, take_in: TakeIn
+) -> None:
+    pushes.notice_change(project, work.text(1, 1, branch="refs/meta/config"))
+    take_in()
+    assert "it is no branch" in said()
+    pushes.notice_change(project, work.text(2, 1, branch="refs/heads/main"))  # as it is called in full
+    take_in()
+    assert Build.objects.get().change.number == 2
+
+
 def test_texts_from_before_the_switch_are_left_alone(project: Project, work: Work, take_in: TakeIn) -> None:
     rules(project, changes_since=timezone.now())
     found = pushes.Heard.now(pushes.Via.COMPARE)
