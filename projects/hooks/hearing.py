@@ -15,7 +15,7 @@ from urllib.parse import unquote
 from fangduoduo_release.common.errors import AppError, NotFound
 from fangduoduo_release.common.models import Connection
 from fangduoduo_release.common.sentence import S, Sentence
-from projects import pushes
+from projects import naming, pushes
 from projects.drivers.source.base import HEADS, ZERO, ChangeMoved, Moved, News, PatchSet, PushEvent, RepositoryNews
 from projects.models import BranchTip, Project
 from projects.pushes import Heard
@@ -170,7 +170,9 @@ def _hear_server(connection: Connection, told: Sequence[Told], heard: Heard, rep
     gaps = {name for one in told if _is_gap(one) for name in one.where}
     found = sum(pushes.compare(project, heard) for project in projects if project.repository in gaps)  # push by push
     news = [news for one in told if not _is_gap(one) for news in _news(one)]
-    return _outcome(found + pushes.take(connection, news, heard), projects)
+    found += pushes.take(connection, news, heard)
+    naming.heed(connection, news)
+    return _outcome(found, projects)
 
 
 def _is_gap(one: Told) -> bool:

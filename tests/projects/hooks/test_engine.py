@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -27,10 +28,14 @@ from projects.models import BranchTip, HookDelivery, Project
 from tests import world
 from tests.projects.git.conftest import Server, commit, git, start_server
 from tests.projects.git.serve import PEOPLE
+from tests.projects.listening.ground import connect, make_project
+from tests.simulators.gerrit.fixtures import gerrit_rig
+from tests.simulators.gerrit_rig import Rig
 
 from . import letters
 from .letters import SECRET, lower
 
+__all__ = ["gerrit_rig"]
 pytestmark = pytest.mark.django_db
 MAIN = "refs/heads/main"
 
@@ -498,3 +503,20 @@ def test_gerrits_events_reach_all_projects_by_the_name_on_the_server(forge: Conn
     topics = InboxItem.objects.values_list("topic", flat=True)
     assert set(topics) == {f"projects/{project.pk}" for project in made}
     assert len(topics) == 3
+
+
+def told_of_names(connection: Connection, **event: str) -> HookDelivery:
+    delivery = deliver(connection, "gerrit", letters.basic(json.dumps(event).encode()))
+    engines.drive(HookEngine(), delivery.pk)
+    return delivery
+
+
+def test_a_rename_that_is_told_by_webhook_is_followed_and_a_deletion_said(gerrit_rig: Rig) -> None:
+    """As where nobody can listen."""
+    review = connect(gerrit_rig, ssh_host="")
+    app, gone = (make_project(gerrit_rig, review, f"team/{name}", slug=name) for name in ("app", "gone"))
+    gerrit_rig.gerrit.rename("team/app", "team/shop")
+    told_of_names(review, type="project-renamed", oldProjectName="team/app", newProjectName="team/shop")
+    told_of_names(review, type="project-deleted", projectName="team/gone")
+    assert Project.objects.get(pk=app.pk).repository == "team/shop"
+    assert "was deleted" in str(Project.objects.get(pk=gone.pk).source_error)
