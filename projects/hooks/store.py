@@ -206,11 +206,11 @@ def _keep(letters: Sequence[Letter]) -> list[Kept]:
     keys = [letter.key for letter in letters]
     with transaction.atomic():
         rows = HookDelivery.objects.filter(dedupe_key__in=keys)
-        before = dict(rows.values_list("dedupe_key", "pk"))
-        failed = rows.filter(state=HookDelivery.State.FAILED)
-        again = set(failed.values_list("dedupe_key", flat=True))
+        stored = list(rows.values_list("dedupe_key", "pk", "state"))
+        before = {key: pk for key, pk, _ in stored}
+        again = {key for key, _, state in stored if state == HookDelivery.State.FAILED}
         if again:  # its sender was asked to send it once more, by somebody who mended what ailed it
-            work_again(failed)
+            work_again(rows.filter(state=HookDelivery.State.FAILED))
         fresh = {letter.key: letter for letter in reversed(letters) if letter.key not in before}
         new = [
             HookDelivery(
