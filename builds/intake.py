@@ -22,16 +22,18 @@ from builds.models import Build, BuildRules
 from fangduoduo_release.common import runs
 from fangduoduo_release.common.actor import SYSTEM
 from fangduoduo_release.common.engines import Again
-from fangduoduo_release.common.errors import AppError, NotFound, Unavailable
+from fangduoduo_release.common.errors import AppError, NotFound, Rejected, Unavailable
 from fangduoduo_release.common.models import InboxItem
 from fangduoduo_release.common.sentence import S, Sentence
 from permissions.models import User
-from projects import pushes
-from projects.drivers.source.base import HEADS, TAGS, ZERO, Commit, Repository, Reviewing, short_name
+from projects import pushes, refused
+from projects.drivers.source.base import HEADS, TAGS, ZERO, Commit, Repository, Reviewing, Source, short_name
 from projects.models import BranchTip, Project
 from projects.sources import source_of
 
 PATIENCE = timedelta(hours=24)  # with a repository that cannot be seen
+LAG = timedelta(minutes=3)  # a server of several tells of a commit before each of them has it
+NOT_YET = frozenset({"unknown_ref", "empty_repository"})
 
 
 class Skipped(Exception):
@@ -70,14 +72,25 @@ class Intake:
             _end(item, {"build": None, "skipped": skipped.sentence.as_json()})
             return None
         except NotFound as error:  # the branch moved on or went away before we looked
-            if error.code == "no_repository" and item.received_at + PATIENCE > timezone.now():
-                raise Unavailable(error.sentence, code=error.code) from error  # renamed or hidden: bound anew it builds
+            if project is not None and self.may_come(project, item, error):
+                raise Unavailable(error.sentence, code=error.code) from error
             _end(item, {"build": None}, error)
             return None
+        except Rejected as error:
+            if project is None or not refused.is_refusal(error):
+                raise
+            return refused.wait(item, project, error)
         with transaction.atomic():  # the build and the word that it was made: both or neither
             build = self.queue(project, mine, item, commit)
             _end(item, {"build": build.pk, "number": build.number})
         return None
+
+    def may_come(self, project: Project, item: InboxItem, error: NotFound) -> bool:
+        """Whether what is not there now may be there soon: the tip has moved already, so nobody would tell of it again."""
+        age = timezone.now() - item.received_at
+        if error.code == "no_repository":
+            return age < PATIENCE  # renamed or hidden: bound anew it builds
+        return error.code in NOT_YET and age < LAG and not self.has_moved_on(project, item.payload)
 
     def refuse_early(self, mine: BuildRules, payload: Mapping[str, Any]) -> None:
         """What can be said without asking the repository. Raises Skipped."""
@@ -152,7 +165,7 @@ class ChangeIntake(Intake):
 
     def judge(self, project: Project, mine: BuildRules, payload: Mapping[str, Any]) -> Commit:
         source, repository = source_of(project)
-        commit: Commit = source.resolve(repository, payload["new"])
+        commit = _commit_of_text(source, repository, payload)
 
         def files() -> Sequence[str] | None:
             source.refresh(repository, ref=payload["ref"])
@@ -168,6 +181,17 @@ class ChangeIntake(Intake):
         if mine.cancel != BuildRules.Cancel.NEVER:
             changes.cancel_older_of_change(build)
         return build
+
+
+def _commit_of_text(source: Source, repository: Repository, payload: Mapping[str, Any]) -> Commit:
+    """Only the change's own ref leads to it: what does not show it may have it once that is fetched."""
+    try:
+        return source.resolve(repository, payload["new"])
+    except NotFound as error:
+        if error.code not in NOT_YET:
+            raise
+    source.refresh(repository, ref=payload["ref"])
+    return source.resolve(repository, payload["new"])
 
 
 def _unless(sentence: Sentence | None) -> None:

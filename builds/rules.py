@@ -85,7 +85,9 @@ def judge_change(rules: BuildRules, branch: str, happened_at: float) -> Sentence
     since = rules.changes_since.timestamp() - SLACK_S if rules.changes_since is not None else 0.0
     if happened_at and happened_at < since:
         return S("It was uploaded before changes were built here; upload it again to have it built.")
-    return judge_ref(rules, HEADS + branch)
+    if branch.startswith("refs/") and not branch.startswith(HEADS):  # access rights and other settings of a repository
+        return S("Changes for “%(name)s” are not built: it is no branch.", name=branch)
+    return judge_ref(rules, HEADS + branch.removeprefix(HEADS))
 
 
 def check_patterns(field: str, patterns: Iterable[str]) -> list[str]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from django.conf import settings
 from django.db import transaction
@@ -17,7 +17,19 @@ from django.utils import timezone
 
 from fangduoduo_release.common.errors import AppError
 from fangduoduo_release.common.models import Connection, InboxItem
-from projects.drivers.source.base import ZERO, ChangeMoved, Moved, News, PatchSet, PushEvent, Reviewing
+from fangduoduo_release.common.sentence import Sentence
+from projects import overtaken, refused, vanished
+from projects.drivers.source.base import (
+    ZERO,
+    ChangeMoved,
+    Moved,
+    News,
+    PatchSet,
+    PushEvent,
+    Repository,
+    Reviewing,
+    Source,
+)  # fmt: skip
 from projects.models import BranchTip, Project
 from projects.noticing import CHANGE, FREE, KIND, MAX_REF, Batch, Heard, Via, followed, known, topic_of
 from projects.sources import source_of
@@ -70,8 +82,12 @@ def _one(project: Project, news: Moved | ChangeMoved, heard: Heard) -> InboxItem
 def _store(pairs: Sequence[tuple[Project, Moved | ChangeMoved]], heard: Heard) -> int:
     batch = Batch(pairs, heard)
     batch.store()
-    found = len(batch.stored)
-    for project, event in batch.late:
+    return len(batch.stored) + _late(batch.late, heard)
+
+
+def _late(pairs: Sequence[tuple[Project, PushEvent]], heard: Heard) -> int:
+    found = 0
+    for project, event in pairs:
         try:
             found += _take_late(project, event, heard) is not None
         except AppError as error:  # the next comparison of tips finds it
@@ -91,26 +107,18 @@ def _take_late(project: Project, event: PushEvent, heard: Heard) -> InboxItem | 
     return batch.stored[0] if batch.stored else None
 
 
-def compare(project: Project, heard: Heard | None = None) -> int:
+def compare(project: Project, heard: Heard | None = None, *, told_gone: Collection[str] = ()) -> int:
     """Compare the repository's tips with the last ones seen and take what was missed; returns how many were new.
 
     A project whose tips were never taken (a crash while it was made) takes them as they are: nothing counts as a push.
     One that was empty when they were taken builds its first push.
     Where changes are reviewed, those whose newest text nobody told us of are taken too.
+    `told_gone`: refs whose deletion the server told of just now.
     """
     source, repository = source_of(project)
     heard = heard or Heard.now(Via.COMPARE)
-    found = 0
     try:
-        while True:
-            remembered = dict(BranchTip.objects.filter(project=project).values_list("ref", "sha"))
-            seen = {ref: sha for ref, sha in remembered.items() if sha != ZERO}
-            poll = source.poll(repository, None if project.tips_taken_at is None else seen)
-            if project.tips_taken_at is None:
-                remember(project, poll.tips)
-            found += notice_all(project, [Moved(repository.name, event) for event in poll.events], heard)
-            if not poll.more:
-                break
+        found, doubt = _compare_tips(project, source, repository, heard, told_gone)
         if isinstance(source, Reviewing):
             # What is older than the inbox's memory was noticed, and may be forgotten: no news, whoever touches it now.
             since = time.time() - max(1, settings.INBOX_KEEP_DAYS - 1) * 86_400
@@ -120,8 +128,45 @@ def compare(project: Project, heard: Heard | None = None) -> int:
         Project.objects.filter(pk=project.pk).update(source_error=error.sentence.as_json())
         raise
     if project.source_error is not None:
-        Project.objects.filter(pk=project.pk).update(source_error=None)
+        refused.let_in(project)
+    if project.source_error is not None or doubt is not None:
+        Project.objects.filter(pk=project.pk).update(source_error=doubt.as_json() if doubt else None)
     return found
+
+
+def _compare_tips(
+    project: Project, source: Source, repository: Repository, heard: Heard, told_gone: Collection[str]
+) -> tuple[int, Sentence | None]:
+    """How many moves were new, and what is not believed of what the repository shows."""
+    found, kept, doubt = 0, frozenset[str](), None
+    while True:
+        mark = overtaken.newest_of(project)
+        remembered = dict(BranchTip.objects.filter(project=project).values_list("ref", "sha"))
+        seen = {ref: sha for ref, sha in remembered.items() if sha != ZERO and ref not in kept}
+        poll = source.poll(repository, None if project.tips_taken_at is None else seen)
+        if project.tips_taken_at is None:
+            remember(project, poll.tips)
+        if doubt is None and (gone := vanished.missing(source, repository, seen, poll, told_gone)):
+            doubt = vanished.doubt(project, gone)
+            if doubt is not None:
+                kept = gone
+                continue  # once more, without them
+        events = vanished.without_returned(project, remembered, poll.events)
+        lost = {event for event in events if event.deleted and event.ref not in told_gone}
+        found += _notice_found(project, list(lost), Heard(Via.COMPARE, heard.at), mark)
+        found += _notice_found(project, [event for event in events if event not in lost], heard, mark)
+        if not poll.more:
+            return found, doubt
+
+
+def _notice_found(project: Project, events: Sequence[PushEvent], heard: Heard, mark: int) -> int:
+    """Take what a comparison found. Looking takes seconds: what a server told of the same moves meanwhile (since the item
+    `mark`) tells which pushes they were, and our own guess at them is dropped."""
+    batch = Batch([(project, Moved(project.repository, event)) for event in events], heard)
+    batch.store()
+    late = {event for _, event in batch.late}
+    late -= overtaken.told_since(project, mark, events) if late else set()
+    return len(batch.stored) + _late([(project, event) for event in events if event in late], heard)
 
 
 def remember(project: Project, tips: Mapping[str, str]) -> None:

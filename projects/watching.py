@@ -10,7 +10,7 @@ from django.db.models.functions import Now
 
 from fangduoduo_release.common.errors import AppError, Unavailable
 from fangduoduo_release.common.runs import in_seconds
-from projects import listening, pushes
+from projects import listening, pushes, refused
 from projects.drivers.source.git import GitSource
 from projects.models import Project
 from projects.repositories import ensure_repository
@@ -42,10 +42,11 @@ def compare_tips() -> int:
             found += pushes.compare(project)
         except AppError as error:
             logger.warning("cannot compare the tips of %s: %s", project.slug, error)
-            if isinstance(error, Unavailable) and project.source_connection_id:
+            if project.source_connection_id and (isinstance(error, Unavailable) or refused.is_of_account(error)):
                 away.add(project.source_connection_id)  # the others there wait with it, and nobody for them
                 of_server = Project.objects.filter(turn, source_connection=project.source_connection_id)
                 of_server.update(polled_at=Now())
+                Project.objects.filter(pk=project.pk).update(polled_at=Now())  # next time another is asked first
     return found
 
 

@@ -19,7 +19,7 @@ from django.conf import settings
 from django.db import DatabaseError, InterfaceError, connections, transaction
 
 from builds import registries, versions
-from builds.agents import specs
+from builds.agents import bringing, specs
 from builds.agents.sink import DatabaseSink
 from builds.drivers.builder.base import Outcome, RunningBuild, StopSignal
 from builds.drivers.builder.embedded import Execution
@@ -55,7 +55,11 @@ def run(pk: int, fence: int, slot: int) -> int:
     )
     try:
         _begin(build, slot)
+        bringing.bring(build, stop)
         _Agent(build, slot, stop).run()
+    except bringing.Stopped as stopped:
+        state, why = stopped.state, stopped.sentence
+        through_outages(lambda: runs.transition(build, state, why))
     except AppError as error:  # before the first step: a repository out of reach, a secret that cannot be read
         sentence, code = error.sentence, error.code
         through_outages(lambda: runs.fail(build, sentence, code=code))

@@ -20,11 +20,9 @@ def limits() -> Limits:
 
 
 def spec_of(build: Build, slot: int) -> BuildSpec:
-    """Everything the executor needs for this build."""
+    """Everything the executor needs for this build, whose commit was brought before (`bringing`)."""
     project = build.project
     source, repository = source_of(project)
-    if project.repository:
-        source.refresh(repository, ref=build.ref if build.is_change else "")
     previous = (
         Build.objects.filter(project=project, ref=build.ref, pk__lt=build.pk, state__in=Build.STATES.final)
         .order_by("-id")

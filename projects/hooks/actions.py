@@ -5,8 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from django.db import transaction
-from django.db.models import F
-from django.db.models.functions import Now
 
 from fangduoduo_release.audit import trail
 from fangduoduo_release.common.errors import Conflict
@@ -15,7 +13,7 @@ from fangduoduo_release.common.sentence import S
 from permissions import policy
 from projects.models import HookDelivery
 
-from .store import ENGINE
+from .store import ENGINE, work_again
 
 
 def replay(*, actor: Any, delivery: HookDelivery) -> None:
@@ -24,19 +22,7 @@ def replay(*, actor: Any, delivery: HookDelivery) -> None:
     with transaction.atomic():
         rows = HookDelivery.objects.filter(pk=delivery.pk)
         ended = rows.exclude(state=HookDelivery.State.NEW) | rows.filter(needs_ops=True)
-        again = ended.update(
-            state=HookDelivery.State.NEW,
-            next_at=Now(),
-            needs_ops=False,
-            attempts=0,
-            fence=F("fence") + 1,
-            pokes=F("pokes") + 1,
-            replays=F("replays") + 1,
-            error=None,
-            result=None,
-            handled_at=None,
-        )
-        if not again:
+        if not work_again(ended):
             raise Conflict(S("This delivery is being worked on already."), code="not_ended")
         trail.record(actor, "hook.replay", delivery)
         ring(ENGINE, delivery.pk)

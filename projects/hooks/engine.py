@@ -20,10 +20,11 @@ from django.utils import timezone
 
 from fangduoduo_release.common import runs
 from fangduoduo_release.common.engines import MAX_ATTEMPTS, Again
-from fangduoduo_release.common.errors import AppError, DriverError, Unavailable
+from fangduoduo_release.common.errors import AppError, DriverError, Rejected, Unavailable
 from fangduoduo_release.common.queue import ring
 from fangduoduo_release.common.sentence import S
 from fangduoduo_release.common.storable import storable
+from projects import refused
 from projects.models import HookDelivery
 from projects.pushes import Heard, Via
 
@@ -81,6 +82,8 @@ class HookEngine:
         except (runs.LostClaim, OperationalError, InterfaceError):
             raise
         except AppError as error:  # final, with a reason for people: the repository said no
+            if isinstance(error, Rejected) and refused.is_refusal(error):
+                return self._refused(row, error)
             evidence = error.evidence if isinstance(error, DriverError) else ""
             _end(row, HookDelivery.State.FAILED, error=runs.error_of(error.code, error.sentence, evidence))
             return True
@@ -96,18 +99,33 @@ class HookEngine:
         return True
 
     def _later(self, row: HookDelivery, error: Unavailable) -> bool:
+        wait = min(LONGEST_WAIT_S, 2.0**row.attempts)
+        if self._waits(row, error, PATIENCE, wait):
+            self._others_wait(row, wait)
+        return False
+
+    def _refused(self, row: HookDelivery, error: Rejected) -> bool:
+        """Who mends that takes hours. Where the sign-in itself is refused, the others wait too; but one of them knocks
+        next, should it be only this one's repository that is out of reach."""
+        of_all = refused.is_of_account(error)
+        if self._waits(row, error, refused.PATIENCE, refused.PAUSE_S + 1) and of_all:
+            self._others_wait(row, refused.PAUSE_S)
+        return not of_all
+
+    def _waits(self, row: HookDelivery, error: DriverError, patience: timedelta, seconds: float) -> bool:
+        """False: it has waited for long enough, and failed."""
         why = runs.error_of(error.code, error.sentence, error.evidence)
-        if timezone.now() - row.received_at > PATIENCE and row.replays == 0:
+        if timezone.now() - row.received_at > patience and row.replays == 0:
             _end(row, HookDelivery.State.FAILED, error=why)
             return False
         tries = min(row.attempts, MAX_ATTEMPTS - 1)
-        wait = min(LONGEST_WAIT_S, 2.0**row.attempts)
-        runs.release(row, delay_s=wait, progressed=False, error=why, attempts=tries)
-        # The same server is meant by all of them, so that they wait with this one.
-        runs.due(HookDelivery).filter(state=HookDelivery.State.NEW, connection=row.connection_id).update(
-            next_at=runs.in_seconds(wait)
-        )
-        return False
+        runs.release(row, delay_s=seconds, progressed=False, error=why, attempts=tries)
+        return True
+
+    def _others_wait(self, row: HookDelivery, seconds: float) -> None:
+        """The same server is meant by all of them."""
+        due = runs.due(HookDelivery).filter(state=HookDelivery.State.NEW, connection=row.connection_id)
+        due.update(next_at=runs.in_seconds(seconds))
 
 
 def _outcome(row: HookDelivery) -> tuple[Outcome, dict[str, Any] | None]:

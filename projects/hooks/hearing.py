@@ -15,7 +15,7 @@ from urllib.parse import unquote
 from fangduoduo_release.common.errors import AppError, NotFound
 from fangduoduo_release.common.models import Connection
 from fangduoduo_release.common.sentence import S, Sentence
-from projects import pushes
+from projects import naming, pushes
 from projects.drivers.source.base import HEADS, ZERO, ChangeMoved, Moved, News, PatchSet, PushEvent, RepositoryNews
 from projects.models import BranchTip, Project
 from projects.pushes import Heard
@@ -121,7 +121,8 @@ def _hear_project(project: Project, events: Sequence[PushEvent], heard: Heard) -
             if event.old == tips.get(event.ref, ZERO) and _confirmed(source, repository, event):
                 found += pushes.notice(project, event, heard) is not None
                 tips[event.ref] = event.new
-    found += pushes.compare(project, heard)
+    gone = {event.ref for event in events if event.deleted}
+    found += pushes.compare(project, heard, told_gone=gone)
     return found + _hear_late(project, told, heard)
 
 
@@ -169,7 +170,9 @@ def _hear_server(connection: Connection, told: Sequence[Told], heard: Heard, rep
     gaps = {name for one in told if _is_gap(one) for name in one.where}
     found = sum(pushes.compare(project, heard) for project in projects if project.repository in gaps)  # push by push
     news = [news for one in told if not _is_gap(one) for news in _news(one)]
-    return _outcome(found + pushes.take(connection, news, heard), projects)
+    found += pushes.take(connection, news, heard)
+    naming.heed(connection, news)
+    return _outcome(found, projects)
 
 
 def _is_gap(one: Told) -> bool:

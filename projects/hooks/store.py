@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from typing import TypeVar
 
 from django.db import DatabaseError, InterfaceError, OperationalError, transaction
+from django.db.models import F, QuerySet
 from django.db.models.functions import Now
 
 from fangduoduo_release.common.errors import AppError
@@ -205,7 +206,11 @@ def _keep(letters: Sequence[Letter]) -> list[Kept]:
     keys = [letter.key for letter in letters]
     with transaction.atomic():
         rows = HookDelivery.objects.filter(dedupe_key__in=keys)
-        before = dict(rows.values_list("dedupe_key", "pk"))
+        stored = list(rows.values_list("dedupe_key", "pk", "state"))
+        before = {key: pk for key, pk, _ in stored}
+        again = {key for key, _, state in stored if state == HookDelivery.State.FAILED}
+        if again:  # its sender was asked to send it once more, by somebody who mended what ailed it
+            work_again(rows.filter(state=HookDelivery.State.FAILED))
         fresh = {letter.key: letter for letter in reversed(letters) if letter.key not in before}
         new = [
             HookDelivery(
@@ -224,4 +229,22 @@ def _keep(letters: Sequence[Letter]) -> list[Kept]:
         if new:
             HookDelivery.objects.bulk_create(new, ignore_conflicts=True)
         after = dict(rows.all().values_list("dedupe_key", "pk")) if new else before
-    return [Kept(after[letter.key], fresh.get(letter.key) is not letter) for letter in letters]
+    return [
+        Kept(after[letter.key], fresh.get(letter.key) is not letter and letter.key not in again) for letter in letters
+    ]
+
+
+def work_again(ended: QuerySet[HookDelivery]) -> int:
+    """Let these be worked on once more; how many."""
+    return ended.update(
+        state=HookDelivery.State.NEW,
+        next_at=Now(),
+        needs_ops=False,
+        attempts=0,
+        fence=F("fence") + 1,
+        pokes=F("pokes") + 1,
+        replays=F("replays") + 1,
+        error=None,
+        result=None,
+        handled_at=None,
+    )

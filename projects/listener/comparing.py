@@ -10,7 +10,7 @@ from django.db.models.functions import Now
 
 from fangduoduo_release.common.errors import AppError
 from fangduoduo_release.common.hands import AWAY, Hands
-from projects import pushes
+from projects import pushes, refused
 from projects.models import Project
 
 from .report import Report
@@ -49,12 +49,21 @@ class Comparer:
         found: list[int] = []
         waiting: list[int] = []
 
+        async def look() -> None:
+            moves = await self._hands.do(self._compare, waiting.pop())
+            if moves is None:
+                waiting.clear()
+            else:
+                found.append(moves)
+
         async def work() -> None:
             while waiting:
-                found.append(await self._hands.do(self._compare, waiting.pop()))
+                await look()
 
         try:
             waiting += await self._hands.do(self._projects)
+            if waiting:
+                await look()  # by itself: a password that is wrong is tried once, and not by all at once
             async with asyncio.TaskGroup() as group:
                 for _ in range(AT_ONCE):
                     group.create_task(work())
@@ -70,7 +79,8 @@ class Comparer:
         rows = Project.objects.filter(source_connection=self._pk, archived=False).exclude(repository="")
         return list(rows.order_by("-polled_at").values_list("pk", flat=True))  # the last is taken first
 
-    def _compare(self, pk: int) -> int:
+    def _compare(self, pk: int) -> int | None:
+        """How many moves were new; None: the server does not let us in, others there need not try."""
         project = Project.objects.select_related("source_connection").filter(pk=pk).first()
         if project is None:
             return 0
@@ -79,6 +89,8 @@ class Comparer:
             return pushes.compare(project)
         except AppError as error:
             logger.warning("cannot compare the tips of %s: %s", project.slug, error)
+            if refused.is_of_account(error):
+                return None
         except AWAY:
             raise
         except Exception:  # one project that stumbles must not keep the others from being compared: told

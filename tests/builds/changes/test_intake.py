@@ -14,7 +14,7 @@ from django.utils import timezone
 
 from builds.actions import cancel_build, retry_build, start_build
 from builds.agents.specs import change_marks, marks_of
-from builds.intake import PushIntake
+from builds.intake import LAG, PushIntake
 from builds.models import Build, BuildRules, ChangeBuild
 from builds.versions import make_version
 from deployments.models import Deployment, Service
@@ -282,6 +282,17 @@ def test_changes_build_only_where_the_rules_say_so(project: Project, work: Work,
     assert Build.objects.get().change.number == 3
 
 
+def test_a_change_of_access_rights_is_no_branchs_and_builds_nothing(
+    project: Project, work: Work, take_in: TakeIn
+) -> None:
+    pushes.notice_change(project, work.text(1, 1, branch="refs/meta/config"))
+    take_in()
+    assert "it is no branch" in said()
+    pushes.notice_change(project, work.text(2, 1, branch="refs/heads/main"))  # as it is called in full
+    take_in()
+    assert Build.objects.get().change.number == 2
+
+
 def test_texts_from_before_the_switch_are_left_alone(project: Project, work: Work, take_in: TakeIn) -> None:
     rules(project, changes_since=timezone.now())
     found = pushes.Heard.now(pushes.Via.COMPARE)
@@ -351,6 +362,7 @@ def test_of_texts_that_follow_each_other_quickly_only_the_last_builds(
 
 def test_a_forged_text_builds_nothing(project: Project, work: Work, take_in: TakeIn) -> None:
     pushes.notice_change(project, replace(work.text(1, 1), sha="1" * 40))
+    InboxItem.objects.update(received_at=timezone.now() - LAG)  # it may have been on its way until now
     take_in()
     assert not Build.objects.exists()
     item = InboxItem.objects.get()
@@ -458,7 +470,7 @@ def test_one_ring_is_enough_for_all_that_is_due(project: Project, work: Work) ->
     sha = work.head()
     for n in range(12):
         pushes.notice(project, PushEvent(f"refs/heads/b{n}", ZERO, sha if n != 3 else "1" * 40))
-    InboxItem.objects.update(next_at=timezone.now())
+    InboxItem.objects.update(next_at=timezone.now(), received_at=timezone.now() - LAG)
     later = pushes.notice(project, PushEvent("refs/heads/later", ZERO, sha))
     InboxItem.objects.filter(pk=later.pk if later else 0).update(next_at=timezone.now() + timedelta(minutes=1))
     engines.answer("push", InboxItem.objects.earliest("pk").pk)
