@@ -11,9 +11,9 @@ from fangduoduo_release.common.states import State, StateTable
 class Count(Run):
     STATES: ClassVar[StateTable] = StateTable(
         [
-            State("queued", "queued", "grey", "clock", moves=frozenset({"running"})),
-            State("running", "running", "blue", "loader-2", moves=frozenset({"succeeded"})),
-            State("succeeded", "succeeded", "green", "circle-check", final=True),
+            State("queued", "queued", moves=frozenset({"running"})),
+            State("running", "running", moves=frozenset({"succeeded"})),
+            State("succeeded", "succeeded", final=True),
         ]
     )
     TOPIC: ClassVar[str] = "count"
