@@ -258,7 +258,7 @@ def test_a_deployment_under_way_goes_on_when_the_grant_ends(queued: Deployment) 
     lose_role(queued)
     expiry.look_after_grants()
     held.refresh_from_db()
-    assert engine._late(held) is False
+    assert engine._followed.is_late(held) is False
     try:
         engine.advance(held)  # asks the runtime, not the policy
         held.refresh_from_db()

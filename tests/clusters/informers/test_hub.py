@@ -241,6 +241,8 @@ class TestFencing:
         lists = len(server.lists())
         Lease.objects.filter(name=lease_of(cluster.name)).update(until=timezone.now() - timedelta(seconds=9))
         until(lambda: Lease.objects.get(name=lease_of(cluster.name)).fence == 2)
+        lease = Lease.objects.get(name=lease_of(cluster.name))
+        until(lambda: Lease.objects.get(pk=lease.pk).until != lease.until)  # a round later the fence is known all over
         server.put(pod("late", 0))
         until(lambda: set(there(cluster)) == {"late"})
         assert len(server.lists()) == lists
