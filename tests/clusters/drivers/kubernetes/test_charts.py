@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
-
-import pytest
 
 from clusters.drivers.runtime.kubernetes import manifests, names
 from tests.clusters.drivers.kubernetes.goals import BASE, SERVICE, by_kind, goal, rendered
-from tests.clusters.drivers.kubernetes.places import KubernetesPlace, place_on
+from tests.clusters.drivers.kubernetes.places import KubernetesPlace
 from tests.simulators.kubernetes_rig import Rig
 from tests.waiting import until
 
@@ -33,18 +30,6 @@ spec:
   selector: {%s}
   ports: [{port: 80, targetPort: 3000}]
 """
-
-
-@pytest.fixture
-def rig() -> Iterator[Rig]:
-    with Rig() as made:
-        yield made
-        assert made.failures == []
-
-
-@pytest.fixture
-def place(rig: Rig) -> KubernetesPlace:
-    return place_on(rig)
 
 
 def answering(rig: Rig, name: str = "front") -> int:

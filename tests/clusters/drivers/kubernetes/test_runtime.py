@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -18,18 +17,6 @@ from tests.clusters.drivers.kubernetes.places import KubernetesPlace, nobody, ob
 from tests.clusters.drivers.runtime_contract import Place, RuntimeContract, staying
 from tests.simulators.kubernetes_rig import Rig
 from tests.waiting import until
-
-
-@pytest.fixture
-def rig() -> Iterator[Rig]:
-    with Rig() as made:
-        yield made
-        assert made.failures == []
-
-
-@pytest.fixture
-def place(rig: Rig) -> KubernetesPlace:
-    return place_on(rig)
 
 
 class OfAnOrchestrator(RuntimeContract):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -20,19 +20,6 @@ from tests.clusters.drivers.kubernetes.places import KubernetesPlace, nobody, ob
 from tests.clusters.drivers.kubernetes.test_starting import Clock
 from tests.simulators.kubernetes_rig import Rig, Rule
 from tests.waiting import until
-
-
-@pytest.fixture
-def rig() -> Iterator[Rig]:
-    with Rig() as made:
-        yield made
-        assert made.failures == []
-
-
-@pytest.fixture
-def place(rig: Rig) -> KubernetesPlace:
-    return place_on(rig)
-
 
 LEAST = Rule(
     ("get", "list", "watch", "create", "patch", "update", "delete"),

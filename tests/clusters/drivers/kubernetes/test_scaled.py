@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -20,18 +19,6 @@ from tests.waiting import until
 
 HPA = "HorizontalPodAutoscaler/theirs"
 SAYS = f"{HPA} of this cluster decides how many instances there are; the replicas given here do not count."
-
-
-@pytest.fixture
-def rig() -> Iterator[Rig]:
-    with Rig() as made:
-        yield made
-        assert made.failures == []
-
-
-@pytest.fixture
-def place(rig: Rig) -> KubernetesPlace:
-    return place_on(rig)
 
 
 def autoscaler(rig: Rig, target: str = "shop", kind: str = "Deployment", **metadata: Any) -> None:
