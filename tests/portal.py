@@ -176,7 +176,7 @@ class Portal:
 
     def pid(self, role: str) -> int:
         """The process that plays `role` now: web, worker or watch."""
-        return until(lambda: self.roles().get(role, 0), timeout=30, what=f"a {role} process")
+        return until(lambda: self.roles().get(role, 0), what=f"a {role} process")
 
     def tree(self, role: str) -> list[int]:
         """The role's process and its descendants."""
@@ -203,7 +203,7 @@ class Portal:
         os.kill(pid, number)
         return pid
 
-    def wait_for_new(self, role: str, old: int, timeout: float = 30) -> int:
+    def wait_for_new(self, role: str, old: int, timeout: float = 60) -> int:
         """Wait until another process plays `role`; returns its pid."""
         until(lambda: self.roles().get(role, old) != old, timeout=timeout, what=f"a new {role}")
         return self.pid(role)
@@ -302,7 +302,7 @@ def cpu_seconds(pids: list[int]) -> float:
     return total
 
 
-def wait_gone(pids: list[int], timeout: float = 10.0) -> None:
+def wait_gone(pids: list[int], timeout: float = 60.0) -> None:
     """Wait until none of the processes lives (a zombie does not)."""
 
     def living() -> list[int]:

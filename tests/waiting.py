@@ -9,7 +9,7 @@ from typing import TypeVar
 T = TypeVar("T")
 
 
-def until(predicate: Callable[[], T | None], timeout: float = 10.0, every: float = 0.02, what: str = "") -> T:
+def until(predicate: Callable[[], T | None], timeout: float = 60.0, every: float = 0.02, what: str = "") -> T:
     """Poll `predicate` until it answers something true; return that. Raises AssertionError after `timeout` seconds."""
     deadline = time.monotonic() + timeout
     while True:

@@ -173,11 +173,11 @@ def test_connect_grant_deploy_live_logs_terminal_crash_and_rollback(
     failed.wait_for(timeout=90_000)
     visitor.sees("It ended with exit code 1.", "#deployment")
     visitor.sees("cannot reach the database", "#deployment")
-    until(lambda: greetings(rig) == {"salute v2"}, timeout=20, what="only the version that ran before")
+    until(lambda: greetings(rig) == {"salute v2"}, what="only the version that ran before")
 
     visitor.open(f"/projects/{SLUG}/")
     visitor.counted()
     page = confirm(visitor, f"#m-{MACHINE} button:has-text('Roll back')")
     page.locator("#deployment .result").wait_for()
     assert visitor.counted() == 2
-    until(lambda: greetings(rig) == {"hello v1"}, timeout=20, what="image and configuration as they were")
+    until(lambda: greetings(rig) == {"hello v1"}, what="image and configuration as they were")

@@ -8,7 +8,7 @@ from tests.portal import Portal
 
 WATCH_POLICY = """document.addEventListener("securitypolicyviolation",
   (e) => console.error(`CSP: ${e.violatedDirective} blocked ${e.blockedURI}`));"""
-PATIENCE_MS = 20_000
+PATIENCE_MS = 60_000
 
 
 class Visitor:

@@ -105,7 +105,7 @@ def test_an_unstable_build_leaves_no_version(site: Site, clone: Clone) -> None:
 
 def test_cancel_kills_what_runs_and_says_who(site: Site, clone: Clone) -> None:
     build = site.pushed(clone, {"Jenkinsfile": pipeline("sh 'echo begun; sleep 300'")}, "cancel")
-    until(lambda: b"begun" in site.log(build), timeout=30, what="the step")
+    until(lambda: b"begun" in site.log(build), what="the step")
     assert site.api.post(f"/api/builds/{build}/cancel/").status_code == 202
     done = site.ended(build)
     assert done["state"] == "cancelled"
@@ -133,7 +133,7 @@ def test_a_question_waits_for_its_answer(site: Site, clone: Clone) -> None:
     text = pipeline("input message: 'Go on?', id: 'go'", "sh 'echo went on'")
     ids = [site.pushed(clone, {"Jenkinsfile": text, "NOTES": word}, "input") for word in ("yes", "no")]
     for build in ids:
-        until(lambda b=build: site.build(b)["inputs"], timeout=30, what="the question")
+        until(lambda b=build: site.build(b)["inputs"], what="the question")
     ident = site.build(ids[0])["inputs"][0]["ident"]
     for build, proceed in zip(ids, (True, False), strict=True):
         answer = site.api.post(f"/api/builds/{build}/inputs/{ident}/", json={"proceed": proceed})

@@ -84,13 +84,13 @@ def step(deployment: Deployment) -> Deployment:
     return deployment
 
 
-def reach(deployment: Deployment, *states: str, timeout: float = 40) -> Deployment:
+def reach(deployment: Deployment, *states: str, timeout: float = 60) -> Deployment:
     return until(
         lambda: step(deployment).state in states and deployment, timeout, 0.05, f"{states}, not {deployment.state}"
     )
 
 
-def finish(deployment: Deployment, timeout: float = 40) -> Deployment:
+def finish(deployment: Deployment, timeout: float = 60) -> Deployment:
     return reach(deployment, *FINAL, timeout=timeout)
 
 

@@ -104,13 +104,13 @@ class Site:
         self.close()
 
     # --- asking, patiently: processes of the portal die in these tests -------------------------------------------
-    def get(self, path: str, timeout: float = 30, **options: Any) -> Any:
+    def get(self, path: str, timeout: float = 60, **options: Any) -> Any:
         """The answer's JSON; asks again while the portal is away."""
         answer = self._patiently(lambda: self.api.get(path, **options), timeout)
         assert answer.status_code < 300, f"{path}: {answer.status_code} {answer.text}"
         return answer.json()
 
-    def post(self, path: str, body: dict[str, Any] | None = None, timeout: float = 30, **options: Any) -> Any:
+    def post(self, path: str, body: dict[str, Any] | None = None, timeout: float = 60, **options: Any) -> Any:
         answer = self._patiently(lambda: self.api.post(path, json=body or {}, **options), timeout)
         assert answer.status_code < 300, f"{path}: {answer.status_code} {answer.text}"
         return answer.json()
@@ -136,7 +136,7 @@ class Site:
         url = f"http://{self.who}:{token}@127.0.0.1:{self.portal.port}/git/{PROJECT}.git"
         return Clone(url, self.portal.var.parent / "clones" / f"{self.who}{self.clones}")
 
-    def build_of(self, sha: str, timeout: float = 30) -> int:
+    def build_of(self, sha: str, timeout: float = 60) -> int:
         """The id of the build that a push of this commit started."""
         found = until(
             lambda: self.get(f"/api/projects/{PROJECT}/builds/", params={"commit": sha})["results"],
@@ -161,7 +161,7 @@ class Site:
         """The build when it has ended."""
         return self._at(lambda: self.build(pk), FINAL, timeout)
 
-    def running(self, pk: int, timeout: float = 30) -> dict[str, Any]:
+    def running(self, pk: int, timeout: float = 60) -> dict[str, Any]:
         return self._at(lambda: self.build(pk), FINAL | {"running"}, timeout)
 
     def log(self, pk: int) -> bytes:
@@ -203,7 +203,7 @@ class Site:
         """The deployment when it has ended."""
         return self._at(lambda: self.deployment(pk), FINAL, timeout)
 
-    def phase(self, pk: int, *phases: str, timeout: float = 30) -> str:
+    def phase(self, pk: int, *phases: str, timeout: float = 60) -> str:
         """Wait until the deployment is in one of the phases (or ended); the phase ("" when ended)."""
         found = until(
             lambda: (d := self.deployment(pk)) and (d["phase"] in phases or d["state"] in FINAL) and [d["phase"]],
@@ -217,7 +217,7 @@ class Site:
         found: dict[str, Any] = next(row for row in rows if row["machine"] == machine)
         return found
 
-    def says(self, machine: str = "test-a", timeout: float = 10) -> str:
+    def says(self, machine: str = "test-a", timeout: float = 60) -> str:
         """The version that answers on the service's stable address."""
         url = self.service(machine)["url"]
         answer = self._patiently(lambda: httpx.get(f"{url.rstrip('/')}/version", timeout=5), timeout)

@@ -46,7 +46,7 @@ def test_no_jenkinsfile_at_all(site: Site, clone: Clone, ground: Ground) -> None
 
 def test_a_branch_deleted_or_rewritten_while_it_builds(site: Site, clone: Clone, ground: Ground) -> None:
     first = site.pushed(clone, {"Jenkinsfile": service(before="sh 'echo begun; sleep 3'")}, "moving")
-    until(lambda: b"begun" in site.log(first), timeout=20, what="the first build")
+    until(lambda: b"begun" in site.log(first), what="the first build")
     clone.git("commit", "-q", "--amend", "-m", "Rewritten")
     sha = clone.git("rev-parse", "HEAD")
     clone.push("moving", "--force")

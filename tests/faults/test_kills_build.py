@@ -41,8 +41,8 @@ def test_a_running_build_goes_on_whoever_is_killed(
 ) -> None:
     pk = push(site, clone, tmp_path)
     key = site.running(pk)["key"]
-    until(lambda: effects(tmp_path, key), timeout=20, what="the first step")
-    assert until(lambda: ground.kill(victim), timeout=15, what=f"a {victim} to kill")
+    until(lambda: effects(tmp_path, key), what="the first step")
+    assert until(lambda: ground.kill(victim), what=f"a {victim} to kill")
     done = site.ended(pk, timeout=PATIENCE_S + 5)
     assert done["state"] == "succeeded", done
     assert effects(tmp_path, key) == ["one", "two"]
@@ -53,7 +53,7 @@ def test_a_running_build_goes_on_whoever_is_killed(
 def test_a_build_that_waits_is_not_lost(site: Site, clone: Clone, ground: Ground, tmp_path: Path, victim: str) -> None:
     sha = clone.commit({"Jenkinsfile": marks(tmp_path, 0.2)})
     clone.push("waits", "--force")
-    assert until(lambda: ground.kill(victim), timeout=15, what=f"a {victim} to kill")
+    assert until(lambda: ground.kill(victim), what=f"a {victim} to kill")
     pk = site.build_of(sha, timeout=PATIENCE_S + 15)
     done = site.ended(pk, timeout=PATIENCE_S)
     assert done["state"] == "succeeded", done
@@ -67,7 +67,7 @@ def test_a_killed_agent_ends_the_build_with_a_sentence(
     text = pipeline(f"sh 'echo one $FDD_BUILD_KEY >> {tmp_path}/effects; setsid sleep 300 & sleep 300'")
     pk = site.pushed(clone, {"Jenkinsfile": text}, "agent")
     build = site.running(pk)
-    until(lambda: effects(tmp_path, build["key"]), timeout=20, what="the first step")
+    until(lambda: effects(tmp_path, build["key"]), what="the first step")
     agents = ground.agents(build)
     assert len(agents) == 1
     if with_worker:
@@ -94,7 +94,7 @@ def test_the_agent_is_killed_at_any_moment(site: Site, clone: Clone, ground: Gro
     pks = [push(site, clone, tmp_path, 0.4, f"any{n}") for n in range(4)]
     for pk in pks:
         build = site.running(pk)
-        until(lambda b=build: effects(tmp_path, b["key"]) or site.build(b["id"])["state"] != "running", timeout=30)
+        until(lambda b=build: effects(tmp_path, b["key"]) or site.build(b["id"])["state"] != "running")
         time.sleep(chance.uniform(0, 1.2))
         for pid in ground.agents(build):
             os.kill(pid, signal.SIGKILL)
@@ -113,7 +113,7 @@ def test_a_storm_of_kills(site: Site, clone: Clone, ground: Ground, tmp_path: Pa
     for _ in range(10):
         time.sleep(chance.uniform(0.2, 1.0))
         victims = chance.sample(VICTIMS, len(VICTIMS))  # the first of them that lives at this moment
-        assert until(lambda order=victims: any(ground.kill(v) for v in order), timeout=15, what="anybody to kill")
+        assert until(lambda order=victims: any(ground.kill(v) for v in order), what="anybody to kill")
     for pk in pks:
         done = site.ended(pk, timeout=60 + PATIENCE_S)
         assert done["state"] == "succeeded", done

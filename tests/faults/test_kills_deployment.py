@@ -44,8 +44,8 @@ def other(site: Site, versions: tuple[int, int]) -> int:
 def whole(site: Site, version: int, done: dict[str, Any]) -> None:
     """Exactly what is wanted runs, and nothing else."""
     assert site.says() == str(version)
-    until(lambda: len(site.instances()) == 2, timeout=10, what="two instances and no third")
-    seen = until(lambda: (s := site.seen()) and all(i["ready"] for i in s) and s, timeout=10, what="ready instances")
+    until(lambda: len(site.instances()) == 2, what="two instances and no third")
+    seen = until(lambda: (s := site.seen()) and all(i["ready"] for i in s) and s, what="ready instances")
     assert {instance["digest"] for instance in seen} == {done["pins"]["digest"]}
     assert site.service()["wanted"]["version"] == version
     assert not done["needs_ops"]
@@ -58,7 +58,7 @@ def test_a_rollout_goes_on_whoever_is_killed(
     wanted = other(site, versions)
     pk = site.deploy(version=wanted)
     site.phase(pk, "rolling")
-    assert until(lambda: ground.kill(victim), timeout=15, what=f"a {victim} to kill")
+    assert until(lambda: ground.kill(victim), what=f"a {victim} to kill")
     done = site.deployed(pk, timeout=PATIENCE_S + 5)
     assert done["state"] == "succeeded", done
     whole(site, wanted, done)
@@ -117,6 +117,6 @@ def test_scale_restart_and_remove_survive(site: Site, ground: Ground, versions: 
         ground.kill("group")
         done = site.deployed(pk, timeout=PATIENCE_S + 5)
         assert done["state"] == "succeeded", done
-        until(lambda n=count: len(site.instances()) == n, timeout=10, what=f"{count} instances after {action}")
+        until(lambda n=count: len(site.instances()) == n, what=f"{count} instances after {action}")
     time.sleep(3)  # what looks after services had its turn: it must not bring back what was removed
     assert site.instances() == []

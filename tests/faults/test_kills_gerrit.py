@@ -65,7 +65,7 @@ def test_every_push_builds_once_whoever_is_killed_meanwhile(
     shas = []
     for number in range(8):
         if number == 4:
-            assert until(lambda: ground.kill(victim), timeout=15, what=f"a {victim} to kill")
+            assert until(lambda: ground.kill(victim), what=f"a {victim} to kill")
         shas.append(rig.gerrit.push(slug, message=f"Push {number}"))
     all_built(site, slug, shas, PATIENCE_S + 40)
 

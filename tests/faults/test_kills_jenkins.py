@@ -66,7 +66,7 @@ def test_a_build_over_there_goes_on_whoever_is_killed_here(
 ) -> None:
     pk = started(site, slug)
     assert site.running(pk)["state"] == "running"
-    assert until(lambda: ground.kill(victim), timeout=15, what=f"a {victim} to kill")
+    assert until(lambda: ground.kill(victim), what=f"a {victim} to kill")
     done = site.ended(pk, timeout=PATIENCE_S + 25)
     assert (done["state"], done["error"]) == ("succeeded", None), done
     assert [stage["state"] for stage in done["stages"]] == ["succeeded", "succeeded"]

@@ -56,7 +56,7 @@ class Shop:
 
     def runs(self, tag: str, replicas: int = 2) -> None:
         """The cluster runs this and nothing else, and the portal's rows say so."""
-        until(lambda: self.images() == {f"rig.local/app:{tag}"}, timeout=20, what=f"only {tag} in the cluster")
+        until(lambda: self.images() == {f"rig.local/app:{tag}"}, what=f"only {tag} in the cluster")
         wanted = ("healthy", replicas, replicas, self.versions[tag])
         until(lambda: self.seen() == wanted, timeout=PATIENCE_S, what=f"the portal to see {wanted}")
 
@@ -112,7 +112,7 @@ def test_a_rollout_goes_on_whoever_is_killed(site: Site, ground: Ground, shop: S
     tag = other(shop)
     pk = shop.deploy(version=shop.version(tag))
     site.phase(pk, "rolling")
-    assert until(lambda: ground.kill(victim), timeout=15, what=f"a {victim} to kill")
+    assert until(lambda: ground.kill(victim), what=f"a {victim} to kill")
     done = site.deployed(pk, timeout=PATIENCE_S + 20)
     assert done["state"] == "succeeded", done
     assert done["pins"]["digest"].startswith("sha256:")
@@ -150,7 +150,7 @@ def test_an_api_server_that_is_away_in_the_middle_costs_only_time(site: Site, gr
     pk = shop.deploy(version=shop.version(tag))
     site.phase(pk, "rolling")
     shop.rig.faults.go_away()
-    until(lambda: site.deployment(pk)["error"], timeout=40, what="the page to say that it does not answer")
+    until(lambda: site.deployment(pk)["error"], what="the page to say that it does not answer")
     assert "does not answer" in str(site.deployment(pk)["error"])
     ground.kill("worker")
     shop.rig.faults.come_back()

@@ -39,7 +39,7 @@ def test_a_database_locked_for_half_a_minute_costs_time_and_nothing_else(
     text = pipeline(f"sh 'for i in $(seq 1 {LINES}); do echo \"line $i of many\"; sleep 0.03; done'", "sh 'echo last'")
     build = site.pushed(clone, {"Jenkinsfile": text}, "locked")
     site.running(build)
-    until(lambda: b"line 1 of many" in site.log(build), timeout=20, what="the first line")
+    until(lambda: b"line 1 of many" in site.log(build), what="the first line")
     deployment = site.deploy("staging", version=one)
     answers: list[tuple[httpx.Response, float]] = []
 

@@ -44,7 +44,7 @@ def failed(site: Site, **body: Any) -> dict[str, Any]:
 
 def unharmed(site: Site, good: int) -> None:
     """The old version runs as before, twice."""
-    until(lambda: len(site.instances()) == 2, timeout=15, what="two instances and no third")
+    until(lambda: len(site.instances()) == 2, what="two instances and no third")
     assert site.says() == str(good)
     assert site.service()["wanted"]["version"] == good
 
@@ -142,7 +142,7 @@ def test_a_first_deployment_that_fails_leaves_nothing(site: Site, good: int, gro
     site.spec(command=["false"])
     done = failed(site, machine="prod", version=good)
     assert done["error"]["code"] == "crash_loop"
-    until(lambda: not site.instances("prod"), timeout=10, what="no instance")
+    until(lambda: not site.instances("prod"), what="no instance")
     assert site.service("prod")["wanted"]["version"] is None
     site.api.patch("/api/projects/sample/", json={"spec": SPEC})
     assert site.deployed(site.deploy("prod", version=good))["state"] == "succeeded"

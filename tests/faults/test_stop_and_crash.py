@@ -37,7 +37,7 @@ def test_ctrl_c_stops_everything_and_the_next_start_restores_it(portals: Portals
         url = site.service()["url"]
         sleeper = {"Jenkinsfile": pipeline("sh 'echo begun; sleep 300'")}
         old = site.pushed(clone, sleeper, "old")
-        until(lambda: b"begun" in site.log(old), timeout=20, what="the first build")
+        until(lambda: b"begun" in site.log(old), what="the first build")
         ground.kill("worker")  # its agent goes on as nobody's child, and must be found all the same
         new = site.pushed(clone, sleeper, "new")
         until(lambda: b"begun" in site.log(new), timeout=PATIENCE_S, what="the second build")
@@ -50,8 +50,8 @@ def test_ctrl_c_stops_everything_and_the_next_start_restores_it(portals: Portals
             assert done["state"] in {"cancelled", "failed"}
             assert "stopped" in done["error"]["sentence"]
         assert site.service()["url"] == url
-        until(lambda: answer(url) == "1", timeout=30, what="version 1 on the same port")
-        until(lambda: site.service()["observed"]["ready"] == 2, timeout=30, what="both instances")
+        until(lambda: answer(url) == "1", what="version 1 on the same port")
+        until(lambda: site.service()["observed"]["ready"] == 2, what="both instances")
         assert len(site.instances()) == 2
 
 
@@ -67,9 +67,9 @@ def test_a_crash_takes_no_service_along(portals: Portals) -> None:
         with Steady(site.service()["url"]) as steady:
             portal.crash()
             asked = steady.asked
-            until(lambda: steady.asked > asked + 20, timeout=20, what="answers without a portal")
+            until(lambda: steady.asked > asked + 20, what="answers without a portal")
             portal.start()
-            until(lambda: site.service()["observed"]["state"] == "healthy", timeout=30, what="the adoption")
+            until(lambda: site.service()["observed"]["state"] == "healthy", what="the adoption")
             time.sleep(2.5)  # a round of what looks after services
         assert steady.failures == []
         assert {process.pid for process in site.instances()} == before

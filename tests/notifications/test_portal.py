@@ -48,7 +48,7 @@ def test_a_failed_build_is_told_to_the_project_and_to_whoever_started_it(
 
         with mail_server(tmp_path, port=port) as server:
             until(lambda: server.letters, timeout=90, what="the letter to arrive once the mail server is back")
-            until(lambda: states(dev) == ["sent"], timeout=30, what="the message to be written down as sent")
+            until(lambda: states(dev) == ["sent"], what="the message to be written down as sent")
             (letter,) = server.letters
         assert letter["To"] == "dev@example.org"
         assert heard["link"] in letter.get_body(("plain",)).get_content()

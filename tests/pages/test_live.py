@@ -61,14 +61,14 @@ def test_without_a_socket_the_part_is_polled(open_page: Callable[..., Any], serv
     page = open_page("/live/")
     until(lambda: dot(page) == "polling")
     before = count(page)
-    until(lambda: count(page) > before, timeout=12, what="a poll")
+    until(lambda: count(page) > before, what="a poll")
 
 
 def test_a_lost_server_is_shown_and_found_again(open_page: Callable[..., Any], server: Any) -> None:
     page = open_page("/live/")
     until(lambda: dot(page) == "live")
     page.context.set_offline(True)
-    until(lambda: dot(page) == "offline", timeout=12)
+    until(lambda: dot(page) == "offline")
     page.context.set_offline(False)
-    until(lambda: dot(page) in {"live", "polling"}, timeout=20)
+    until(lambda: dot(page) in {"live", "polling"})
     open_page.complaints.clear()  # type: ignore[attr-defined]

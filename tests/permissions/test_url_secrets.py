@@ -170,7 +170,7 @@ def test_no_server_writes_one_into_its_access_log(logged: Any) -> None:
 
     from tests.waiting import until
 
-    log = until(written, timeout=20, what="the access log")
+    log = until(written, what="the access log")
     assert "/api/projects/" in log
     for secret in secrets:
         assert secret not in log

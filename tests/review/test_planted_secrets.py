@@ -70,7 +70,7 @@ def test_fifty_planted_secrets_are_found_nowhere(portal: Portal, rude: str) -> N
         for build in sower.api("GET", "builds/", None, who).json()["results"]:
             sower.api("GET", f"builds/{build['id']}/", None, who)
             sower.api("GET", f"builds/{build['id']}/log/", None, who)
-    until(lambda: not list((portal.var / "workspaces").glob("*/*.lock")), timeout=30, what="builds to be tidied up")
+    until(lambda: not list((portal.var / "workspaces").glob("*/*.lock")), what="builds to be tidied up")
     portal.stop()
     places = [
         *(("answer", where, data) for where, data in answers),

@@ -60,7 +60,7 @@ def test_whoever_dies_is_started_again_and_it_says_so(portals: Portals) -> None:
         old = portal.kill(role)
         assert portal.wait_for_new(role, old) != old
         until(lambda role=role: f"{role} ended (SIGKILL)" in portal.log(), what=f"a line about {role}")
-    until(lambda: answers(portal), timeout=20, what="the web to answer again")
+    until(lambda: answers(portal), what="the web to answer again")
 
 
 def answers(portal: Portal) -> bool:

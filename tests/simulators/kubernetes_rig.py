@@ -95,13 +95,13 @@ class Rig(Kubernetes):
 
     # -- waiting ----------------------------------------------------------------------------------------------------
 
-    def rolled_out(self, namespace: str, name: str, timeout: float = 15) -> dict[str, Any]:
+    def rolled_out(self, namespace: str, name: str, timeout: float = 60) -> dict[str, Any]:
         until(lambda: self.ready(namespace, name), timeout, what=f"the rollout of {name}")
         found = self.get("deployments", namespace, name)
         assert found is not None
         return found
 
-    def condition(self, namespace: str, name: str, type_: str, reason: str, timeout: float = 15) -> dict[str, Any]:
+    def condition(self, namespace: str, name: str, type_: str, reason: str, timeout: float = 60) -> dict[str, Any]:
         """Until a deployment has this condition."""
 
         def found() -> dict[str, Any] | None:

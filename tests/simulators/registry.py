@@ -129,7 +129,7 @@ class DockerRegistry:
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )
-        until(self._answers, timeout=20, what="docker-registry to listen")
+        until(self._answers, what="docker-registry to listen")
 
     def stop(self) -> None:
         if self._process is not None:

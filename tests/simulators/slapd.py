@@ -37,7 +37,7 @@ class Slapd:
         )
 
     def __enter__(self) -> Self:
-        until(self._answers, timeout=20, what="slapd to listen")
+        until(self._answers, what="slapd to listen")
         self.add(BASE, ["dcObject", "organization"], dc="example", o="Example")
         for name in ("people", "groups"):
             self.add(f"ou={name},{BASE}", ["organizationalUnit"], ou=name)

@@ -239,7 +239,7 @@ def test_a_locked_database_delays_and_loses_nothing(build: Build) -> None:
 
     feeder = threading.Thread(target=feed)
     feeder.start()
-    until(lambda: writer._buffered >= 4 * 1024 * 1024, timeout=10, what="the buffer to be full")
+    until(lambda: writer._buffered >= 4 * 1024 * 1024, what="the buffer to be full")
     assert not done.wait(0.3)  # backpressure: the buffer is bounded
     assert writer._buffered < 5 * 1024 * 1024
     unlock.set()

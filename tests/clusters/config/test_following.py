@@ -130,10 +130,10 @@ def test_more_keys_than_connections_are_all_followed(consul: Consul, hub: Any, m
     for key in keys:
         consul.put(key, "a: 1\n")
     hub(*keys)
-    until(lambda: all(says("a: 1\n", key) for key in keys), timeout=10)
+    until(lambda: all(says("a: 1\n", key) for key in keys))
     for key in keys:
         consul.put(key, "a: 2\n")
-    until(lambda: all(says("a: 2\n", key) for key in keys), timeout=15)
+    until(lambda: all(says("a: 2\n", key) for key in keys))
     assert consul.waiting <= 4
 
 
@@ -157,27 +157,27 @@ def test_a_server_that_goes_and_comes_back(consul: Consul, hub: Any) -> None:
     hub(*keys)
     until(lambda: says("a: 1\n") and consul.waiting == 3, timeout=SOON_S)
     consul.stop()
-    until(lambda: all(trouble(key) == "“%(host)s” does not answer." for key in keys), timeout=10)
+    until(lambda: all(trouble(key) == "“%(host)s” does not answer." for key in keys))
     assert seen().text == "a: 1\n"  # type: ignore[union-attr] - what was known stays
     consul.store.put("default", "shop/a.yaml", b"a: 2\n")
     consul.start()
-    until(lambda: says("a: 2\n") and not any(map(trouble, keys)), timeout=20)
+    until(lambda: says("a: 2\n") and not any(map(trouble, keys)))
 
 
 def test_while_it_is_away_it_is_not_stormed(consul: Consul, hub: Any) -> None:
     connection_to(consul)
     keys = [f"shop/{number}.yaml" for number in range(30)]
     running = hub(*keys)
-    until(lambda: consul.waiting == 30, timeout=10)
+    until(lambda: consul.waiting == 30)
     consul.faults.status = 500
     consul.store.restore(40)  # ends every wait
-    until(lambda: trouble("shop/0.yaml"), timeout=5)
+    until(lambda: trouble("shop/0.yaml"))
     before = len(consul.asked)
     done = threading.Event()
     assert not done.wait(3)
     assert len(consul.asked) - before <= 8
     consul.faults.status = 0
-    until(lambda: consul.waiting == 30, timeout=30)
+    until(lambda: consul.waiting == 30)
     assert running.follows == 30
 
 
@@ -193,7 +193,7 @@ def test_what_ails_it_is_said_at_the_key_and_ends(consul: Consul, hub: Any, faul
     assert seen().seen_at is None  # type: ignore[union-attr]
     consul.faults.status, consul.faults.garbage = 0, None
     consul.put("shop/a.yaml", "a: 1\n")
-    until(lambda: says("a: 1\n"), timeout=20)
+    until(lambda: says("a: 1\n"))
 
 
 def test_a_token_that_is_taken_away_and_another_that_is_given(hub: Any) -> None:
@@ -205,7 +205,7 @@ def test_a_token_that_is_taken_away_and_another_that_is_given(hub: Any) -> None:
         consul.tokens = {"another": Rights(read=("shop/",))}
         consul.put("shop/a.yaml", "a: 2\n")  # ends the wait that was let through
         consul.put("shop/a.yaml", "a: 3\n")
-        until(lambda: "does not know this ACL token" in trouble(), timeout=10)
+        until(lambda: "does not know this ACL token" in trouble())
         assert TOKEN not in str(seen().trouble)  # type: ignore[union-attr]
         connection.secrets = {"token": "another"}
         connection.save()
@@ -241,7 +241,7 @@ def test_that_it_was_looked_at_is_written_also_when_nothing_changed(consul: Cons
     first = seen()
     assert first is not None
     assert first.seen_at is not None
-    until(lambda: seen().seen_at > first.seen_at, timeout=10)  # type: ignore[union-attr,operator]
+    until(lambda: seen().seen_at > first.seen_at)  # type: ignore[union-attr,operator]
     assert seen().changed_at == first.changed_at  # type: ignore[union-attr]
 
 

@@ -53,7 +53,7 @@ class Place:
             stable_port=self.port if self.traffic else 0, restart_nonce=restart_nonce,
         )  # fmt: skip
 
-    def settle(self, wanted: Wanted, timeout: float = 30.0) -> Observed:
+    def settle(self, wanted: Wanted, timeout: float = 60.0) -> Observed:
         """Advance until the goal is reached or given up."""
         return until(
             lambda: (seen := self.runtime.advance(wanted, 2.0)) and (seen.settled or seen.failure) and seen,

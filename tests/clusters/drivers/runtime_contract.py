@@ -30,7 +30,7 @@ class Place(Protocol):
         """A goal of the next generation."""
         ...
 
-    def settle(self, wanted: Wanted, timeout: float = 30.0) -> Observed:
+    def settle(self, wanted: Wanted, timeout: float = 60.0) -> Observed:
         """Apply it, and advance until the goal is reached or given up."""
         ...
 

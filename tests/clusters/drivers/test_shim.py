@@ -28,7 +28,7 @@ class Run:
         assert status is not None
         return status
 
-    def until(self, predicate: Callable[[ShimStatus], Any], timeout: float = 10.0) -> ShimStatus:
+    def until(self, predicate: Callable[[ShimStatus], Any], timeout: float = 60.0) -> ShimStatus:
         return until(lambda: predicate(self.status()) and self.status(), timeout)
 
     def log(self) -> bytes:

@@ -99,7 +99,7 @@ def _up(url: str) -> None:
         except redis.RedisError:
             return False
 
-    until(answers, timeout=10, what="redis")
+    until(answers, what="redis")
 
 
 def test_with_redis_all_processes_count_together(redis_url: str, settings: Any) -> None:

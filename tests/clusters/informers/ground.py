@@ -43,7 +43,7 @@ def feed(cluster: Cluster, resource: str = "pods") -> ClusterFeed | None:
     return ClusterFeed.objects.filter(cluster=cluster, resource=resource).first()
 
 
-def wait_feed(cluster: Cluster, resource: str = "pods", timeout: float = 15, **facts: Any) -> ClusterFeed:
+def wait_feed(cluster: Cluster, resource: str = "pods", timeout: float = 60, **facts: Any) -> ClusterFeed:
     """Until the feed has these values."""
 
     def right() -> ClusterFeed | None:
@@ -56,7 +56,7 @@ def wait_feed(cluster: Cluster, resource: str = "pods", timeout: float = 15, **f
         raise AssertionError(f"{error}; the row: {vars(feed(cluster, resource) or object)}") from None
 
 
-def wait_live(cluster: Cluster, timeout: float = 15) -> None:
+def wait_live(cluster: Cluster, timeout: float = 60) -> None:
     """Until everything is followed."""
     for resource in observed.NEEDED:
         wait_feed(cluster, resource, timeout, state=State.LIVE)

@@ -152,7 +152,7 @@ class TestConnections:
         hubs.start(replace(QUICK, silence=60.0))
         wait_live(cluster)
         server.frozen = True
-        row = wait_feed(cluster, timeout=25, state=State.DOWN)
+        row = wait_feed(cluster, state=State.DOWN)
         assert str(row.trouble["msgid"]) == "The API server does not answer."
         server.frozen = False
         wait_live(cluster)

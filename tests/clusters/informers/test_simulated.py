@@ -58,7 +58,7 @@ def test_an_etcd_that_was_compacted_while_we_were_away_costs_a_list_and_nothing_
     hubs.start()
     wait_live(cluster, 30)
     rig.faults.go_away()
-    wait_feed(cluster, state=State.DOWN, timeout=20)
+    wait_feed(cluster, state=State.DOWN)
     rig.faults.come_back()
     gone = next(iter(versions(rig, "pods")))
     rig.delete("pods", "shop", gone)

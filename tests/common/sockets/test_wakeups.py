@@ -40,7 +40,7 @@ async def opened(server: Server, where: str, user: User | None, **options: objec
     return await (await call(server.socket)(where, user, **options))
 
 
-async def code_of(socket: object, timeout: float = 20) -> int:
+async def code_of(socket: object, timeout: float = 60) -> int:
     async def drain() -> None:
         while True:
             await socket.recv()

@@ -138,7 +138,7 @@ class Ground:
             deployment.refresh_from_db()
             return deployment.is_final
 
-        until(ended, timeout=40, what="the deployment to end")
+        until(ended, what="the deployment to end")
         return deployment
 
     @property

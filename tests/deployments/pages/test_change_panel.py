@@ -300,7 +300,7 @@ def test_a_deployment_by_tag_pins_what_it_turned_out_to_be(ground: Ground) -> No
     deployment = ground.deploy()
     assert deployment.state == "succeeded"
     assert deployment.pins["digest"] == digest(f"app {version.number}")
-    until(lambda: ground.service.observed_digest, timeout=5)
+    until(lambda: ground.service.observed_digest)
     page = ground.browser().get(f"/deployments/{deployment.pk}/").content.decode()
     assert deployment.pins["digest"][7:19] in page
     assert "instance-old" not in page

@@ -37,7 +37,7 @@ class Viewer:
         self.upto = 0
         self._acks = acks
 
-    async def one(self, timeout: float = 20) -> None:
+    async def one(self, timeout: float = 60) -> None:
         told = json.loads(await asyncio.wait_for(self.socket.recv(), timeout))
         if "lines" not in told:
             self.others.append(told)
@@ -47,15 +47,15 @@ class Viewer:
         if self._acks:
             await self.socket.send(json.dumps({"ack": self.upto}))
 
-    async def until(self, check: Callable[[], bool], timeout: float = 20) -> None:
+    async def until(self, check: Callable[[], bool], timeout: float = 60) -> None:
         async with asyncio.timeout(timeout):
             while not check():
                 await self.one(timeout)
 
-    async def sees(self, text: str, timeout: float = 20) -> None:
+    async def sees(self, text: str, timeout: float = 60) -> None:
         await self.until(lambda: text in self.texts, timeout)
 
-    async def code(self, timeout: float = 20) -> int | None:
+    async def code(self, timeout: float = 60) -> int | None:
         with contextlib.suppress(ConnectionClosed):
             async with asyncio.timeout(timeout):
                 while True:

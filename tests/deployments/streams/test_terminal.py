@@ -241,10 +241,10 @@ async def test_typing_into_a_program_that_takes_nothing_is_bounded(terminal: Ope
 async def test_nobody_types_for_long_and_is_warned(terminal: Open, shop: Ground, dev: User) -> None:
     """The server's patience is 63 s here, so the warning comes after three."""
     at = await terminal(shop, dev)
-    await at.until(lambda: at.state == "idle", timeout=15)
+    await at.until(lambda: at.state == "idle")
     assert 55 <= at.statuses[-1]["closes_in_s"] <= 60
     await at.type("\r")
-    await at.until(lambda: [one["state"] for one in at.statuses].count("idle") == 2, timeout=15)
+    await at.until(lambda: [one["state"] for one in at.statuses].count("idle") == 2)
 
 
 async def test_rubbish_from_a_browser_cannot_hurt(terminal: Open, shop: Ground, dev: User) -> None:

@@ -24,7 +24,7 @@ class Typist:
         self._acks = acks
         self._keep = keep
 
-    async def one(self, timeout: float = 20) -> int:
+    async def one(self, timeout: float = 60) -> int:
         """Take one message; its kind."""
         message = await asyncio.wait_for(self.socket.recv(), timeout)
         assert isinstance(message, bytes)
@@ -44,12 +44,12 @@ class Typist:
     async def ack(self) -> None:
         await self.socket.send(b"\x05" + json.dumps({"ack": self.shown}).encode())
 
-    async def until(self, check: Callable[[], bool], timeout: float = 20) -> None:
+    async def until(self, check: Callable[[], bool], timeout: float = 60) -> None:
         async with asyncio.timeout(timeout):
             while not check():
                 await self.one(timeout)
 
-    async def sees(self, text: bytes, timeout: float = 20) -> None:
+    async def sees(self, text: bytes, timeout: float = 60) -> None:
         await self.until(lambda: text in self.text, timeout)
 
     async def type(self, text: str) -> None:
@@ -58,7 +58,7 @@ class Typist:
     async def resize(self, cols: int, rows: int) -> None:
         await self.socket.send(b"\x04" + json.dumps({"cols": cols, "rows": rows}).encode())
 
-    async def code(self, timeout: float = 20) -> int | None:
+    async def code(self, timeout: float = 60) -> int | None:
         """Take until it is closed; the code."""
         with contextlib.suppress(ConnectionClosed):
             async with asyncio.timeout(timeout):

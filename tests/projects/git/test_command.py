@@ -11,8 +11,17 @@ from projects.drivers.source.base import Repository
 from projects.drivers.source.git_command import Git
 from projects.drivers.source.git_complaints import explain
 from tests.projects.git.conftest import new_source
+from tests.waiting import until
 
 SHOP = Repository("shop")
+
+
+def is_gone(pid: int) -> bool:
+    """Whether it ended; nobody may have collected it yet."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return True
 
 
 def test_git_that_hangs_is_stopped_as_a_whole(tmp_path: Path) -> None:
@@ -23,8 +32,7 @@ def test_git_that_hangs_is_stopped_as_a_whole(tmp_path: Path) -> None:
     with pytest.raises(Unavailable) as refused:
         Git(str(script), timeout=0.5).run("status")
     assert refused.value.code == "git_timeout"
-    child = Path(f"/proc/{pid.read_text().strip()}/stat")
-    assert not child.exists() or child.read_text().rpartition(")")[2].split()[0] == "Z"
+    until(lambda: is_gone(int(pid.read_text())), what="the child of git to be gone")
 
 
 def test_git_that_is_not_there_is_named(tmp_path: Path) -> None:

@@ -147,7 +147,7 @@ def test_a_short_stop_of_the_database_is_waited_for(alone: Web) -> None:
     with ThreadPoolExecutor(30) as hands:
         with locked(alone):
             waiting = [hands.submit(alone.post, FORGE, fresh(number)) for number in range(30)]
-            until(lambda: sum(one.running() for one in waiting) == 30, timeout=10)
+            until(lambda: sum(one.running() for one in waiting) == 30)
         answers = [one.result() for one in waiting]
     assert {answer.status_code for answer in answers} == {202}
     assert alone.deliveries() == 31
@@ -199,7 +199,7 @@ def test_deliveries_are_stored_before_any_work_and_worked_on_when_a_worker_comes
     assert time.monotonic() - began < 5
     assert alone.rows("select state, next_at is not null, lease_until from projects_hookdelivery") == [("new", 1, None)]
     rung = "select count(*) from django_q_ormq"
-    until(lambda: alone.rows(rung)[0][0] >= 1, timeout=5, what="the bell to be rung")
+    until(lambda: alone.rows(rung)[0][0] >= 1, what="the bell to be rung")
 
 
 def test_a_stranger_who_guesses_names_costs_no_memory() -> None:

@@ -48,7 +48,7 @@ def row(connection: Connection) -> SourceListener | None:
     return SourceListener.objects.filter(pk=connection.pk).first()
 
 
-def wait_row(connection: Connection, timeout: float = 20, **facts: Any) -> SourceListener:
+def wait_row(connection: Connection, timeout: float = 60, **facts: Any) -> SourceListener:
     """Until the listener's row has these values."""
 
     def right() -> SourceListener | None:
@@ -61,7 +61,7 @@ def wait_row(connection: Connection, timeout: float = 20, **facts: Any) -> Sourc
         raise AssertionError(f"{error}; the row: {vars(row(connection) or object)}") from None
 
 
-def wait_listening(connection: Connection, timeout: float = 20) -> SourceListener:
+def wait_listening(connection: Connection, timeout: float = 60) -> SourceListener:
     """Until somebody listens and has compared."""
     wait_row(connection, timeout, state=State.LISTENING)
     return until(lambda: (found := row(connection)) and found.compared_at and found, timeout, what="a comparison")
