@@ -11,8 +11,8 @@ from django.utils import timezone
 
 from clusters import observed
 from clusters.drivers.runtime.kubernetes.names import EVENTS, NODES
+from clusters.informers import follower, rows
 from clusters.informers import hub as hubs_module
-from clusters.informers import rows
 from clusters.informers.hub import Shares, lease_of
 from clusters.informers.ledger import Batch
 from clusters.models import Cluster, ClusterFeed, ClusterObject
@@ -147,9 +147,11 @@ class TestConnections:
             until(lambda: set(there(cluster)) == {"back"})
 
     def test_a_server_that_says_nothing_any_more_is_noticed_though_its_watch_is_open(
-        self, server: RawServer, cluster: Cluster, hubs: Hubs
+        self, server: RawServer, cluster: Cluster, hubs: Hubs, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        hubs.start(replace(QUICK, silence=60.0))
+        monkeypatch.setattr(follower, "PING_S", 1.0)
+        monkeypatch.setattr(follower, "SILENT_S", 3.0)
+        hubs.start()
         wait_live(cluster)
         server.frozen = True
         row = wait_feed(cluster, state=State.DOWN)
