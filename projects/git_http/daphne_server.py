@@ -1,8 +1,9 @@
 """Daphne with flow control: request bodies are read as the application asks for them, answers wait for slow readers.
 
 Daphne itself puts a whole request body into a queue in memory before the application runs, and takes an answer as
-fast as the application makes it, so a push or a clone of 200 MB would cost 200 MB each. This server changes only those
-two things, for every HTTP application behind it; uvicorn does both by itself. It must not know git.
+fast as the application makes it, so a push or a clone of 200 MB would cost 200 MB each. This server changes those two
+things, for every HTTP application behind it, and gives WebSockets longer to say goodbye; uvicorn does all of that by
+itself. It must not know git.
 
 Run as daphne: `python -m projects.git_http.daphne_server -p 8000 fangduoduo_release.asgi:application`.
 """
@@ -27,6 +28,7 @@ from .daphne_bounds import BoundedFactory, Bounds
 
 Message = MutableMapping[str, Any]
 _CHUNK = 64 * 1024
+GOODBYE_S = 10.0
 
 
 @implementer(IPushProducer)
@@ -90,7 +92,7 @@ class Body:
 
 
 class FlowServer(Server):
-    """Daphne's server with both directions of HTTP under flow control; WebSockets are left as they are."""
+    """Daphne's server with both directions of HTTP under flow control; WebSockets are only given longer to say goodbye."""
 
     bounds: Bounds = {HOOKS: hook_bound}
 
@@ -101,6 +103,16 @@ class FlowServer(Server):
     @http_factory.setter
     def http_factory(self, daphnes: Any) -> None:
         self._factory = BoundedFactory(self, self.bounds)  # in place of the one that daphne makes
+
+    @property
+    def ws_factory(self) -> Any:
+        return self._ws_factory
+
+    @ws_factory.setter
+    def ws_factory(self, daphnes: Any) -> None:
+        """Its library cuts whoever does not answer a close within a second; the reason of the close is lost with it then."""
+        daphnes.setProtocolOptions(closeHandshakeTimeout=GOODBYE_S)
+        self._ws_factory = daphnes
 
     def __init__(self, application: Any, *args: Any, **kwargs: Any) -> None:
         super().__init__(self._with_body, *args, **kwargs)

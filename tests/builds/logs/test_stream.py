@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import json
 import random
+import socket
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -20,6 +21,7 @@ from builds.models import Build, BuildLog
 from permissions.models import ApiToken, User
 from tests.common.sockets import serving
 from tests.common.sockets.serving import Server, bearer
+from tests.waiting import until
 
 from .conftest import sha, typical
 from .watching import Watcher
@@ -176,6 +178,22 @@ async def test_other_origins_are_refused_before_the_handshake(
     assert refused.value.response.status_code == 403
 
 
+def test_who_is_slow_to_say_goodbye_is_not_cut_off(server: Server, build: Build) -> None:
+    """A connection that is cut takes with it what was on its way, the reason of its end too."""
+    host, _, port = server.address.rpartition(":")
+    with socket.create_connection((host, int(port))) as line:
+        line.sendall(
+            f"GET {path(build)} HTTP/1.1\r\nHost: {server.address}\r\nOrigin: http://{server.address}\r\nUpgrade: websocket\r\n"
+            "Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n".encode()
+        )
+        goodbye = b"\x88\x02" + (4401).to_bytes(2, "big")
+        until(lambda: line.recv(65536, socket.MSG_PEEK).endswith(goodbye), what="the server's goodbye")
+        time.sleep(3)  # three times what daphne's library waits for ours
+        assert line.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) == 0
+        line.sendall(b"\x88\x82\0\0\0\0" + goodbye[2:])
+        assert line.recv(65536).endswith(goodbye)
+
+
 @pytest.mark.parametrize("offset", ["x", "-1", "99999999", "9" * 40])
 async def test_offsets_that_cannot_be_are_refused(server: Server, build: Build, dev: User, offset: str) -> None:
     await log_of(build, b"short\n")
@@ -286,8 +304,9 @@ async def test_viewers_that_never_read_cost_no_memory_and_are_left(brisk: Server
         await Watcher(keep=False).watch(socket)
     before = highest = brisk.memory()
     began = time.monotonic()
-    sockets = [await opened(brisk, path(build), dev, max_queue=1) for _ in range(20)]
+    sockets = [await opened(brisk, path(build), dev, max_queue=1)]
     leaving = asyncio.create_task(ended(sockets[0]))
+    sockets += [await opened(brisk, path(build), dev, max_queue=1) for _ in range(19)]
     while not leaving.done():  # time in which a server without a window takes everything into memory
         highest = max(highest, brisk.memory())
         await asyncio.sleep(0.1)
