@@ -26,7 +26,8 @@ def answer(path):
     if path == "/file":
         return 200, open("config/app.ini").read()
     if path == "/slow":
-        time.sleep(1.0)
+        while not os.path.exists("go"):
+            time.sleep(0.02)
     if path == "/crash":
         os._exit(3)
     if path == "/health" and os.path.exists("sick"):
