@@ -203,14 +203,14 @@ class Running:
     def _run(self) -> None:
         self.outcome = self.execution.run()
 
-    def wait_for(self, text: str, timeout: float = 60.0) -> None:
+    def wait_for(self, text: str, timeout: float = 180.0) -> None:
         until(lambda: text in self.sink.text, timeout, what=f"{text!r} in the log")
 
     def wait_for_input(self, count: int = 1) -> InputRequest:
         until(lambda: len(self.sink.inputs) >= count, what="a question")
         return self.sink.inputs[count - 1]
 
-    def end(self, timeout: float = 60.0) -> Ran:
+    def end(self, timeout: float = 180.0) -> Ran:
         self.thread.join(timeout)
         assert self.outcome is not None, f"the build did not end; log:\n{self.sink.text}"
         return Ran(self.outcome, self.sink, self.root)

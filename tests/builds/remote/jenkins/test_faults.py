@@ -49,7 +49,7 @@ def ended(pump: Pump, build: Build) -> Build:
         build.refresh_from_db()
         return build.is_final
 
-    pump.until(over, timeout=60, what=f"the end of {build}")
+    pump.until(over, what=f"the end of {build}")
     return build
 
 
