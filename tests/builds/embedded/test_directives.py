@@ -11,7 +11,6 @@ import pytest
 from builds.drivers.builder.base import Credential
 from builds.drivers.builder.embedded.when import compare
 from fangduoduo_release.common.errors import Invalid
-
 from tests.waiting import until
 
 from .ground import Ground, Repository, pipeline
