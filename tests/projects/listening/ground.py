@@ -13,8 +13,9 @@ from urllib.parse import quote
 
 from django.db import connection as database
 from django.db import connections
+from django.utils import timezone
 
-from fangduoduo_release.common.models import Connection, InboxItem
+from fangduoduo_release.common.models import Connection, InboxItem, Lease
 from projects.listener.hub import Hub
 from projects.models import Project, SourceListener
 from tests import world
@@ -67,6 +68,11 @@ def wait_listening(connection: Connection, timeout: float = 60) -> SourceListene
     return until(lambda: (found := row(connection)) and found.compared_at and found, timeout, what="a comparison")
 
 
+def lapse(connection: Connection) -> None:
+    """Whoever listened is dead, and its lease has run out by now: the clock is not waited for."""
+    Lease.objects.filter(name=f"listener:{connection.name}").update(until=timezone.now())
+
+
 class Hubs:
     """Hubs in this process; gone at the end."""
 
@@ -82,7 +88,7 @@ class Hubs:
         for one, lost in self._hubs:
             if one is hub:
                 lost.set()
-                one.join(20)
+                one.join(60)
                 assert not one.alive
 
     def __enter__(self) -> Self:
@@ -121,7 +127,7 @@ class Watches:
         for process in self._all:
             if process.poll() is None:
                 process.send_signal(signal.SIGKILL)
-            process.wait(10)
+            process.wait(60)
 
 
 def database_url() -> str:
