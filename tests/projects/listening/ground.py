@@ -24,6 +24,7 @@ from tests.waiting import until
 
 ROOT = Path(__file__).resolve().parents[3]
 State = SourceListener.State
+HANDS = ("listener-", "comparer-")
 
 
 def connect(rig: Rig, name: str = "gerrit", **config: Any) -> Connection:
@@ -97,6 +98,8 @@ class Hubs:
     def __exit__(self, *_: object) -> None:
         for hub, _lost in self._hubs:
             self.stop(hub)
+        # What their hands hold at that moment they finish; it must not get into the next test's database.
+        until(lambda: not any(thread.name.startswith(HANDS) for thread in threading.enumerate()))
 
 
 class Watches:

@@ -8,8 +8,7 @@ import sqlite3
 import pytest
 from django.db import connection as database
 
-from fangduoduo_release.common import leases
-from fangduoduo_release.common.models import Beat, Connection, InboxItem
+from fangduoduo_release.common.models import Beat, Connection, InboxItem, Lease
 from projects.listener.hub import LEASE_S, Hub
 from projects.models import Project
 from tests.simulators.gerrit_rig import Rig
@@ -65,7 +64,8 @@ def test_a_clean_stop_ends_by_itself_and_gives_the_listening_back(
     wait_listening(connection, 60)
     watch.send_signal(signal.SIGTERM)
     assert watch.wait(60) == 0
-    assert leases.free(["listener:gerrit"]), "nobody has to wait for its lease to run out"
+    given_back = Lease.objects.filter(name="listener:gerrit", owner="", until=None)
+    assert given_back.exists(), "nobody has to wait for it to run out"
     watches.start()
     until(lambda: (at := row(connection)) and f":{watch.pid}:" not in at.owner and at.state == State.LISTENING)
     assert "Traceback" not in watches.log()
