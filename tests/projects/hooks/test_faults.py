@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import http.client
 import json
+import shutil
 import sqlite3
 import tempfile
 import threading
@@ -85,6 +86,7 @@ async def test_those_that_come_while_others_are_stored_are_stored_together() -> 
     assert await HookDelivery.objects.acount() == 200
     assert sum(one.known for one in kept) == 200
     assert len({one.pk for one in kept}) == 200
+    await asyncio.to_thread(store._pool._executor.shutdown)  # who rings the bell does not do it in the next test
 
 
 def test_two_lines_are_two_secrets_and_more_do_not_count() -> None:
@@ -100,10 +102,18 @@ def test_a_body_comes_out_of_the_store_as_it_went_in(body: bytes) -> None:
 
 
 # -- a real process ---------------------------------------------------------------------------------------------------
-def started(kind: str, patience_s: float) -> Iterator[Web]:
+@pytest.fixture(scope="module")
+def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A data folder with the connection in it, to be copied: making one takes longer than most tests with it."""
+    made = Web("daphne", tmp_path_factory.mktemp("hooks") / "var")
+    made.connections(("forge", "git", SECRET))
+    made.client.close()
+    return made.folder
+
+
+def started(kind: str, prepared: Path, patience_s: float) -> Iterator[Web]:
     with tempfile.TemporaryDirectory(prefix="fdd-hooks-") as folder:
-        made = Web(kind, Path(folder) / "var", patience_s)
-        made.connections(("forge", "git", SECRET))
+        made = Web(kind, Path(shutil.copytree(prepared, Path(folder) / "var")), patience_s)
         try:
             yield made.start()
         finally:
@@ -112,15 +122,15 @@ def started(kind: str, patience_s: float) -> Iterator[Web]:
 
 
 @pytest.fixture(params=COMMANDS)
-def alone(request: pytest.FixtureRequest) -> Iterator[Web]:
+def alone(request: pytest.FixtureRequest, prepared: Path) -> Iterator[Web]:
     """A web process that the test may harm."""
-    yield from started(request.param, 60)
+    yield from started(request.param, prepared, 60)
 
 
 @pytest.fixture(params=COMMANDS)
-def hasty(request: pytest.FixtureRequest) -> Iterator[Web]:
+def hasty(request: pytest.FixtureRequest, prepared: Path) -> Iterator[Web]:
     """One that gives a locked database up after a second."""
-    yield from started(request.param, 1)
+    yield from started(request.param, prepared, 1)
 
 
 @contextlib.contextmanager

@@ -24,6 +24,7 @@ from tests.waiting import until
 
 ROOT = Path(__file__).resolve().parents[3]
 State = SourceListener.State
+STARTING_S = 150  # of a process that does what is waited for, on a machine with much else to do
 HANDS = ("listener-", "comparer-")
 
 

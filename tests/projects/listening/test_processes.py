@@ -14,7 +14,7 @@ from projects.models import Project
 from tests.simulators.gerrit_rig import Rig
 from tests.waiting import until
 
-from .ground import State, Watches, lapse, make_project, pushed, row, wait_listening
+from .ground import STARTING_S, State, Watches, lapse, make_project, pushed, row, wait_listening
 
 pytestmark = pytest.mark.slow
 
@@ -27,9 +27,9 @@ def test_of_two_watches_one_listens_and_the_other_takes_over_after_its_death(
     gerrit_rig: Rig, connection: Connection, app: Project, watches: Watches
 ) -> None:
     first = watches.start()
-    owner = wait_listening(connection, 60).owner
+    owner = wait_listening(connection, STARTING_S).owner
     second = watches.start()
-    until(lambda: Beat.objects.filter(name__contains=f":{second.pid}:").exists(), 60, what="the second watch")
+    until(lambda: Beat.objects.filter(name__contains=f":{second.pid}:").exists(), STARTING_S, what="the second watch")
     assert f":{first.pid}:" in owner
     heard = gerrit_rig.gerrit.push("team/app")
     until(lambda: pushed(app) == [heard])
@@ -46,14 +46,14 @@ def test_a_watch_killed_while_fifty_pushes_happen_misses_none(
     gerrit_rig: Rig, connection: Connection, app: Project, watches: Watches
 ) -> None:
     watch = watches.start()
-    wait_listening(connection, 60)
+    wait_listening(connection, STARTING_S)
     shas = [gerrit_rig.gerrit.push("team/app") for _ in range(10)]
     watch.send_signal(signal.SIGKILL)
     watch.wait(60)
     shas += [gerrit_rig.gerrit.push("team/app") for _ in range(50)]
     lapse(connection)
     watches.start()
-    until(lambda: len(pushed(app)) >= 60, 60)
+    until(lambda: len(pushed(app)) >= 60, STARTING_S)
     assert sorted(pushed(app)) == sorted(shas)
 
 
@@ -61,13 +61,16 @@ def test_a_clean_stop_ends_by_itself_and_gives_the_listening_back(
     gerrit_rig: Rig, connection: Connection, app: Project, watches: Watches
 ) -> None:
     watch = watches.start()
-    wait_listening(connection, 60)
+    wait_listening(connection, STARTING_S)
     watch.send_signal(signal.SIGTERM)
     assert watch.wait(60) == 0
     given_back = Lease.objects.filter(name="listener:gerrit", owner="", until=None)
     assert given_back.exists(), "nobody has to wait for it to run out"
     watches.start()
-    until(lambda: (at := row(connection)) and f":{watch.pid}:" not in at.owner and at.state == State.LISTENING)
+    until(
+        lambda: (at := row(connection)) and f":{watch.pid}:" not in at.owner and at.state == State.LISTENING,
+        STARTING_S,
+    )
     assert "Traceback" not in watches.log()
 
 
@@ -77,7 +80,7 @@ def test_what_is_heard_while_the_database_is_busy_is_kept_and_stored_afterwards(
     if database.vendor != "sqlite":
         pytest.skip("a lock on the whole database is SQLite's")
     watches.start(SQLITE_TIMEOUT_S="1")
-    wait_listening(connection, 60)
+    wait_listening(connection, STARTING_S)
     gerrit = gerrit_rig.gerrit
     lock = sqlite3.connect(database.settings_dict["NAME"], isolation_level=None, timeout=60)
     lock.execute("BEGIN IMMEDIATE")

@@ -14,12 +14,12 @@ from tests.simulators.gerrit_rig import USER, Rig
 from tests.simulators.receiver import Post, Reply
 from tests.waiting import until
 
-from .ground import SECRET, Hook, Triggers, genuine
+from .ground import SECRET, STARTING_S, Hook, Triggers, genuine
 
 
 def listening(triggers: Triggers, rig: Rig) -> None:
     """Until it listens and has compared: from here on nothing may be lost."""
-    until(lambda: rig.gerrit.stream.listeners, what=f"the trigger to listen: {triggers.output}")
+    until(lambda: rig.gerrit.stream.listeners, STARTING_S, what=f"the trigger to listen: {triggers.output}")
     until(lambda: "what moves is told" in triggers.log, what="the first comparison")
 
 
@@ -117,7 +117,7 @@ def test_killed_with_events_on_its_disk_it_posts_them_at_its_next_start(
     triggers.kill(process)
     hook.status = 202
     triggers.start()
-    until(lambda: hook.moves() == shas)
+    until(lambda: hook.moves() == shas, STARTING_S)
     until(lambda: any(event["type"] == "patchset-created" for event in hook.events))
     assert [event["change"]["number"] for event in hook.events if event["type"] == "patchset-created"] == [
         change.number
@@ -137,7 +137,7 @@ def test_pushes_while_it_is_dead_are_found_at_its_next_start(gerrit_rig: Rig, ho
     gerrit_rig.gerrit.create_project("team/new")
     new = gerrit_rig.gerrit.push("team/new")
     triggers.start()
-    until(lambda: {last, branch} <= set(hook.moves()) and new in hook.moves("team/new"))
+    until(lambda: {last, branch} <= set(hook.moves()) and new in hook.moves("team/new"), STARTING_S)
     told = [event["refUpdate"] for event in hook.events if event["type"] == "ref-updated"]
     (missed,) = [update for update in told if update["newRev"] == last]
     assert missed["oldRev"] == first
@@ -157,7 +157,7 @@ def test_killed_again_and_again_while_pushes_come_it_loses_none_of_the_tips(
         triggers.kill(process)
         shas.append(gerrit_rig.gerrit.push("team/app", f"dead-{number}"))
         process = triggers.start()
-    until(lambda: set(shas) <= set(hook.moves()))
+    until(lambda: set(shas) <= set(hook.moves()), STARTING_S)
 
 
 def test_repositories_that_cannot_be_read_hold_up_no_other(gerrit_rig: Rig, hook: Hook, triggers: Triggers) -> None:
@@ -176,7 +176,7 @@ def test_repositories_that_cannot_be_read_hold_up_no_other(gerrit_rig: Rig, hook
     triggers.kill(process)
     missed = gerrit.push("team/app")
     triggers.start()
-    until(lambda: hook.moves() == [missed])
+    until(lambda: hook.moves() == [missed], STARTING_S)
     assert first not in hook.moves()
     rounds = gerrit.daemon.commands.count("git-upload-pack 'z/silent'")
     gerrit.faults.lose_output()
@@ -236,7 +236,7 @@ def test_a_changed_host_key_is_refused_with_both_fingerprints_until_it_is_pinned
     gerrit_rig.gerrit.faults.change_host_key()
     triggers.start()
     new = gerrit_rig.gerrit.daemon.key.get_fingerprint("sha256")
-    until(lambda: old in triggers.log and new in triggers.log)
+    until(lambda: old in triggers.log and new in triggers.log, STARTING_S)
     assert not gerrit_rig.gerrit.daemon.commands
 
 
@@ -286,7 +286,7 @@ def test_a_spool_that_is_full_is_told_loudly_and_the_gap_is_found_later(
     gerrit_rig.emit({"type": "comment-added", "comment": "x" * 200_000})
     sha = gerrit_rig.gerrit.push("team/app")
     hook.status = 202
-    until(lambda: sha in hook.moves())
+    until(lambda: sha in hook.moves(), 150)  # it may have begun to wait for half a minute between two posts
 
 
 def test_it_ends_at_once_when_asked_to_and_two_do_not_share_a_spool(
@@ -295,7 +295,7 @@ def test_it_ends_at_once_when_asked_to_and_two_do_not_share_a_spool(
     process = triggers.start()
     listening(triggers, gerrit_rig)
     other = triggers.start()
-    assert other.wait(60) == 2
+    assert other.wait(STARTING_S) == 2
     assert "another trigger works in" in triggers.log
     process.send_signal(signal.SIGTERM)
     assert process.wait(60) == 0, "it waits for the end of nothing: its next comparison is in ten minutes"
