@@ -63,6 +63,7 @@ def new_source(root: Path, **changes: object) -> GitSource:
         "mirrors": root / "mirrors",
         "starters": ROOT / "examples" / "starters",
         "clone_base": "http://portal/git",
+        "fetch_wait": 240.0,  # however slow the machine is
         **changes,
     }
     return GitSource(GitConfig(**config))  # type: ignore[arg-type]
