@@ -19,6 +19,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+from collections import deque
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import IO, Any, Self
@@ -36,26 +37,30 @@ CACHE = Path(tempfile.gettempdir()) / f"fdd-portal-{os.getuid()}-{hashlib.sha256
 PRIVATE = ("DATABASE_URL", "REDIS_URL", "SECRET_KEY", "FIELD_ENCRYPTION_KEYS", "AUDIT_KEYS", "PUBLIC_URL")
 PORTS = Path(tempfile.gettempdir()) / f"fdd-ports-{os.getuid()}"
 FIRST_PORT, LAST_PORT = 23_000, 32_000
-_given_ports: set[int] = set()
+RANGE = 16 + 1 + INSTANCES  # of one portal
+_single_ports: deque[int] = deque()
 _held_ranges: list[IO[str]] = []
 
 
 def free_port() -> int:
-    """A port that nobody listens on and that no other caller in this process was given."""
+    """A port that nobody listens on. The kernel and other processes give it to nobody, and we not for many calls: also
+    who stops listening may begin again there."""
     while True:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            port = int(probe.getsockname()[1])
-        if port not in _given_ports:
-            _given_ports.add(port)
-            return port
+        for _ in range(len(_single_ports)):
+            _single_ports.rotate()
+            with contextlib.suppress(OSError), socket.socket() as probe:
+                probe.bind(("127.0.0.1", _single_ports[0]))
+                return _single_ports[0]
+        first = free_range()
+        _single_ports.extend(range(first, first + RANGE))
 
 
-def free_range(count: int) -> int:
+def free_range(count: int = RANGE) -> int:
     """The first of `count` free ports in a row, outside the kernel's own range; kept from others until we end."""
+    assert count <= RANGE, "all ranges begin at the same places, so that no two overlap"
     PORTS.mkdir(mode=0o700, parents=True, exist_ok=True)
-    for first in range(FIRST_PORT, LAST_PORT - count, count):
-        lock = (PORTS / f"{first}-{count}").open("a")
+    for first in range(FIRST_PORT, LAST_PORT - RANGE, RANGE):
+        lock = (PORTS / f"{first}-{RANGE}").open("a")
         with contextlib.ExitStack() as held:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

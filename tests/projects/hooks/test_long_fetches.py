@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from django.conf import settings
+from django.db.models.functions import Now
 from django.utils import timezone
 
 from builds.actions import start_build
@@ -41,7 +42,7 @@ def mirror(project: Project) -> Path:
 
 def due() -> None:
     for model in (HookDelivery, InboxItem):
-        model.objects.filter(state="new").update(next_at=timezone.now())
+        model.objects.filter(state="new").update(next_at=Now())
 
 
 def test_what_a_server_tells_of_others_is_heard_meanwhile(bound: Bound, other: Bound) -> None:
