@@ -63,7 +63,15 @@ def open_page(server: Any, browser: Any) -> Iterator[Callable[..., Any]]:
     """Opens an address in a fresh context. Whatever the browser complains about fails the test."""
     contexts, complaints = [], []
 
-    def make(path: str, *, width: int = 1280, language: str = "en", theme: str = "", scheme: str = "light") -> Any:
+    def make(
+        path: str,
+        *,
+        width: int = 1280,
+        language: str = "en",
+        theme: str = "",
+        scheme: str = "light",
+        on_socket: Callable[[Any], object] | None = None,
+    ) -> Any:
         context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme)
         contexts.append(context)
         cookies = {"django_language": language, **({"fdd_theme": theme} if theme else {})}
@@ -71,6 +79,8 @@ def open_page(server: Any, browser: Any) -> Iterator[Callable[..., Any]]:
         page = context.new_page()
         page.on("pageerror", lambda error: complaints.append(str(error)))
         page.on("console", lambda message: message.type == "error" and complaints.append(message.text))
+        if on_socket is not None:
+            page.on("websocket", on_socket)
         page.goto(server.address + path)
         return page
 

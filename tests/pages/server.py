@@ -17,11 +17,13 @@ from .growing_log import LOGS
 
 
 class PageServer:
-    """Serves on a free port. `refuse_sockets` makes every WebSocket fail; `wake` sends a wake-up to live parts."""
+    """Serves on a free port. `refuse_sockets` makes every WebSocket fail; `wake` sends a wake-up to live parts. Requests
+    whose path ends with one of `held` wait until it is taken out, for tests that look at what happens before an answer."""
 
     def __init__(self) -> None:
         self.django = ASGIStaticFilesHandler(get_asgi_application())
         self.refuse_sockets = False
+        self.held: set[str] = set()
         self.live: set[Any] = set()
         listener = socket.create_server(("127.0.0.1", 0))
         self.address = f"http://127.0.0.1:{listener.getsockname()[1]}"
@@ -36,14 +38,17 @@ class PageServer:
         return self
 
     def stop(self) -> None:
+        self.held.clear()
         self.server.should_exit = self.server.force_exit = True
-        self.thread.join(10)
+        self.thread.join(60)
 
     def _run(self, listener: socket.socket) -> None:
         self.server.run(sockets=[listener])
 
     async def application(self, scope: Any, receive: Any, send: Any) -> None:
         if scope["type"] != "websocket":
+            while scope["path"].endswith(tuple(self.held)):
+                await asyncio.sleep(0.02)
             await self.django(scope, receive, send)
             return
         await receive()
@@ -69,4 +74,4 @@ class PageServer:
         """Tell every live socket to look again."""
         for loop, send in list(self.live):
             message = {"type": "websocket.send", "text": '{"topic": "test/1", "seq": 1}'}
-            asyncio.run_coroutine_threadsafe(send(message), loop).result(5)
+            asyncio.run_coroutine_threadsafe(send(message), loop).result(60)

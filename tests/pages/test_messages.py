@@ -78,9 +78,7 @@ def test_a_fresh_catalogue_is_extracted_and_compiled_without_gettext(
     assert messages.compile_catalogue().stat().st_mtime_ns == stamp
 
 
-def test_several_who_compile_at_once_do_not_disturb_each_other(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def test_several_who_compile_at_once_do_not_disturb_each_other(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """As the first processes do on a fresh checkout: each is held where it has written and not yet moved its file."""
     monkeypatch.setattr(messages, "CATALOGUE", tmp_path / "django.po")
     messages.save(Catalog(locale="zh_Hans", fuzzy=False))

@@ -15,7 +15,7 @@ from .matrix import API, OPS, PAGES, Ask
 from .stage import Stage
 from .test_lists import PASSING
 
-pytestmark = [pytest.mark.django_db, pytest.mark.slow, pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.django_db, pytest.mark.slow, pytest.mark.timeout(1800)]
 LINES = [ask for ask in (*API, *PAGES) if "<" in ask.route and ask.level != OPS]
 # Whoever knows a name may ask for a role there, and is told the same whether there is such a project or not.
 BY_NAME = "access-requests/"

@@ -18,7 +18,7 @@ from .hidden import WORD, Hidden
 from .matrix import API, PAGES, ROLES
 from .stage import Stage
 
-pytestmark = [pytest.mark.django_db, pytest.mark.slow, pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.django_db, pytest.mark.slow, pytest.mark.timeout(1800)]
 # Ops see everything; numbers of the whole portal are for its keepers.
 BLIND = ["anonymous", "stranger", "expired", "team", "owner"]
 OF_ALL = {"metrics", "readyz", "healthz", "api/schema/", "api/docs/"}

@@ -15,7 +15,7 @@ from .matrix_admin import ADMIN, ADMIN_ROLES, SCREENS
 from .matrix_doors import GIT, SOCKETS
 from .stage import Stage
 
-pytestmark = [pytest.mark.django_db, pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.django_db, pytest.mark.timeout(1800)]
 METHODS = ("get", "post", "put", "patch", "delete")
 LINES = [*API, *PAGES]
 

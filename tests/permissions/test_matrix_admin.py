@@ -32,7 +32,7 @@ from .matrix import ROLES, Ask
 from .matrix_admin import ADMIN, ADMIN_ROLES, SCREENS, Screen, ScreenAsk
 from .stage import MAY_BE_WRITTEN, Stage
 
-pytestmark = [pytest.mark.django_db, pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.django_db, pytest.mark.timeout(1800)]
 OF_A_TABLE = ("changelist", "add", "history", "delete", "change")
 # Django's own journal of the ops screen keeps what was done, and sessions and sign-ins are told apart elsewhere.
 QUIET = (*MAY_BE_WRITTEN, "django_admin_log")
