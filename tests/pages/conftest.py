@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from django.conf import settings as django_settings
+from django.test import override_settings
 
 from scripts import assets, messages
 from tests.require import need
@@ -22,22 +23,20 @@ def catalogue() -> None:
     messages.compile_catalogue()
 
 
-@pytest.fixture(autouse=True)
-def pages(settings: Any) -> None:
-    """The addresses of `urls.py` and plain static files; no debug pages."""
-    use_pages(settings)
-
-
-def use_pages(settings: Any) -> None:
-    settings.ROOT_URLCONF = "tests.pages.urls"
-    settings.STORAGES = {
-        **django_settings.STORAGES,
-        "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
-    }
+@pytest.fixture(autouse=True, scope="module")
+def pages() -> Iterator[None]:
+    """The addresses of `urls.py` and plain static files; no debug pages. For a whole module: a change of these settings
+    forgets every compiled template."""
+    plain = {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}
     templates = copy.deepcopy(django_settings.TEMPLATES)
     templates[0]["DIRS"] = [*templates[0]["DIRS"], HERE / "templates"]
-    settings.TEMPLATES = templates
-    settings.SESSION_ENGINE = "django.contrib.sessions.backends.signed_cookies"
+    with override_settings(
+        ROOT_URLCONF="tests.pages.urls",
+        STORAGES={**django_settings.STORAGES, "staticfiles": plain},
+        TEMPLATES=templates,
+        SESSION_ENGINE="django.contrib.sessions.backends.signed_cookies",
+    ):
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -95,6 +95,23 @@ def test_the_keyboard_reaches_search_sections_and_the_list(open_page: Callable[.
     assert page.locator("#keys[open]").count() == 0
 
 
+PRESSED = """([key, at]) => { const pressed = new KeyboardEvent('keydown', { key, bubbles: true, cancelable: true });
+Object.defineProperty(pressed, 'timeStamp', { value: at });
+document.body.dispatchEvent(pressed);
+return pressed.defaultPrevented; }"""
+
+
+def test_two_keys_belong_together_by_when_they_were_pressed(open_page: Callable[..., Any]) -> None:
+    """Not by when a busy page came to hear of them; and a letter alone, however early, leads nowhere."""
+    page = open_page("/gallery/")
+    assert not page.evaluate(PRESSED, ["p", 100])
+    assert not page.evaluate(PRESSED, ["g", 5000])
+    assert not page.evaluate(PRESSED, ["p", 7000])
+    assert not page.evaluate(PRESSED, ["g", 9000])
+    assert page.evaluate(PRESSED, ["p", 10_000])
+    page.wait_for_url("**/projects/")
+
+
 def test_a_panel_slides_in_is_closed_by_escape_and_gives_the_focus_back(open_page: Callable[..., Any]) -> None:
     page = open_page("/gallery/")
     page.click("#open-production")
@@ -124,10 +141,13 @@ def test_a_locked_button_explains_itself(open_page: Callable[..., Any]) -> None:
 def test_copying(open_page: Callable[..., Any]) -> None:
     page = open_page("/gallery/")
     page.context.grant_permissions(["clipboard-read", "clipboard-write"])
-    page.locator(".sha").first.click()
+    said = page.locator(".sha").first.get_attribute("title")
+    page.evaluate("() => { const sha = document.querySelector('.sha'); sha.click(); sha.click(); }")
     until(lambda: "Copied" in (page.text_content("#toasts") or ""))
     sha = page.evaluate("() => navigator.clipboard.readText()")
     assert sha == "9f3c2ab17de04c58b1e6a2f4d7709c3e5a81b6cd"
+    until(lambda: page.locator("[data-copied]").count() == 0, what="the word that it was copied to go")
+    assert page.locator(".sha").first.get_attribute("title") == said
     page.click(".problem >> text=Copy all >> nth=0")
     until(lambda: page.evaluate("() => navigator.clipboard.readText()") != sha, what="the other text")
     text = page.evaluate("() => navigator.clipboard.readText()")

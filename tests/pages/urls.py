@@ -37,6 +37,10 @@ def slow_panel(request: HttpRequest) -> HttpResponse:
     return render(request, "slow_panel.html")
 
 
+def service_log(request: HttpRequest) -> HttpResponse:
+    return render(request, "slog_page.html")
+
+
 def log_page(request: HttpRequest, name: str) -> HttpResponse:
     return render(request, "log_page.html", {"name": name})
 
@@ -70,6 +74,7 @@ urlpatterns = [
     path("live/part/", live_part),
     path("live/other/", live_other),
     path("slow-panel/", slow_panel),
+    path("slog/", service_log),
     path("", live, name="home"),
     path("projects/", live, name="projects"),
     path("log/<slug:name>/", log_page),
