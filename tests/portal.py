@@ -159,7 +159,11 @@ class Portal:
         wait_gone([process.pid for process in found])  # they may write into the folder until then
 
     def __enter__(self) -> Self:
-        return self.start()
+        try:
+            return self.start()
+        except BaseException:  # nobody else would stop it: it is not entered
+            self.sweep()
+            raise
 
     def __exit__(self, *_: object) -> None:
         try:
