@@ -17,10 +17,8 @@ from dataclasses import dataclass
 BUILD_KEY = "FDD_BUILD_KEY"
 STEP_KEY = "FDD_BUILD_STEP"
 _PR_SET_CHILD_SUBREAPER = 36
-_DIES_WITHIN_S, _ROUNDS = (
-    10.0,
-    50,
-)  # whom so long and so many signals do not end, waits in the kernel for something else
+_DIES_WITHIN_S = 10.0
+_ROUNDS = 50  # whom so many signals in so long do not end waits in the kernel for something else
 _STARTS_WITHIN_S = 1.0
 
 
