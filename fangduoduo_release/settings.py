@@ -272,6 +272,7 @@ CLUSTER_ALLOW_INSECURE = env_bool(
 REPOSITORIES_ROOT = VAR / "repositories"
 MIRRORS_ROOT = VAR / "mirrors"
 STARTERS_ROOT = BASE_DIR / "examples" / "starters"
+FETCH_WAIT_S = env_int("FDD_FETCH_WAIT_S", 15)  # then a fetch goes on alone; a queue worker is killed after thirty
 SOURCE_ALLOW_PRIVATE = env_bool("SOURCE_ALLOW_PRIVATE", LOCAL)  # may bound repositories live on private networks?
 MAIL = {  # the server that email goes through; without a host nobody is told by email
     "host": os.environ.get("EMAIL_HOST", ""),

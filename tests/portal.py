@@ -36,7 +36,10 @@ ANSWER_S = 120.0
 INSTANCES = 80  # ports for instances of deployed services, old and new
 CACHE = Path(tempfile.gettempdir()) / f"fdd-portal-{os.getuid()}-{hashlib.sha256(bytes(ROOT)).hexdigest()[:8]}"
 PRIVATE = ("DATABASE_URL", "REDIS_URL", "SECRET_KEY", "FIELD_ENCRYPTION_KEYS", "AUDIT_KEYS", "PUBLIC_URL")
-UNWANTED = ("PYTHONDONTWRITEBYTECODE",)  # each of a portal's processes would compile all of it anew
+UNWANTED = (
+    "PYTHONDONTWRITEBYTECODE",  # each of a portal's processes would compile all of it anew
+    "FDD_FETCH_WAIT_S",  # what tests may wait themselves
+)
 PORTS = Path(tempfile.gettempdir()) / f"fdd-ports-{os.getuid()}"
 FIRST_PORT, LAST_PORT = 23_000, 32_000
 RANGE = 16 + 1 + INSTANCES  # of one portal

@@ -9,8 +9,9 @@ from __future__ import annotations
 import contextlib
 import shutil
 import tempfile
+import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -33,6 +34,7 @@ _REFSPECS = ("+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*")
 _PEELED = "^{}"
 """Follows the name of an annotated tag in a second line that says which commit the tag leads to."""
 _MAX_LISTING = 16 << 20
+_LEAST_S = 3.0  # for a fetch, however long one waited for somebody else's
 _DEFAULT_S = 5.0
 _EMPTY = "fdd-not-fetched"
 """In a mirror: no fetch has succeeded yet."""
@@ -82,6 +84,7 @@ def fetch(git: Git, config: GitConfig, repository: Repository, mirror: Path, *, 
     url = judge_url(repository.url, allow_private=config.allow_private)
     config.mirrors.mkdir(parents=True, exist_ok=True)
     patience = git_lasting.Patience(config.fetch_wait, config.fetch_timeout)
+    until = time.monotonic() + config.fetch_wait
     refspecs = [*_REFSPECS, *(f"+{check_ref(ref)}:{ref}" for ref in more)]
     known_hosts = _known_hosts(config, url, repository)
     with git_lasting.only_one(mirror.with_suffix(".lock"), patience) as lock:
@@ -95,7 +98,7 @@ def fetch(git: Git, config: GitConfig, repository: Repository, mirror: Path, *, 
                 url.text, *refspecs,
             ],
             sign_in=lambda folder: environment(url, repository.credentials, known_hosts, folder, ca=config.ca),
-            lock=lock, patience=patience, max_file=config.max_pack,
+            lock=lock, patience=replace(patience, wait=max(_LEAST_S, until - time.monotonic())), max_file=config.max_pack,
         )  # fmt: skip
         if answer.code != 0:
             _sweep(mirror)

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from fangduoduo_release.common.processes import start_ticks
 
-SO_LONG_S = 120.0
+SO_LONG_S = 400.0  # more than anybody here waits, less than a fetch may take
 
 
 @contextlib.contextmanager
