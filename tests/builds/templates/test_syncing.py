@@ -146,5 +146,5 @@ def test_the_build_service_and_merging_know_nothing_of_pages() -> None:
         "import builds.build_service, builds.merging; "
         "print([m for m in sys.modules if m.startswith(('builds.views', 'builds.api'))])"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=120)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=240)
     assert done.stdout.strip().splitlines()[-1] == "[]"
