@@ -18,6 +18,7 @@ from builds.drivers.builder.embedded import orphans
 from builds.drivers.builder.embedded.control import Consumed, Interrupt, Interrupted, Scope
 from builds.drivers.builder.embedded.orphans import BUILD_KEY, STEP_KEY, build_pids, kill_build, running_keys
 from builds.drivers.builder.embedded.process import Leftovers, Program, run
+from fangduoduo_release.common import given
 from fangduoduo_release.common.sentence import S
 from tests.waiting import until
 
@@ -229,7 +230,7 @@ def test_a_program_is_found_also_while_it_becomes_another_one(key: str, tmp_path
     process = subprocess.Popen([restless], env={"PATH": PATH, BUILD_KEY: key}, start_new_session=True)
     try:
         mark = f"{BUILD_KEY}={key}".encode()
-        assert [look for look in range(2000) if mark not in orphans._environment(process.pid)] == []
+        assert [look for look in range(2000) if mark not in given.environment(process.pid)] == []
         assert build_pids(key) == {process.pid}
         assert running_keys({BUILD_KEY: key}) == {key}
     finally:

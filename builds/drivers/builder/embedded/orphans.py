@@ -14,12 +14,13 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from fangduoduo_release.common import given
+
 BUILD_KEY = "FDD_BUILD_KEY"
 STEP_KEY = "FDD_BUILD_STEP"
 _PR_SET_CHILD_SUBREAPER = 36
 _DIES_WITHIN_S = 10.0
 _ROUNDS = 50  # whom so many signals in so long do not end waits in the kernel for something else
-_STARTS_WITHIN_S = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +94,7 @@ def _matching(marks: Mapping[str, str], descendants_of: int | None) -> set[int]:
     wanted = {f"{name}={value}".encode() for name, value in marks.items()}
     table = _table()
     spared = _ancestors(table, os.getpid())
-    chosen = {p for p in table if p not in spared and table[p].memory and wanted <= _environment(p)}
+    chosen = {p for p in table if p not in spared and table[p].memory and wanted <= set(given.environment(p))}
     children: dict[int, list[int]] = {}
     for process in table.values():
         children.setdefault(process.parent, []).append(process.pid)
@@ -140,35 +141,13 @@ def _ancestors(table: Mapping[int, _Process], pid: int) -> set[int]:
     return found | {0}
 
 
-def _environment(pid: int) -> set[bytes]:
-    """A process that becomes another program (execve) shows none for a moment; that moment is waited for."""
-    end = time.monotonic() + _STARTS_WITHIN_S
-    try:
-        while True:
-            with open(f"/proc/{pid}/environ", "rb") as file:  # noqa: PTH123
-                found = file.read()
-            if found or not _starts(pid) or time.monotonic() > end:
-                return set(found.split(b"\0"))
-            time.sleep(0.001)
-    except OSError:
-        return set()
-
-
-def _starts(pid: int) -> bool:
-    """Whether an environment that was seen empty is not there yet, or was not then."""
-    with open(f"/proc/{pid}/stat", "rb") as file:  # noqa: PTH123
-        fields = file.read().rpartition(b")")[2].split()
-    memory, begins, ends = (int(fields[at]) for at in (20, 47, 48))
-    return memory > 0 and (ends == 0 or ends > begins)
-
-
 def running_keys(marks: Mapping[str, str]) -> set[str]:
     """The keys of all builds with live processes that carry `marks` (which portal they belong to)."""
     prefix = f"{BUILD_KEY}=".encode()
     wanted = {f"{name}={value}".encode() for name, value in marks.items()}
     found = set()
     for pid, process in _table().items():
-        environment = _environment(pid) if process.memory else set()
+        environment = set(given.environment(pid)) if process.memory else set()
         if wanted <= environment:
             found |= {entry[len(prefix) :].decode() for entry in environment if entry.startswith(prefix)}
     return found
