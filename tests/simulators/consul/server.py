@@ -17,6 +17,7 @@ from typing import Any, Self
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from tests.simulators.registry import Signed
+from tests.simulators.sockets import held
 
 from .store import Entry, Store
 
@@ -74,6 +75,7 @@ class Consul:
     asked: list[Asked] = field(default_factory=list)
     port: int = 0
     _server: Any = None
+    _held: socket.socket | None = None
 
     @property
     def url(self) -> str:
@@ -85,15 +87,19 @@ class Consul:
 
     def __exit__(self, *_: object) -> None:
         self.stop()
+        if self._held is not None:
+            self._held.close()
 
     def start(self) -> None:
         """Also again, after a stop, on the same port."""
         self.store.closing = False
+        if self._held is None:
+            self._held = held(self.port)
+            self.port = self._held.getsockname()[1]
         handler = type("Handler", (_Handler,), {"consul": self})
         self._server = _Server(("127.0.0.1", self.port), handler)
         if self.tls is not None:
             self._server.secure(self.tls)
-        self.port = self._server.server_address[1]
         threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True).start()
 
     def stop(self) -> None:
