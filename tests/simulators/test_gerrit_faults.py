@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from email.utils import parsedate_to_datetime
 
@@ -59,6 +60,17 @@ def test_an_answer_may_come_late_or_by_half(asker: Asker) -> None:
     assert time.monotonic() - begun >= 0.3
     with asker.gerrit.faults.truncated("/projects"), pytest.raises(json.JSONDecodeError):
         json.loads(asker.send("GET", "projects/").text.partition("\n")[2])
+
+
+def test_an_answer_may_be_held_until_it_is_let_go(asker: Asker) -> None:
+    held = asker.gerrit.faults.held("/version", times=1)
+    with ThreadPoolExecutor(1) as hands:
+        answer = hands.submit(asker.get, "config/server/version")
+        until(lambda: held.hits, what="the question")
+        assert asker.get("config/server/version") == "3.10.2", "others are answered"
+        assert not answer.done()
+        held.lift()
+        assert answer.result(60) == "3.10.2"
 
 
 def test_git_fails_where_http_fails(asker: Asker) -> None:
