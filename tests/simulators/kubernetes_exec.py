@@ -81,9 +81,16 @@ async def _replay(rig: Rig, pod: str, exchange: Exchange) -> list[str]:
 
 
 async def _talk(socket: ClientConnection, exchange: Exchange) -> list[bytes]:
+    """At a terminal a line is typed when the shell asks for one, lest its echo stand amid what the one before it says."""
+    said: list[bytes] = []
+    typed = 0
     for frame in exchange.sent:
+        if frame[0] == 0 and "tty=true" in exchange.target:
+            while _by_channel(said).get(1, "").count("$ ") <= typed:
+                said.append(await socket.recv(decode=False))
+            typed += 1
         await socket.send(frame)
-    return [bytes(frame) async for frame in socket if isinstance(frame, bytes)]
+    return said + [bytes(frame) async for frame in socket if isinstance(frame, bytes)]
 
 
 def _unlike(exchange: Exchange, said: list[bytes]) -> Iterator[str]:

@@ -11,6 +11,7 @@ import ssl
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import psutil
 import pytest
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
@@ -86,6 +87,29 @@ async def test_the_process_ends_with_its_client(caller: Caller, pod: str, tmp_pa
         return False
 
     await asyncio.to_thread(until, gone, what="its end")
+
+
+async def test_a_terminal_that_is_left_at_once_leaves_nothing(caller: Caller, pod: str) -> None:
+    def begun() -> int:
+        return caller.rig.call(lambda: sum(map(len, caller.rig.execs.running.values())))
+
+    for number in range(1, 6):
+        async with _connect(
+            caller.rig, pod, f"command=sleep&command={86_000 + number}&stdin=true&stdout=true&tty=true"
+        ):
+            pass
+    await asyncio.to_thread(
+        until, lambda: len(caller.rig.requests.lines("/exec")) == 5 and not begun(), what="the ends"
+    )
+    await asyncio.to_thread(until, lambda: not _sleeping(), what="the end of every process")
+
+
+def _sleeping() -> list[list[str]]:
+    found = []
+    for each in psutil.Process().children(recursive=True):
+        with contextlib.suppress(psutil.Error):
+            found += [each.cmdline()]
+    return [words for words in found if words[-1:] and words[-1].startswith("860")]
 
 
 async def test_output_waits_for_who_reads_it(caller: Caller, pod: str, tmp_path: Path) -> None:

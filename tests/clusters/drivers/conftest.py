@@ -12,10 +12,11 @@ from typing import Any
 
 import pytest
 
-from clusters.drivers.process import procfs
+from clusters.drivers.process import handle, procfs
 from clusters.drivers.runtime.base import Artifact, Observed, ServiceRef, Wanted
 from clusters.drivers.runtime.local.runtime import LocalConfig, LocalRuntime
 from clusters.drivers.runtime.spec import Check, HealthChecks, ServiceSpec
+from clusters.drivers.traffic.traefik import driver
 from clusters.drivers.traffic.traefik.config import TraefikConfig
 from clusters.drivers.traffic.traefik.driver import TraefikTraffic
 from tests.clusters.drivers.sample import free_range, version
@@ -108,6 +109,13 @@ def local_place(folder: Path, traffic: TraefikTraffic | None, port: int) -> Plac
     low = free_range(60)
     config = LocalConfig(folder / "runtime", port_low=low, port_high=low + 59)
     return Place(LocalRuntime(config, traffic), traffic, folder, ServiceRef(str(uuid.uuid4())), port)
+
+
+@pytest.fixture(autouse=True)
+def unhurried(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A proxy and a process's supervisor may take longer to come up than in earnest: the machine may be a busy one."""
+    for starts in (driver, handle):
+        monkeypatch.setattr(starts, "START_S", 120.0)
 
 
 @pytest.fixture(scope="session")
