@@ -19,7 +19,7 @@ from . import letters
 from .conftest import LIMIT, Web
 from .letters import SECRET
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]  # a hang, also where processes start slowly
 FORGE = "/hooks/github/forge/"
 REFUSED = "This is not signed with the webhook secret of a connection of this name and kind."
 

@@ -172,6 +172,7 @@ def test_a_short_stop_of_the_database_is_waited_for(alone: Web) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)  # four starts of a web process
 def test_killed_at_any_moment_nothing_answered_is_lost_and_nothing_sent_again_is_stored_twice(alone: Web) -> None:
     sent = {f"{number}": fresh(number) for number in range(300)}
     answered: dict[str, int] = {}

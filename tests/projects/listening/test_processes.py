@@ -16,7 +16,7 @@ from tests.waiting import until
 
 from .ground import STARTING_S, State, Watches, lapse, make_project, pushed, row, wait_listening
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]  # a hang, also where processes start slowly
 
 
 def test_who_died_is_followed_by_another_within_15_s() -> None:

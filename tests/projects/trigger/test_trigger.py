@@ -16,6 +16,8 @@ from tests.waiting import until
 
 from .ground import SECRET, STARTING_S, Hook, Triggers, genuine
 
+pytestmark = pytest.mark.timeout(900)  # a hang, also where processes start slowly
+
 
 def listening(triggers: Triggers, rig: Rig) -> None:
     """Until it listens and has compared: from here on nothing may be lost."""
