@@ -155,7 +155,10 @@ def test_one_worker_at_a_time_on_a_route(hook: Callable[..., Channel]) -> None:
     assert not drive(of_messages, other.pk)
 
 
-def test_whoever_works_on_a_route_takes_all_that_waits_there(hook: Callable[..., Channel], receiver: Receiver) -> None:
+def test_whoever_works_on_a_route_takes_all_that_waits_there(
+    hook: Callable[..., Channel], receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engine, "DRAIN_S", 280.0)
     hook("a", project="a")
     for _ in range(30):
         tell("build.failed", SAID, project="a")

@@ -3,8 +3,10 @@ there, and asks whether they may still see what they see."""
 
 from __future__ import annotations
 
+from fangduoduo_release.asgi import application  # first: it sets Django up
+
+# isort: split
 from builds.logs import stream
-from fangduoduo_release.asgi import application
 from fangduoduo_release.common.sockets import guards
 
 __all__ = ["application"]

@@ -3,8 +3,10 @@ rows to show it than any machine needs."""
 
 from __future__ import annotations
 
+from fangduoduo_release.asgi import application  # first: it sets Django up
+
+# isort: split
 from clusters.gateway import logs, settling
-from fangduoduo_release.asgi import application
 
 __all__ = ["application"]
 logs.ASK_AGAIN_S = 1.0

@@ -6,23 +6,27 @@ import contextlib
 import json
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import httpx
 import pytest
+from django.core.management import call_command
 from django.db import connection
+from django.db.models import QuerySet
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect as connect_to
 
 from clusters.drivers.runtime.kubernetes.names import PODS
-from clusters.models import Cluster
+from clusters.models import Cluster, Machine
 from fangduoduo_release.audit.models import AuditEntry
+from fangduoduo_release.common.models import Connection
 from permissions import jwts
 from permissions.models import ApiToken, User
 from projects.models import Project
 from tests import world
-from tests.common.sockets.serving import KINDS, Server
+from tests.common.sockets import serving
+from tests.common.sockets.serving import Server
 from tests.portal import cpu_seconds
 from tests.simulators.kubernetes_rig import Rig
 from tests.waiting import until
@@ -46,11 +50,33 @@ def rig(cluster: Cluster, shop: Project) -> Iterator[Rig]:
         yield made
 
 
-@pytest.fixture(params=KINDS)
-def server(request: pytest.FixtureRequest, rig: Rig) -> Iterator[Server]:
-    made = Server(request.param, application=BRISK, FDD_GATEWAY_LOGS_PER_CALLER="2")
-    yield made
-    made.stop()
+# A database that is not flushed between tests: to start a server for each takes longer than all they do.
+open_database, _django_db_helper = serving.open_database, serving._django_db_helper
+
+
+@pytest.fixture(scope="module")
+def flushed_at_last(open_database: None) -> Iterator[None]:
+    yield
+    call_command("flush", verbosity=0, interactive=False)
+
+
+@pytest.fixture(scope="module", params=serving.KINDS)
+def server(request: pytest.FixtureRequest, flushed_at_last: None) -> Iterator[Server]:
+    yield from serving.running(request.param, application=BRISK, FDD_GATEWAY_LOGS_PER_CALLER="2")
+
+
+@pytest.fixture(autouse=True)
+def rows_of_each_test_alone(flushed_at_last: None) -> Iterator[None]:
+    yield
+    for model in (Project, Machine, Cluster, Connection, User):
+        model.objects.all().delete()  # type: ignore[attr-defined]
+
+
+@pytest.fixture
+def written() -> Callable[..., QuerySet[AuditEntry]]:
+    """The lines of the audit since the test began."""
+    before = AuditEntry.objects.order_by("pk").values_list("pk", flat=True).last() or 0
+    return AuditEntry.objects.filter(pk__gt=before).filter
 
 
 def caller(server: Server, user: User | str) -> httpx.Client:
@@ -198,7 +224,9 @@ def test_a_write_answers_when_the_rows_show_it(server: Server, rig: Rig, cluster
     informer.join()
 
 
-def test_two_callers_at_once_each_write_under_their_own_name(server: Server, rig: Rig, shop: Project) -> None:
+def test_two_callers_at_once_each_write_under_their_own_name(
+    server: Server, rig: Rig, shop: Project, written: Callable[..., QuerySet[AuditEntry]]
+) -> None:
     people = [world.member(shop, "maintainer", f"writer{n}") for n in range(2)]
     clients = [caller(server, user) for user in people]
 
@@ -219,7 +247,7 @@ def test_two_callers_at_once_each_write_under_their_own_name(server: Server, rig
     assert found is not None
     assert set(found["data"]) == {"of-0", "of-1"}
     assert {one["manager"] for one in found["metadata"]["managedFields"]} == {"gateway-writer0", "gateway-writer1"}
-    rows = AuditEntry.objects.filter(object_label__startswith="shop/configmaps/shared")
+    rows = written(object_label__startswith="shop/configmaps/shared")
     assert rows.filter(verb="gateway.apply").count() == rows.filter(verb="gateway.done").count() == 12
     for client in clients:
         client.close()
@@ -257,7 +285,9 @@ def test_lists_stay_whole_while_rows_change(server: Server, cluster: Cluster, sh
         assert look(0) == [f"web-{n:03}" for n in range(200)]
 
 
-def test_a_terminal_in_a_pod_with_a_jwt(server: Server, rig: Rig, cluster: Cluster, shop: Project) -> None:
+def test_a_terminal_in_a_pod_with_a_jwt(
+    server: Server, rig: Rig, cluster: Cluster, shop: Project, written: Callable[..., QuerySet[AuditEntry]]
+) -> None:
     name = running(rig, cluster)
     bearer = jwts.start(world.member(shop, "developer"))["access"]
     url = f"ws://{server.address}/ws/clusters/east/k8s/api/v1/namespaces/shop/pods/{name}/exec"
@@ -269,10 +299,10 @@ def test_a_terminal_in_a_pod_with_a_jwt(server: Server, rig: Rig, cluster: Clust
     said = b"".join(frame[1:] for frame in frames if isinstance(frame, bytes) and frame[0] == 1)
     assert said.split() == [b"hello"], frames
     assert json.loads(frames[-1][1:])["exit_code"] == 0
-    until(lambda: AuditEntry.objects.filter(verb="gateway.exec_closed").exists(), what="the end in the audit")
+    until(lambda: written(verb="gateway.exec_closed").exists(), what="the end in the audit")
     bearer = jwts.start(world.member(shop, "viewer"))["access"]
     with connect_to(url, additional_headers={"Authorization": f"Bearer {bearer}"}, open_timeout=PATIENCE_S) as socket:
         with contextlib.suppress(ConnectionClosed):
             list(socket)  # what is said before it is closed
         assert socket.close_code == 4403
-    assert AuditEntry.objects.filter(verb="gateway.exec").count() == 1
+    assert written(verb="gateway.exec").count() == 1

@@ -61,7 +61,7 @@ class Server:
             stdin=subprocess.DEVNULL,
         )
         try:
-            until(self._answers, timeout=240, what=f"{kind} to listen")
+            until(self._answers, timeout=600, what=f"{kind} to listen")
         except BaseException:
             self.process.kill()
             self.process.wait()
