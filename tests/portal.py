@@ -29,26 +29,49 @@ import psutil
 from .waiting import until
 
 ROOT = Path(__file__).resolve().parent.parent
-START_S = 90.0
-STOP_S = 20.0
+START_S = 180.0
+STOP_S = 60.0
 INSTANCES = 80  # ports for instances of deployed services, old and new
 CACHE = Path(tempfile.gettempdir()) / f"fdd-portal-{os.getuid()}-{hashlib.sha256(bytes(ROOT)).hexdigest()[:8]}"
 PRIVATE = ("DATABASE_URL", "REDIS_URL", "SECRET_KEY", "FIELD_ENCRYPTION_KEYS", "AUDIT_KEYS", "PUBLIC_URL")
 PORTS = Path(tempfile.gettempdir()) / f"fdd-ports-{os.getuid()}"
 FIRST_PORT, LAST_PORT = 23_000, 32_000
+FIRST_SINGLE, LAST_SINGLE, BLOCK = 8_050, 10_050, 50  # below all ranges that anything of the portal is given
+_singles: list[int] = []  # of our block, not given yet
 _given_ports: set[int] = set()
 _held_ranges: list[IO[str]] = []
 
 
 def free_port() -> int:
-    """A port that nobody listens on and that no other caller in this process was given."""
+    """A port that nobody listens on; never given again, and kept from others until we end.
+
+    Not of the kernel's own range: of that any connection that begins before our server is up may be given the same.
+    """
     while True:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
+        if not _singles:
+            _singles.extend(_block())
+        port = _singles.pop(0) if _singles else 0  # 0: all blocks are held, let the kernel choose
+        with contextlib.suppress(OSError), socket.socket() as probe:
+            probe.bind(("127.0.0.1", port))
             port = int(probe.getsockname()[1])
-        if port not in _given_ports:
-            _given_ports.add(port)
-            return port
+            if port not in _given_ports:
+                _given_ports.add(port)
+                return port
+
+
+def _block() -> range:
+    """Ports that are ours alone from now on."""
+    PORTS.mkdir(mode=0o700, parents=True, exist_ok=True)
+    for first in range(FIRST_SINGLE, LAST_SINGLE, BLOCK):
+        lock = (PORTS / f"single-{first}").open("a")
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            lock.close()
+            continue
+        _held_ranges.append(lock)
+        return range(first, first + BLOCK)
+    return range(0)
 
 
 def free_range(count: int) -> int:
