@@ -60,7 +60,7 @@ class Server:
             env={**os.environ, "FDD_VAR": str(settings.VAR), "DATABASE_URL": database_url(), **env},
             stdin=subprocess.DEVNULL,
         )
-        until(self._answers, timeout=60, what=f"{kind} to listen")
+        until(self._answers, timeout=120, what=f"{kind} to listen")
 
     def _answers(self) -> bool:
         assert self.process.poll() is None, f"{self.kind} ended"
@@ -76,7 +76,7 @@ class Server:
     def stop(self) -> None:
         self.process.send_signal(signal.SIGTERM)
         try:
-            self.process.wait(15)
+            self.process.wait(60)
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()
@@ -91,7 +91,7 @@ class Server:
             f"ws://{self.address}{path}",
             additional_headers=headers,
             origin=Origin(shown) if shown is not None else None,
-            open_timeout=20,
+            open_timeout=60,
             proxy=None,
             **options,
         )
