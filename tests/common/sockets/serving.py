@@ -60,7 +60,7 @@ class Server:
             env={**os.environ, "FDD_VAR": str(settings.VAR), "DATABASE_URL": database_url(), **env},
             stdin=subprocess.DEVNULL,
         )
-        until(self._answers, timeout=120, what=f"{kind} to listen")
+        until(self._answers, timeout=240, what=f"{kind} to listen")
 
     def _answers(self) -> bool:
         assert self.process.poll() is None, f"{self.kind} ended"
