@@ -29,7 +29,7 @@ import psutil
 from .waiting import until
 
 ROOT = Path(__file__).resolve().parent.parent
-START_S = 180.0
+START_S = 240.0
 STOP_S = 60.0
 INSTANCES = 80  # ports for instances of deployed services, old and new
 CACHE = Path(tempfile.gettempdir()) / f"fdd-portal-{os.getuid()}-{hashlib.sha256(bytes(ROOT)).hexdigest()[:8]}"

@@ -60,7 +60,11 @@ class Server:
             env={**os.environ, "FDD_VAR": str(settings.VAR), "DATABASE_URL": database_url(), **env},
             stdin=subprocess.DEVNULL,
         )
-        until(self._answers, timeout=240, what=f"{kind} to listen")
+        try:
+            until(self._answers, timeout=240, what=f"{kind} to listen")
+        except AssertionError:
+            self.process.kill()  # nobody else knows of it
+            raise
 
     def _answers(self) -> bool:
         assert self.process.poll() is None, f"{self.kind} ended"
