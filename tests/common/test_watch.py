@@ -13,7 +13,7 @@ from tests.waiting import until
 
 from .workshop.shop import Shop
 
-STARTED_S = 120.0  # a process of the portal has to load everything first
+STARTED_S = 240.0  # a process of the portal has to load everything first
 
 
 def duties(**every: float) -> str:

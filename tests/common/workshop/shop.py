@@ -85,7 +85,7 @@ def _template(backend: str) -> str:
             _on_server(f"DROP DATABASE IF EXISTS {name}")
             _on_server(f"CREATE DATABASE {name}")
         command = [sys.executable, "manage.py", "migrate", "--run-syncdb", "--skip-checks", "--verbosity=0"]
-        subprocess.run(command, cwd=ROOT, env=_environment(folder / "var-template", url), check=True, timeout=600)
+        subprocess.run(command, cwd=ROOT, env=_environment(folder / f"var-{backend}", url), check=True, timeout=600)
         done.touch()
     return name
 
