@@ -16,14 +16,14 @@ PATIENCE_S = 2.0
 LOOK_S = 0.03
 
 
-def wait(cluster: Cluster, target: Target, answer: Answer, *, deleting: bool, patience_s: float = PATIENCE_S) -> bool:
+def wait(cluster: Cluster, target: Target, answer: Answer, *, deleting: bool) -> bool:
     """Whether the rows show what the answer says; waits for it a moment, unless nobody follows the cluster."""
     metadata = _object(answer.body).get("metadata") or {}
     name = target.name or str(metadata.get("name") or "")
     version = str(metadata.get("resourceVersion") or "")
     resource = target.kind.resource.key
     feed = ClusterFeed.objects.filter(cluster=cluster, resource=resource).exclude(synced_at=None).first()
-    patience = patience_s if feed is not None and feed.state != ClusterFeed.State.DOWN else 0.0
+    patience = PATIENCE_S if feed is not None and feed.state != ClusterFeed.State.DOWN else 0.0
     if deleting and not _stays(metadata):
         return _gone(cluster, resource, target.namespace, name, patience)
     return observed.wait_for(cluster, resource, target.namespace, name, version, patience)

@@ -30,7 +30,8 @@ class Lost(Exception):
 
 @dataclass(slots=True)
 class Hold:
-    """By what right rows of a cluster are written. `fence` grows when the lease had run out and nobody else took it."""
+    """By what right rows of a cluster are written. `fence` grows when the lease had run out and nobody else took it: by one,
+    which may have happened already without being known here."""
 
     cluster: int
     lease: str
@@ -39,7 +40,7 @@ class Hold:
 
     def require(self) -> None:
         """Within a transaction: nobody can take the lease before it ends. Raises Lost."""
-        mine = Lease.objects.filter(name=self.lease, owner=self.owner, fence=self.fence)
+        mine = Lease.objects.filter(name=self.lease, owner=self.owner, fence__in=(self.fence, self.fence + 1))
         if not mine.select_for_update(no_key=True).values_list("pk", flat=True):
             raise Lost(self.lease)
 

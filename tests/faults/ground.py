@@ -13,7 +13,6 @@ from tests.faults.site import environment, marked
 from tests.portal import Portal
 
 LEASE_S = 5
-PATIENCE_S = LEASE_S + 5 + 10  # the promise, and something for a busy machine
 VICTIMS = ("web", "worker", "watch", "sentinel", "idle", "group", "sweeper", "agents")
 
 

@@ -58,7 +58,7 @@ def _read(name: str, text: str) -> Exchange:
 
 
 def replay(rig: Rig, pod: str, exchange: Exchange) -> list[str]:
-    return asyncio.run(asyncio.wait_for(_replay(rig, pod, exchange), 20))
+    return asyncio.run(asyncio.wait_for(_replay(rig, pod, exchange), 120))
 
 
 async def _replay(rig: Rig, pod: str, exchange: Exchange) -> list[str]:
@@ -67,7 +67,7 @@ async def _replay(rig: Rig, pod: str, exchange: Exchange) -> list[str]:
     try:
         async with connect(
             f"{rig.url.replace('https', 'wss')}{target}", ssl=context, additional_headers=rig.headers,
-            subprotocols=[exchange.protocol], proxy=None,  # type: ignore[list-item]
+            subprotocols=[exchange.protocol], proxy=None, open_timeout=60,  # type: ignore[list-item]
         ) as socket:  # fmt: skip
             if exchange.refused:
                 return ["refused when it was recorded, not now"]

@@ -73,7 +73,7 @@ def mail_server(
     if sign_in:
         options |= {"authenticator": _check, "auth_required": True, "auth_require_tls": security == "starttls"}
     more = {"ssl_context": certificate(folder)[1]} if security == "tls" else {}
-    controller = Controller(handler, hostname="127.0.0.1", port=port, **options, **more)
+    controller = Controller(handler, hostname="127.0.0.1", port=port, ready_timeout=60, **options, **more)
     controller.start()
     mail = {
         "host": "localhost" if security != "none" else "127.0.0.1",

@@ -94,14 +94,14 @@ class Receiver:
 
     def answer(self, handler: BaseHTTPRequestHandler, reply: Reply) -> None:
         if reply.silent:
-            self.ended.wait(30)
+            self.ended.wait(300)
             return
         if reply.torn:
             handler.wfile.write(b"HTTP/1.")
             return
         if reply.drip:
             handler.wfile.write(b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n")
-            until = time.monotonic() + 60
+            until = time.monotonic() + 300
             while not self.ended.wait(reply.drip) and time.monotonic() < until:
                 handler.wfile.write(b"x")
                 handler.wfile.flush()

@@ -112,7 +112,7 @@ class DockerRegistry:
                 }
             }
         self._config.write_text(json.dumps(config))  # JSON is YAML too
-        self.client = httpx.Client(base_url=self.url, auth=self._auth, verify=False, trust_env=False, timeout=10)
+        self.client = httpx.Client(base_url=self.url, auth=self._auth, verify=False, trust_env=False, timeout=60)
 
     def __enter__(self) -> Self:
         self.start()
@@ -134,7 +134,7 @@ class DockerRegistry:
     def stop(self) -> None:
         if self._process is not None:
             self._process.terminate()
-            self._process.wait(15)
+            self._process.wait(60)
             self._process = None
 
     def _answers(self) -> bool:

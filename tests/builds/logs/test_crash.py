@@ -13,6 +13,7 @@ import sys
 import threading
 import time
 from pathlib import Path
+from typing import IO
 
 import pytest
 from django.conf import settings
@@ -27,13 +28,15 @@ from tests.waiting import until
 
 from .conftest import sha, typical, whole
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.slow, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.slow]
 ROOT = Path(__file__).resolve().parent.parent.parent.parent
 WRITER = Path(__file__).with_name("writer.py")
 
 
-def child(build: Build, verb: str, *arguments: object, **env: str) -> subprocess.Popen[str]:
-    """`writer.py` as another process on the test's database and files."""
+def child(
+    build: Build, verb: str, *arguments: object, says: IO[str] | None = None, **env: str
+) -> subprocess.Popen[str]:
+    """`writer.py` as another process on the test's database and files. `says`: where its own log goes."""
     return subprocess.Popen(
         [sys.executable, str(WRITER), verb, str(build.pk), *map(str, arguments)],
         cwd=ROOT,
@@ -45,14 +48,15 @@ def child(build: Build, verb: str, *arguments: object, **env: str) -> subprocess
             "PYTHONPATH": str(ROOT),
             **env,
         },
-        stdin=subprocess.DEVNULL,
+        stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
+        stderr=says,
         text=True,
     )
 
 
-def ended(process: subprocess.Popen[str], timeout: float = 120) -> str:
-    output, _ = process.communicate(timeout=timeout)
+def ended(process: subprocess.Popen[str]) -> str:
+    output, _ = process.communicate()
     assert process.returncode == 0, output
     return output
 
@@ -133,17 +137,21 @@ def test_many_sealers_at_once_leave_one_log(build: Build) -> None:
     assert len(kept) == 1
 
 
-def test_a_database_that_is_away_longer_than_its_own_patience_costs_only_time(build: Build) -> None:
+def test_a_database_that_is_away_longer_than_its_own_patience_costs_only_time(build: Build, tmp_path: Path) -> None:
     """The write lock is held for longer than a connection waits: calls fail, the writer tries again."""
     if connection.vendor != "sqlite":
         pytest.skip("the lock is SQLite's")
-    process = child(build, "write", 20_000, SQLITE_TIMEOUT_S="1")
+    log = tmp_path / "says"
+    with log.open("w") as says:
+        process = child(build, "write", 20_000, "asked", says=says, SQLITE_TIMEOUT_S="1")
+    assert process.stdin is not None
     assert process.stdout is not None
-    process.stdout.readline()
+    process.stdout.readline()  # from here on it waits for our word
     with contextlib.closing(connection.get_new_connection(connection.get_connection_params())) as other:
-        other.execute("PRAGMA busy_timeout=30000")
         other.execute("BEGIN IMMEDIATE")
-        time.sleep(4)  # four times what the writer's connection waits
+        process.stdin.write("go on\n")
+        process.stdin.flush()
+        until(lambda: log.read_text().count("waits for the database") >= 2, what="two calls to fail")
         other.execute("ROLLBACK")
     ended(process)
     seal.seal(build.pk)
@@ -241,7 +249,7 @@ def test_a_writer_stopped_by_a_signal_can_be_followed(build: Build) -> None:
         LogWriter(build.pk).finish()
         size = reader.head(build.pk).size
         process.send_signal(signal.SIGCONT)
-        output, _ = process.communicate(timeout=60)
+        output, _ = process.communicate()
     finally:
         process.kill()  # else it would hold what it has for ever
     assert "LostClaim" in output

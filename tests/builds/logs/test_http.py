@@ -16,7 +16,7 @@ from tests.common.sockets.serving import Server, bearer
 
 from .conftest import sha, typical
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(180)]
+pytestmark = pytest.mark.django_db(transaction=True)
 # Fixtures on a shared database that is not flushed between tests.
 build, dev, guest, project = serving.build, serving.dev, serving.guest, serving.project
 server, open_database, _django_db_helper = serving.server, serving.open_database, serving._django_db_helper
@@ -31,7 +31,7 @@ def written(build: Build, data: bytes, times: int = 1) -> None:
 
 def browser(server: Server, user: User, **headers: str) -> httpx.Client:
     cookies = {"sessionid": serving.session_of(user)}
-    return httpx.Client(base_url=f"http://{server.address}", cookies=cookies, headers=headers, timeout=60)
+    return httpx.Client(base_url=f"http://{server.address}", cookies=cookies, headers=headers, timeout=240)
 
 
 def test_a_page_reads_the_end_of_a_log(server: Server, build: Build, dev: User) -> None:
@@ -59,7 +59,7 @@ def test_a_download_is_the_log(server: Server, build: Build, dev: User, accepts:
 def test_a_script_reads_a_log_to_its_end(server: Server, build: Build, dev: User) -> None:
     data = b"".join(typical(9000))
     written(build, data)
-    with httpx.Client(base_url=f"http://{server.address}", headers=bearer(dev), timeout=60) as client:
+    with httpx.Client(base_url=f"http://{server.address}", headers=bearer(dev), timeout=240) as client:
         got, offset = b"", 0
         while True:
             answer = client.get(f"/api/builds/{build.pk}/log/?offset={offset}&limit=100000")

@@ -31,7 +31,7 @@ class Watcher:
         except ConnectionClosed:
             self.code = socket.close_code
 
-    async def one(self, socket: ClientConnection, timeout: float = 40) -> bytes | dict[str, Any]:
+    async def one(self, socket: ClientConnection, timeout: float = 240) -> bytes | dict[str, Any]:
         """Take one message."""
         message = await asyncio.wait_for(socket.recv(), timeout)
         if isinstance(message, str):

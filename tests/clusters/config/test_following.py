@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -26,7 +27,6 @@ from tests.waiting import until
 from .conftest import connection_to
 
 TOKEN = "b1gs33d0-planted-token"
-SOON_S = 4.0  # a tick to hear which keys are wanted; a change of a key that is followed takes far less
 wanted: dict[str, frozenset[str]] = {}
 heard: list[tuple[str, str]] = []
 
@@ -40,9 +40,11 @@ def changed(source: str, key: str) -> None:
 
 
 @pytest.fixture
-def hub(transactional_db: None, settings: Any) -> Iterator[Callable[..., Hub]]:
+def hub(transactional_db: None, settings: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Hub]]:
     """Follows the keys it is called with in the connection “kv”."""
     settings.CONFIG_KEYS, settings.CONFIG_NEWS = f"{__name__}.in_use", f"{__name__}.changed"
+    monkeypatch.setattr(Hub, "grace_s", 600.0)  # who renews it may stand still for as long as the machine does
+    monkeypatch.setattr(Hub, "tick_s", 0.5)
     wanted.clear()
     heard.clear()
     lost = threading.Event()
@@ -66,7 +68,7 @@ def hub(transactional_db: None, settings: Any) -> Iterator[Callable[..., Hub]]:
     stop.set()
     renewing.join()
     for one in made:
-        one.join(10)
+        one.join(60)
         assert not one.alive
 
 
@@ -89,11 +91,11 @@ def test_a_key_that_is_in_use_is_read_and_its_changes_are_heard_of(consul: Consu
     connection_to(consul)
     consul.put("shop/a.yaml", "a: 1\n")
     hub("shop/a.yaml")
-    until(lambda: says("a: 1\n"), timeout=SOON_S)
-    until(lambda: consul.waiting == 1, timeout=SOON_S)
+    until(lambda: says("a: 1\n"))
+    until(lambda: consul.waiting == 1)
     for number in range(2, 6):
         index = consul.put("shop/a.yaml", f"a: {number}\n")
-        until(lambda n=number: says(f"a: {n}\n"), timeout=2)
+        until(lambda n=number: says(f"a: {n}\n"))
         assert seen().revision == str(index)  # type: ignore[union-attr]
     assert heard == [("kv", "shop/a.yaml")] * 5
     told = ConfigSighting.objects.filter(key="shop/a.yaml")
@@ -103,24 +105,24 @@ def test_a_key_that_is_in_use_is_read_and_its_changes_are_heard_of(consul: Consu
 def test_a_key_that_is_not_there_yet_and_one_that_goes(consul: Consul, hub: Any) -> None:
     connection_to(consul)
     hub("shop/a.yaml")
-    until(lambda: says(""), timeout=SOON_S)
+    until(lambda: says(""))
     assert seen().sha256 == ""  # type: ignore[union-attr]
     assert not ConfigSighting.objects.exists()
     consul.put("shop/a.yaml", "a: 1\n")
-    until(lambda: says("a: 1\n"), timeout=2)
+    until(lambda: says("a: 1\n"))
     consul.delete("shop/a.yaml")
-    until(lambda: says(""), timeout=2)
+    until(lambda: says(""))
     assert [row.sha256 == "" for row in ConfigSighting.objects.order_by("id")] == [False, True]
 
 
 def test_what_is_used_no_more_is_followed_no_more(consul: Consul, hub: Any) -> None:
     connection_to(consul)
     running = hub("shop/a.yaml", "shop/b.yaml")
-    until(lambda: running.follows == 2, timeout=SOON_S)
+    until(lambda: running.follows == 2)
     wanted["kv"] = frozenset({"shop/c.yaml"})
-    until(lambda: running.follows == 1 and says("", "shop/c.yaml"), timeout=SOON_S)
+    until(lambda: running.follows == 1 and says("", "shop/c.yaml"))
     wanted.clear()
-    until(lambda: running.follows == 0, timeout=SOON_S)
+    until(lambda: running.follows == 0)
 
 
 def test_more_keys_than_connections_are_all_followed(consul: Consul, hub: Any, monkeypatch: Any) -> None:
@@ -142,11 +144,11 @@ def test_indexes_that_go_backwards_are_followed_from_the_beginning(consul: Consu
     consul.store.index = 10_000
     consul.put("shop/a.yaml", "a: 1\n")
     hub("shop/a.yaml")
-    until(lambda: says("a: 1\n") and consul.waiting, timeout=SOON_S)
+    until(lambda: says("a: 1\n") and consul.waiting)
     consul.store.restore(50)
-    until(lambda: consul.waiting and seen().revision == "50", timeout=SOON_S)  # type: ignore[union-attr]
+    until(lambda: consul.waiting and seen().revision == "50")  # type: ignore[union-attr]
     consul.put("shop/a.yaml", "a: 2\n")
-    until(lambda: says("a: 2\n"), timeout=2)
+    until(lambda: says("a: 2\n"))
     assert max(int(one.query.get("index", 0)) for one in consul.asked[-2:]) < 10_000
 
 
@@ -155,7 +157,7 @@ def test_a_server_that_goes_and_comes_back(consul: Consul, hub: Any) -> None:
     keys = ["shop/a.yaml", "shop/b.yaml", "shop/new.yaml"]
     consul.put("shop/a.yaml", "a: 1\n")
     hub(*keys)
-    until(lambda: says("a: 1\n") and consul.waiting == 3, timeout=SOON_S)
+    until(lambda: says("a: 1\n") and consul.waiting == 3)
     consul.stop()
     until(lambda: all(trouble(key) == "“%(host)s” does not answer." for key in keys))
     assert seen().text == "a: 1\n"  # type: ignore[union-attr] - what was known stays
@@ -164,18 +166,21 @@ def test_a_server_that_goes_and_comes_back(consul: Consul, hub: Any) -> None:
     until(lambda: says("a: 2\n") and not any(map(trouble, keys)))
 
 
-def test_while_it_is_away_it_is_not_stormed(consul: Consul, hub: Any) -> None:
+def test_while_it_is_away_it_is_not_stormed(consul: Consul, hub: Any, monkeypatch: Any) -> None:
+    monkeypatch.setattr(line, "AGAIN_S", (0.3, 15.0))
     connection_to(consul)
     keys = [f"shop/{number}.yaml" for number in range(30)]
     running = hub(*keys)
     until(lambda: consul.waiting == 30)
-    consul.faults.status = 500
-    consul.store.restore(40)  # ends every wait
-    until(lambda: trouble("shop/0.yaml"))
     before = len(consul.asked)
-    done = threading.Event()
-    assert not done.wait(3)
-    assert len(consul.asked) - before <= 8
+    consul.faults.status, consul.faults.gate = 500, threading.Event()
+    consul.store.restore(40)  # ends every wait
+    until(lambda: len(consul.asked) == before + 30, what="a look at each key")
+    failed = time.monotonic()
+    consul.faults.gate.set()  # all of them fail at once, and from now on one look is tried at a time
+    until(lambda: len(consul.asked) >= before + 33)
+    assert consul.asked[before + 32].at - failed >= 0.7 * (0.3 + 0.6 + 1.2)
+    until(lambda: trouble("shop/0.yaml"))
     consul.faults.status = 0
     until(lambda: consul.waiting == 30)
     assert running.follows == 30
@@ -184,12 +189,15 @@ def test_while_it_is_away_it_is_not_stormed(consul: Consul, hub: Any) -> None:
 @pytest.mark.parametrize(
     "fault", [{"status": 429}, {"status": 500, "body": "No cluster leader"}, {"garbage": b"<html>"}]
 )
-def test_what_ails_it_is_said_at_the_key_and_ends(consul: Consul, hub: Any, fault: dict[str, Any]) -> None:
+def test_what_ails_it_is_said_at_the_key_and_ends(
+    consul: Consul, hub: Any, fault: dict[str, Any], monkeypatch: Any
+) -> None:
+    monkeypatch.setattr(line, "REFUSED_S", (0.5, 5.0))
     connection_to(consul)
     for name, value in fault.items():
         setattr(consul.faults, name, value)
     hub("shop/a.yaml")
-    until(trouble, timeout=SOON_S)
+    until(trouble)
     assert seen().seen_at is None  # type: ignore[union-attr]
     consul.faults.status, consul.faults.garbage = 0, None
     consul.put("shop/a.yaml", "a: 1\n")
@@ -201,7 +209,7 @@ def test_a_token_that_is_taken_away_and_another_that_is_given(hub: Any) -> None:
         consul.put("shop/a.yaml", "a: 1\n")
         connection = connection_to(consul, token=TOKEN)
         hub("shop/a.yaml")
-        until(lambda: says("a: 1\n") and consul.waiting, timeout=SOON_S)
+        until(lambda: says("a: 1\n") and consul.waiting)
         consul.tokens = {"another": Rights(read=("shop/",))}
         consul.put("shop/a.yaml", "a: 2\n")  # ends the wait that was let through
         consul.put("shop/a.yaml", "a: 3\n")
@@ -209,7 +217,7 @@ def test_a_token_that_is_taken_away_and_another_that_is_given(hub: Any) -> None:
         assert TOKEN not in str(seen().trouble)  # type: ignore[union-attr]
         connection.secrets = {"token": "another"}
         connection.save()
-        until(lambda: says("a: 3\n"), timeout=SOON_S)
+        until(lambda: says("a: 3\n"))
 
 
 def test_a_text_that_cannot_be_taken_in_is_said_at_its_key_alone(consul: Consul, hub: Any) -> None:
@@ -217,19 +225,19 @@ def test_a_text_that_cannot_be_taken_in_is_said_at_its_key_alone(consul: Consul,
     consul.put("shop/a.yaml", b"\xff\xfe")
     consul.put("shop/b.yaml", "b: 1\n")
     hub("shop/a.yaml", "shop/b.yaml")
-    until(lambda: "not text in UTF-8" in trouble() and says("b: 1\n", "shop/b.yaml"), timeout=SOON_S)
+    until(lambda: "not text in UTF-8" in trouble() and says("b: 1\n", "shop/b.yaml"))
     consul.put("shop/b.yaml", "b: 2\n")
-    until(lambda: says("b: 2\n", "shop/b.yaml"), timeout=2)
+    until(lambda: says("b: 2\n", "shop/b.yaml"))
 
 
 def test_a_connection_that_cannot_be_used_says_so_until_it_is_mended(consul: Consul, hub: Any) -> None:
     connection = connection_to(consul, namespace="a b")
     consul.put("shop/a.yaml", "a: 1\n")
     hub("shop/a.yaml")
-    until(lambda: "is no name in Consul" in trouble(), timeout=SOON_S)
+    until(lambda: "is no name in Consul" in trouble())
     connection.config = {"url": consul.url}
     connection.save()
-    until(lambda: says("a: 1\n"), timeout=SOON_S)
+    until(lambda: says("a: 1\n"))
 
 
 def test_that_it_was_looked_at_is_written_also_when_nothing_changed(consul: Consul, hub: Any, monkeypatch: Any) -> None:
@@ -237,7 +245,7 @@ def test_that_it_was_looked_at_is_written_also_when_nothing_changed(consul: Cons
     connection_to(consul)
     consul.put("shop/a.yaml", "a: 1\n")
     hub("shop/a.yaml")
-    until(lambda: says("a: 1\n"), timeout=SOON_S)
+    until(lambda: says("a: 1\n"))
     first = seen()
     assert first is not None
     assert first.seen_at is not None
@@ -251,9 +259,9 @@ def test_what_one_before_us_wrote_too_late_does_not_stay(consul: Consul, hub: An
     connection_to(consul)
     consul.put("shop/a.yaml", "a: 2\n")
     hub("shop/a.yaml")
-    until(lambda: says("a: 2\n"), timeout=SOON_S)
+    until(lambda: says("a: 2\n"))
     ConfigSeen.objects.update(text="a: 1\n", sha256=sha256_of("a: 1\n"), revision="1")
-    until(lambda: says("a: 2\n"), timeout=4 * SOON_S)
+    until(lambda: says("a: 2\n"))
 
 
 def test_the_duty_begins_a_hub_where_there_is_something_to_follow(consul: Consul, hub: Any) -> None:
@@ -263,11 +271,11 @@ def test_the_duty_begins_a_hub_where_there_is_something_to_follow(consul: Consul
     assert follow() == 0
     assert _hubs == []
     wanted["kv"] = frozenset({"shop/a.yaml"})
-    until(lambda: follow() == 1, timeout=SOON_S)
+    until(lambda: follow() == 1)
     begun = _hubs[0]
     begun.renew(threading.Event())
     begun._until = 0.0  # as when the duty's calls stop
-    begun.join(10)
+    begun.join(60)
     assert not begun.alive
     Connection.objects.all().delete()
     assert follow() == 0

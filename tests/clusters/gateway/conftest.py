@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from django.test import Client
 
+from clusters.drivers.runtime.kubernetes import api, async_api
 from clusters.gateway import mirror
 from clusters.models import Cluster, Machine
 from fangduoduo_release.common import rates
@@ -27,6 +28,13 @@ def nothing_remembered() -> None:
     """Counts and mirrors are the process's own."""
     rates.HERE.forget()
     mirror.MIRRORS.forget()
+
+
+@pytest.fixture(autouse=True)
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The simulated cluster shares this process's time: it is never away, however long a handshake with it takes."""
+    monkeypatch.setattr(api, "CONNECT_S", 60.0)
+    monkeypatch.setattr(async_api, "CONNECT_S", 60.0)
 
 
 @pytest.fixture

@@ -50,7 +50,7 @@ def test_a_list_is_answered_from_rows_with_its_age_and_version(cluster: Cluster,
     assert (body["kind"], body["apiVersion"]) == ("PodList", "v1")
     assert body["metadata"] == {"resourceVersion": "1003"}
     assert answer["X-Cache"] == "hit"
-    assert 0 <= float(answer["X-Cache-Age"]) < 5
+    assert 0 <= float(answer["X-Cache-Age"]) < 60
     assert answer["Content-Type"] == "application/json"
 
 
@@ -60,7 +60,7 @@ def test_one_object_carries_its_kind_and_an_absent_one_is_told_as_recorded(clust
     put(cluster, item)
     answer = viewer.get(f"{PODS_OF_SHOP}/web-1")
     assert (answer.json()["kind"], answer.json()["apiVersion"]) == ("Pod", "v1")
-    assert float(answer["X-Cache-Age"]) < 5
+    assert float(answer["X-Cache-Age"]) < 60
     feed(cluster, DEPLOYMENTS)
     missing = viewer.get(f"{K8S}apis/apps/v1/namespaces/shop/deployments/missing")
     body = assert_status(missing, 404, "NotFound", 'deployments.apps "missing" not found')
@@ -202,10 +202,10 @@ def test_a_continue_token_ends_and_is_of_its_own_list_only(cluster: Cluster, vie
 
 def test_a_cluster_that_is_away_is_still_shown_with_its_age(cluster: Cluster, viewer: Client) -> None:
     put(cluster, pod("a"))
-    ClusterFeed.objects.update(state="down", seen_at=timezone.now() - timedelta(minutes=5))
+    ClusterFeed.objects.update(state="down", seen_at=timezone.now() - timedelta(hours=5))
     answer = viewer.get(PODS_OF_SHOP)
     assert names(answer) == ["a"]
-    assert 299 < float(answer["X-Cache-Age"]) < 310
+    assert 5 * 3600 <= float(answer["X-Cache-Age"]) < 5 * 3600 + 60
 
 
 def test_what_was_never_read_to_its_end_is_a_503(cluster: Cluster, viewer: Client) -> None:

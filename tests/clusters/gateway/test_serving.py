@@ -23,6 +23,7 @@ from permissions.models import ApiToken, User
 from projects.models import Project
 from tests import world
 from tests.common.sockets.serving import KINDS, Server
+from tests.portal import cpu_seconds
 from tests.simulators.kubernetes_rig import Rig
 from tests.waiting import until
 
@@ -31,6 +32,8 @@ from .rows import pod, put
 from .simulated import connect, manifest, show
 
 pytestmark = [pytest.mark.slow, pytest.mark.django_db(transaction=True)]
+BRISK = "tests.clusters.gateway.brisk:application"
+PATIENCE_S = 120.0  # with an answer; only one that never comes takes so long
 APPLY = {"Content-Type": "application/apply-patch+yaml"}
 WEB = f"{K8S}apis/apps/v1/namespaces/shop/deployments/web"
 
@@ -45,14 +48,16 @@ def rig(cluster: Cluster, shop: Project) -> Iterator[Rig]:
 
 @pytest.fixture(params=KINDS)
 def server(request: pytest.FixtureRequest, rig: Rig) -> Iterator[Server]:
-    made = Server(request.param, FDD_GATEWAY_LOGS_PER_CALLER="2")
+    made = Server(request.param, application=BRISK, FDD_GATEWAY_LOGS_PER_CALLER="2")
     yield made
     made.stop()
 
 
 def caller(server: Server, user: User | str) -> httpx.Client:
     bearer = user if isinstance(user, str) else jwts.start(user)["access"]
-    return httpx.Client(base_url=f"http://{server.address}", headers={"Authorization": f"Bearer {bearer}"}, timeout=30)
+    return httpx.Client(
+        base_url=f"http://{server.address}", headers={"Authorization": f"Bearer {bearer}"}, timeout=PATIENCE_S
+    )
 
 
 def running(rig: Rig, cluster: Cluster) -> str:
@@ -70,9 +75,10 @@ def test_sign_in_read_write_and_log_as_another_system_does(
     user.set_password("a long enough password")
     user.save()
     base = f"http://{server.address}"
-    pair = httpx.post(f"{base}/api/auth/token/", json={"username": user.username, "password": "a long enough password"})
+    said = {"username": user.username, "password": "a long enough password"}
+    pair = httpx.post(f"{base}/api/auth/token/", json=said, timeout=PATIENCE_S)
     with httpx.Client(
-        base_url=base, headers={"Authorization": f"Bearer {pair.json()['access']}"}, timeout=30
+        base_url=base, headers={"Authorization": f"Bearer {pair.json()['access']}"}, timeout=PATIENCE_S
     ) as client:
         made = client.patch(WEB, content=json.dumps(manifest()), headers=APPLY)
         assert made.status_code == 201, made.text
@@ -87,13 +93,13 @@ def test_sign_in_read_write_and_log_as_another_system_does(
         assert (log.status_code, log.text) == (200, "one\ntwo\n")
         assert log.headers["Content-Type"].startswith("text/plain")
         assert client.delete(WEB).status_code == 200
-    unknown = httpx.get(f"{base}{WEB}", headers={"Authorization": "Bearer nonsense"})
+    unknown = httpx.get(f"{base}{WEB}", headers={"Authorization": "Bearer nonsense"}, timeout=PATIENCE_S)
     assert (unknown.status_code, unknown.json()["kind"], unknown.headers["WWW-Authenticate"]) == (
         401,
         "Status",
         "Bearer",
     )
-    nobody = httpx.get(f"{base}{WEB}")
+    nobody = httpx.get(f"{base}{WEB}", timeout=PATIENCE_S)
     assert (nobody.status_code, nobody.json()["reason"]) == (401, "Unauthorized")
 
 
@@ -114,9 +120,7 @@ def test_a_log_is_followed_as_it_is_written_and_hung_up_with_its_reader(
                 third = client.get(f"{PODS_OF_SHOP}/{name}/log")
                 assert (third.status_code, third.json()["reason"]) == (429, "TooManyRequests")
                 assert third.headers["Retry-After"] == "5"
-        until(
-            lambda: client.get(f"{PODS_OF_SHOP}/{name}/log").status_code == 200, timeout=20, what="the place to be free"
-        )
+        until(lambda: client.get(f"{PODS_OF_SHOP}/{name}/log").status_code == 200, what="the place to be free")
         for _ in range(4):
             wrong = client.get(f"{PODS_OF_SHOP}/{name}/log", params={"container": "nope"})
             assert (wrong.status_code, wrong.json()["message"]) == (400, f"container nope is not valid for pod {name}")
@@ -143,7 +147,7 @@ def test_a_log_ends_for_a_reader_who_may_not_read_it_any_more(
         ApiToken.objects.filter(pk=row.pk).update(expires_at=row.created_at)
         began = time.monotonic()
         for _ in chunks:
-            assert time.monotonic() - began < 20, "it goes on"
+            assert time.monotonic() - began < 120, "it goes on"
     ended.set()
     talking.join()
 
@@ -158,15 +162,18 @@ def test_a_long_log_and_a_slow_reader_cost_no_memory(server: Server, rig: Rig, c
             chunks = answer.iter_raw()
             taken = len(next(chunks))
             # nothing more is read for a while: what the server holds then is what it would hold for ever
-            most = max(_memory(server) for _ in range(10))
+            until(lambda: _stands_still(server), what="the server to wait for its reader")
+            most = server.memory()
             taken += sum(len(chunk) for chunk in chunks)
         assert taken == 40_000 * 1001
         assert most - before < 25, f"{before:.0f} → {most:.0f} MiB"
 
 
-def _memory(server: Server) -> float:
-    time.sleep(0.1)
-    return server.memory()
+def _stands_still(server: Server) -> bool:
+    """It does next to nothing for a second."""
+    before = cpu_seconds([server.process.pid])
+    time.sleep(1)
+    return cpu_seconds([server.process.pid]) - before <= 0.02
 
 
 def test_a_write_answers_when_the_rows_show_it(server: Server, rig: Rig, cluster: Cluster, shop: Project) -> None:
@@ -255,16 +262,16 @@ def test_a_terminal_in_a_pod_with_a_jwt(server: Server, rig: Rig, cluster: Clust
     bearer = jwts.start(world.member(shop, "developer"))["access"]
     url = f"ws://{server.address}/ws/clusters/east/k8s/api/v1/namespaces/shop/pods/{name}/exec"
     headers = {"Authorization": f"Bearer {bearer}"}
-    with connect_to(f"{url}?container=app&command=echo%20hello", additional_headers=headers) as socket:
+    with connect_to(
+        f"{url}?container=app&command=echo%20hello", additional_headers=headers, open_timeout=PATIENCE_S
+    ) as socket:
         frames = list(socket)
     said = b"".join(frame[1:] for frame in frames if isinstance(frame, bytes) and frame[0] == 1)
     assert said.split() == [b"hello"], frames
     assert json.loads(frames[-1][1:])["exit_code"] == 0
-    until(
-        lambda: AuditEntry.objects.filter(verb="gateway.exec_closed").exists(), timeout=10, what="the end in the audit"
-    )
+    until(lambda: AuditEntry.objects.filter(verb="gateway.exec_closed").exists(), what="the end in the audit")
     bearer = jwts.start(world.member(shop, "viewer"))["access"]
-    with connect_to(url, additional_headers={"Authorization": f"Bearer {bearer}"}) as socket:
+    with connect_to(url, additional_headers={"Authorization": f"Bearer {bearer}"}, open_timeout=PATIENCE_S) as socket:
         with contextlib.suppress(ConnectionClosed):
             list(socket)  # what is said before it is closed
         assert socket.close_code == 4403

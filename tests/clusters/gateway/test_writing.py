@@ -20,6 +20,7 @@ from tests import world
 from tests.audit.rows import by_hand
 from tests.simulators.kubernetes.status import Refused
 from tests.simulators.kubernetes_rig import Rig
+from tests.waiting import until
 
 from .conftest import K8S, at_the_gateway, machine_of
 from .simulated import connect, manifest, show
@@ -49,11 +50,21 @@ def rig(simulated: Rig, cluster: Cluster, shop: Project) -> Iterator[Rig]:
     yield simulated
     simulated.faults.clear()
     simulated.faults.allow()
-    for kind in ("deployments", "configmaps", "services", "pods"):
-        for namespace in ("shop", "shop-live", "other"):
-            for one in simulated.all(kind, namespace):
-                with contextlib.suppress(Refused):  # a controller was quicker
-                    simulated.delete(kind, namespace, one["metadata"]["name"])
+    until(lambda: _cleared(simulated), what="an empty cluster")
+
+
+def _cleared(rig: Rig) -> bool:
+    """Whether nothing is left. What is left is deleted; controllers may make more of it until their own object is gone."""
+    left = [
+        (kind, namespace, one["metadata"]["name"])
+        for kind in ("deployments", "replicasets", "configmaps", "services", "pods")
+        for namespace in ("shop", "shop-live", "other")
+        for one in rig.all(kind, namespace)
+    ]
+    for one in left:
+        with contextlib.suppress(Refused):  # a controller was quicker
+            rig.delete(*one)
+    return not left
 
 
 def send(client: Client, method: str, path: str, body: Any = None, kind: str = "application/json") -> Any:

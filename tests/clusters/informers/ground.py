@@ -12,7 +12,7 @@ from clusters.models import Cluster, ClusterFeed, ClusterObject, Machine
 from fangduoduo_release.common.models import Connection
 from tests.waiting import until
 
-QUICK = Pace(first_pause=0.05, longest_pause=0.5, longest_after_cut=0.1, forbidden=0.5, silence=3.0, between_lists=0.5)
+QUICK = Pace(first_pause=0.05, longest_pause=0.5, longest_after_cut=0.1, forbidden=0.5, between_lists=0.5)
 State = ClusterFeed.State
 
 
@@ -68,6 +68,12 @@ def there(cluster: Cluster, resource: str = "pods") -> dict[str, str]:
     return dict(rows.values_list("name", "resource_version"))
 
 
+class Lasting(Hub):
+    """Nobody renews it here: it lasts as long as the test."""
+
+    grace_s = 3600.0
+
+
 class Hubs:
     """Hubs in this process; gone at the end."""
 
@@ -76,14 +82,14 @@ class Hubs:
 
     def start(self, pace: Pace = QUICK) -> Hub:
         lost = threading.Event()
-        self._hubs.append((Hub(lost, pace), lost))
+        self._hubs.append((Lasting(lost, pace), lost))
         return self._hubs[-1][0]
 
     def stop(self, hub: Hub) -> None:
         for one, lost in self._hubs:
             if one is hub:
                 lost.set()
-                one.join(20)
+                one.join(60)
                 assert not one.alive
 
     def __enter__(self) -> Self:

@@ -98,7 +98,7 @@ class Informing:
     def __exit__(self, *_: object) -> None:
         with contextlib.suppress(RuntimeError):  # it has ended
             self._loop.call_soon_threadsafe(self._task.cancel)
-        self._thread.join(10)
+        self._thread.join(60)
         assert not self._thread.is_alive()
 
     async def _run(self) -> None:

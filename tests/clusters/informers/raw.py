@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from collections import defaultdict, deque
 from collections.abc import Awaitable, Callable, Iterable
 from concurrent.futures import Future
@@ -17,6 +18,7 @@ from urllib.parse import parse_qsl, urlsplit
 import orjson
 
 from clusters.drivers.runtime.kubernetes.names import BY_KEY, NODES, PODS, Resource
+from tests.portal import free_port
 
 Item = dict[str, Any]
 
@@ -26,6 +28,7 @@ class Request:
     path: str
     query: dict[str, str]
     headers: dict[str, str]
+    at: float = field(default_factory=time.monotonic)
 
     @property
     def watches(self) -> bool:
@@ -122,6 +125,7 @@ class RawServer:
     """In a thread of its own. Everything public may be called from any thread."""
 
     def __init__(self, port: int = 0) -> None:
+        """`port`: of one that has ended, to be found again."""
         self.requests: list[Request] = []
         self.version = 100
         self.compacted = 0  # from older versions nobody may watch
@@ -134,7 +138,7 @@ class RawServer:
         self._scripts: dict[str, deque[Script]] = defaultdict(deque)
         self._kept: dict[str, _Kept] = defaultdict(_Kept)
         self._snapshots: dict[tuple[str, str], list[Item]] = {}
-        self._port = port
+        self._port = port or free_port()
         self._ready = threading.Event()
         self._writers: set[asyncio.StreamWriter] = set()
 
@@ -181,14 +185,14 @@ class RawServer:
     def __enter__(self) -> Self:
         self._thread = threading.Thread(target=lambda: asyncio.run(self._run()), daemon=True)
         self._thread.start()
-        assert self._ready.wait(10)
+        assert self._ready.wait(60)
         return self
 
     def __exit__(self, *_: object) -> None:
         if not self._thread.is_alive():  # stopped before
             return
         self._loop.call_soon_threadsafe(self._over.set)
-        self._thread.join(10)
+        self._thread.join(60)
 
     def _call(self, work: Callable[[], Any]) -> Any:
         done: Future[Any] = Future()
@@ -241,7 +245,6 @@ class RawServer:
     async def _run(self) -> None:
         self._loop, self._over, self._changed = asyncio.get_running_loop(), asyncio.Event(), asyncio.Event()
         server = await asyncio.start_server(self._serve, "127.0.0.1", self._port)
-        self._port = server.sockets[0].getsockname()[1]
         self._ready.set()
         await self._over.wait()
         server.close()

@@ -240,14 +240,14 @@ class TestLedger:
         scope.synced("5", time.monotonic())
         ledger.take(1)
         scope.opened()
-        scope.alive_at = time.monotonic() - 90
+        scope.alive_at = time.monotonic() - 900
         ledger.answered_at = time.monotonic() - 1
         before = feed.seen_at()
         scope.closed()
         after = feed.seen_at()
         assert before is not None
         assert after is not None
-        assert abs((after - before).total_seconds()) < 0.5
+        assert abs((after - before).total_seconds()) < 60, "not by the silence, of 900 s"
 
     def test_the_version_is_told_only_with_the_last_of_what_it_covers(self) -> None:
         ledger = Ledger(FOLLOWED)
@@ -280,7 +280,7 @@ class TestLedger:
             ledger.add(seen("b", 1))
             assert not waiting.done()
             await ledger.stored(batch)
-            await asyncio.wait_for(waiting, 1)
+            await asyncio.wait_for(waiting, 60)
 
         asyncio.run(story())
 
@@ -293,7 +293,7 @@ class TestLedger:
             for _ in range(2):
                 assert not waiting.done()
                 await ledger.stored(ledger.take(500))
-            await asyncio.wait_for(waiting, 1)
+            await asyncio.wait_for(waiting, 60)
 
         asyncio.run(story())
 

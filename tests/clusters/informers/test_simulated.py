@@ -38,11 +38,11 @@ def test_what_is_stored_is_what_is_there_while_much_changes_and_the_watch_is_cut
     cluster = connect(rig)
     with rig.faults.cut_watches(0.5):  # those that begin from now on
         hubs.start()
-        wait_live(cluster, 30)
+        wait_live(cluster)
         assert len(there(cluster)) == 100
         rig.churn(50, 4)
     for kind, key in (("deployments", "deployments.apps"), ("replicasets", "replicasets.apps"), ("pods", "pods")):
-        until(lambda: there(cluster, key) == versions(rig, kind), 20, what=key)  # noqa: B023 - called at once
+        until(lambda: there(cluster, key) == versions(rig, kind), what=key)  # noqa: B023 - called at once
     found = feed(cluster)
     assert found is not None
     assert found.reconnects > 2
@@ -56,15 +56,15 @@ def test_an_etcd_that_was_compacted_while_we_were_away_costs_a_list_and_nothing_
     rig.fill("shop", 1, 5)
     cluster = connect(rig)
     hubs.start()
-    wait_live(cluster, 30)
+    wait_live(cluster)
     rig.faults.go_away()
     wait_feed(cluster, state=State.DOWN)
     rig.faults.come_back()
     gone = next(iter(versions(rig, "pods")))
     rig.delete("pods", "shop", gone)
     rig.faults.compact()
-    until(lambda: there(cluster) == versions(rig, "pods"), 20)
-    wait_live(cluster, 20)
+    until(lambda: there(cluster) == versions(rig, "pods"))
+    wait_live(cluster)
     assert feed(cluster).drift == 0
 
 
@@ -76,6 +76,6 @@ def test_an_account_that_sees_one_namespace_follows_that_one(rig: Rig, hubs: Hub
     cluster = connect(rig, "narrow")
     machine(cluster, "shop")
     hubs.start()
-    wait_live(cluster, 30)
+    wait_live(cluster)
     assert there(cluster) == versions(rig, "pods")
     assert "nodes is forbidden" in str(wait_feed(cluster, "nodes", state=State.DOWN).trouble)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import time
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -71,7 +73,7 @@ class TestAlarms:
         assert (alarm.cluster, alarm.since, str(alarm.sentence)) == (cluster, since, "The API server does not answer.")
 
     def test_one_that_is_down_for_a_moment_is_not(self, cluster: Cluster) -> None:
-        feeds(cluster, state=State.DOWN, down_since=long_ago(20), trouble=AWAY)
+        feeds(cluster, state=State.DOWN, down_since=long_ago(1), trouble=AWAY)
         assert observed.alarms() == []
         assert str(observed.trouble_of(cluster)) == "The API server does not answer."
 
@@ -89,7 +91,7 @@ class TestAlarms:
     def test_a_cluster_that_was_never_followed_is_told_after_a_minute(self, cluster: Cluster) -> None:
         (alarm,) = observed.alarms()
         assert "is not followed" in str(alarm.sentence)
-        Connection.objects.update(changed_at=long_ago(10))
+        Connection.objects.update(changed_at=long_ago(1))
         assert observed.alarms() == [], "its connection was just changed"
 
     def test_other_kinds_of_clusters_are_not_followed(self, cluster: Cluster) -> None:
@@ -100,17 +102,22 @@ class TestAlarms:
         assert observed.trouble_of(local) is None
 
 
+def seconds(age: float | None) -> float:
+    assert age is not None
+    return age
+
+
 class TestAges:
     def test_the_age_of_a_cluster_is_that_of_its_oldest_resource(self, cluster: Cluster) -> None:
-        feeds(cluster, "services", seen_at=long_ago(25))
-        assert 24 < (observed.ages([cluster])[cluster.pk] or 0) < 27
-        assert (observed.age_of(cluster, ["pods"]) or 9) < 2
+        feeds(cluster, "services", seen_at=long_ago(2000))
+        assert 2000 <= seconds(observed.ages([cluster])[cluster.pk]) < 3000
+        assert seconds(observed.age_of(cluster, ["pods"])) < 1000
 
     def test_what_was_never_read_has_no_age(self, cluster: Cluster) -> None:
         feeds(cluster, "pods", synced_at=None)
         assert observed.ages([cluster]) == {cluster.pk: None}
         assert observed.age_of(cluster, ["pods"]) is None
-        assert (observed.age_of(cluster, ["services"]) or 9) < 2
+        assert seconds(observed.age_of(cluster, ["services"])) < 1000
 
 
 class TestPages:
@@ -145,13 +152,17 @@ class TestPages:
         assert "4711" in text.replace(",", "")
 
     def test_the_numbers_name_no_cluster(self, cluster: Cluster) -> None:
+        began = time.monotonic()
         feeds(cluster, "pods", objects_count=7, drift=2, lag_ms=55, state=State.DOWN, down_since=long_ago(99))
         text = Client().get("/metrics").content.decode()
+        took = time.monotonic() - began
         assert "fdd_clusters_unfollowed 1\n" in text
         assert f'fdd_cluster_objects{{cluster="{cluster.pk}"}} 7\n' in text
         assert f'fdd_cluster_drift{{cluster="{cluster.pk}"}} 2\n' in text
         assert f'fdd_cluster_lag_ms{{cluster="{cluster.pk}"}} 55\n' in text
-        assert f'fdd_cluster_age_seconds{{cluster="{cluster.pk}"}} 0.' in text
+        age = re.search(rf'fdd_cluster_age_seconds{{cluster="{cluster.pk}"}} ([0-9.]+)\n', text)
+        assert age is not None
+        assert 0 <= float(age[1]) <= took + 0.1
         assert cluster.name not in text
 
 
@@ -167,7 +178,7 @@ def told() -> list[str]:
 
 class TestMessages:
     def test_ops_are_told_once_of_an_outage_and_once_that_it_is_over(self, cluster: Cluster, channel: Channel) -> None:
-        feeds(cluster, state=State.DOWN, down_since=long_ago(100), trouble=AWAY)
+        feeds(cluster, state=State.DOWN, down_since=long_ago(61), trouble=AWAY)
         assert informing.tell_ops() == 0
         feeds(cluster, state=State.DOWN, down_since=long_ago(130), trouble=AWAY)
         assert [informing.tell_ops() for _ in range(3)] == [1, 0, 0]

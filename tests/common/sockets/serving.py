@@ -9,7 +9,7 @@ import socket
 import subprocess
 import sys
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -44,23 +44,28 @@ def database_url() -> str:
 
 
 class Server:
-    """One web process. `address` is host:port."""
+    """One web process. `address` is host:port; `options` are of the kind's own command line."""
 
-    def __init__(self, kind: str, **env: str) -> None:
+    def __init__(self, kind: str, *, application: str = APPLICATION, options: Sequence[str] = (), **env: str) -> None:
         self.kind = kind
         self.address = f"127.0.0.1:{free_port()}"
         port = self.address.rpartition(":")[2]
         command = {
-            "daphne": ["-m", "projects.git_http.daphne_server", "-b", "127.0.0.1", "-p", port, APPLICATION],
-            "uvicorn": ["-m", "uvicorn", "--host", "127.0.0.1", "--port", port, "--log-level", "warning", APPLICATION],
+            "daphne": ["-m", "projects.git_http.daphne_server", "-b", "127.0.0.1", "-p", port],
+            "uvicorn": ["-m", "uvicorn", "--host", "127.0.0.1", "--port", port, "--log-level", "warning"],
         }[kind]
         self.process = subprocess.Popen(
-            [sys.executable, *command],
+            [sys.executable, *command, *options, application],
             cwd=ROOT,
             env={**os.environ, "FDD_VAR": str(settings.VAR), "DATABASE_URL": database_url(), **env},
             stdin=subprocess.DEVNULL,
         )
-        until(self._answers, timeout=60, what=f"{kind} to listen")
+        try:
+            until(self._answers, timeout=240, what=f"{kind} to listen")
+        except BaseException:
+            self.process.kill()
+            self.process.wait()
+            raise
 
     def _answers(self) -> bool:
         assert self.process.poll() is None, f"{self.kind} ended"
@@ -76,7 +81,7 @@ class Server:
     def stop(self) -> None:
         self.process.send_signal(signal.SIGTERM)
         try:
-            self.process.wait(15)
+            self.process.wait(60)
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()
@@ -91,7 +96,7 @@ class Server:
             f"ws://{self.address}{path}",
             additional_headers=headers,
             origin=Origin(shown) if shown is not None else None,
-            open_timeout=20,
+            open_timeout=120,
             proxy=None,
             **options,
         )
@@ -110,9 +115,9 @@ def bearer(user: User) -> dict[str, str]:
     return {"Authorization": f"Bearer {token}"}
 
 
-def running(kind: str, **env: str) -> Iterator[Server]:
+def running(kind: str, **more: Any) -> Iterator[Server]:
     """For fixtures: a server that is stopped at the end."""
-    server = Server(kind, **env)
+    server = Server(kind, **more)
     try:
         yield server
     finally:

@@ -16,6 +16,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Self
 from urllib.parse import parse_qs, unquote, urlsplit
 
+from tests.portal import free_port
 from tests.simulators.registry import Signed
 
 from .store import Entry, Store
@@ -41,11 +42,12 @@ class Rights:
 @dataclass(slots=True)
 class Faults:
     """What is wrong with it at the moment. `status`: answered instead of an answer, with `body`. `slow_s`: before each
-    answer. `drip`: a byte now and then. `no_index`: the index header is left out. `redirect`: a 301 to there."""
+    answer. `gate`: nothing is answered before it is set. `drip`: a byte now and then. `redirect`: a 301 to there."""
 
     status: int = 0
     body: str = ""
     slow_s: float = 0.0
+    gate: threading.Event | None = None
     drip: bool = False
     leaderless: bool = False
     garbage: bytes | None = None
@@ -59,6 +61,7 @@ class Asked:
     query: dict[str, str]
     headers: dict[str, str]
     client: tuple[str, int]
+    at: float = field(default_factory=time.monotonic)
 
 
 @dataclass
@@ -72,7 +75,7 @@ class Consul:
     store: Store = field(default_factory=Store)
     faults: Faults = field(default_factory=Faults)
     asked: list[Asked] = field(default_factory=list)
-    port: int = 0
+    port: int = field(default_factory=free_port)  # its own while it is away, too
     _server: Any = None
 
     @property
@@ -93,7 +96,6 @@ class Consul:
         self._server = _Server(("127.0.0.1", self.port), handler)
         if self.tls is not None:
             self._server.secure(self.tls)
-        self.port = self._server.server_address[1]
         threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True).start()
 
     def stop(self) -> None:
@@ -190,6 +192,8 @@ class _Handler(BaseHTTPRequestHandler):
         faults = consul.faults
         if faults.slow_s:
             time.sleep(faults.slow_s)
+        if faults.gate is not None:
+            faults.gate.wait(300)
         if faults.redirect:
             return self._say(301, b"", {"Location": faults.redirect})
         if faults.garbage is not None:

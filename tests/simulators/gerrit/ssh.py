@@ -110,13 +110,13 @@ class Daemon:
         self._do(all_of_them())
 
     def _do(self, coroutine: Any) -> Any:
-        return asyncio.run_coroutine_threadsafe(coroutine, self.loop).result(20)
+        return asyncio.run_coroutine_threadsafe(coroutine, self.loop).result(60)
 
     async def _listen(self) -> None:
         self._acceptor = await asyncssh.create_server(
             lambda: _Door(self), "127.0.0.1", self.port, server_host_keys=[self.key], process_factory=self._run,
             encoding=None, allow_scp=False, reuse_address=True, server_version="GerritCodeReview_3.10.2",
-            login_timeout=30,
+            login_timeout=120,
         )  # fmt: skip
         self.port = self._acceptor.get_port()
 

@@ -17,7 +17,9 @@ from dataclasses import dataclass
 BUILD_KEY = "FDD_BUILD_KEY"
 STEP_KEY = "FDD_BUILD_STEP"
 _PR_SET_CHILD_SUBREAPER = 36
-_ROUNDS = 50
+_DIES_WITHIN_S = 10.0
+_ROUNDS = 50  # whom so many signals in so long do not end waits in the kernel for something else
+_STARTS_WITHIN_S = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +29,7 @@ class _Process:
     session: int
     state: str
     started: str
+    memory: int  # 0 for zombies and threads of the kernel
 
 
 def become_subreaper() -> bool:
@@ -60,9 +63,9 @@ def kill_matching(marks: Mapping[str, str], *, grace: float, descendants_of: int
             time.sleep(0.02)
             found = _matching(marks, descendants_of)
             ever |= found
-    for _ in range(_ROUNDS):
-        if not found:
-            break
+    rounds, end = 0, time.monotonic() + _DIES_WITHIN_S
+    while found and (rounds < _ROUNDS or time.monotonic() < end):
+        rounds += 1
         # Frozen first, so that a fork bomb cannot outrun the killing.
         _signal(found, signal.SIGSTOP)
         _signal(found, signal.SIGKILL)
@@ -90,7 +93,7 @@ def _matching(marks: Mapping[str, str], descendants_of: int | None) -> set[int]:
     wanted = {f"{name}={value}".encode() for name, value in marks.items()}
     table = _table()
     spared = _ancestors(table, os.getpid())
-    chosen = {p for p in table if p not in spared and wanted <= _environment(p)}
+    chosen = {p for p in table if p not in spared and table[p].memory and wanted <= _environment(p)}
     children: dict[int, list[int]] = {}
     for process in table.values():
         children.setdefault(process.parent, []).append(process.pid)
@@ -124,7 +127,8 @@ def _table() -> dict[int, _Process]:
                 fields = file.read().rpartition(b")")[2].split()
         except OSError:
             continue
-        table[int(name)] = _Process(int(name), int(fields[1]), int(fields[3]), fields[0].decode(), fields[19].decode())
+        parent, session, memory = (int(fields[at]) for at in (1, 3, 20))
+        table[int(name)] = _Process(int(name), parent, session, fields[0].decode(), fields[19].decode(), memory)
     return table
 
 
@@ -137,11 +141,25 @@ def _ancestors(table: Mapping[int, _Process], pid: int) -> set[int]:
 
 
 def _environment(pid: int) -> set[bytes]:
+    """A process that becomes another program (execve) shows none for a moment; that moment is waited for."""
+    end = time.monotonic() + _STARTS_WITHIN_S
     try:
-        with open(f"/proc/{pid}/environ", "rb") as file:  # noqa: PTH123
-            return set(file.read().split(b"\0"))
+        while True:
+            with open(f"/proc/{pid}/environ", "rb") as file:  # noqa: PTH123
+                found = file.read()
+            if found or not _starts(pid) or time.monotonic() > end:
+                return set(found.split(b"\0"))
+            time.sleep(0.001)
     except OSError:
         return set()
+
+
+def _starts(pid: int) -> bool:
+    """Whether an environment that was seen empty is not there yet, or was not then."""
+    with open(f"/proc/{pid}/stat", "rb") as file:  # noqa: PTH123
+        fields = file.read().rpartition(b")")[2].split()
+    memory, begins, ends = (int(fields[at]) for at in (20, 47, 48))
+    return memory > 0 and (ends == 0 or ends > begins)
 
 
 def running_keys(marks: Mapping[str, str]) -> set[str]:
@@ -149,8 +167,8 @@ def running_keys(marks: Mapping[str, str]) -> set[str]:
     prefix = f"{BUILD_KEY}=".encode()
     wanted = {f"{name}={value}".encode() for name, value in marks.items()}
     found = set()
-    for pid in _table():
-        environment = _environment(pid)
+    for pid, process in _table().items():
+        environment = _environment(pid) if process.memory else set()
         if wanted <= environment:
             found |= {entry[len(prefix) :].decode() for entry in environment if entry.startswith(prefix)}
     return found
