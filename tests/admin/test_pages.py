@@ -45,7 +45,7 @@ from projects.models import HookDelivery, SourceListener
 from projects.requests import ask
 from tests import world
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.timeout(1800)]  # much is asked for here: no sign of a hang
 SECRET = "planted-7f3a9c-secret"
 MODELS = sorted(admin.site._registry, key=lambda model: model._meta.label)
 

@@ -73,6 +73,7 @@ def open_page(server: Any, browser: Any) -> Iterator[Callable[..., Any]]:
     ) -> Any:
         context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme)
         contexts.append(context)
+        context.set_default_timeout(240_000)  # a hang, not a slow machine
         cookies = {"django_language": language, **({"fdd_theme": theme} if theme else {})}
         context.add_cookies([{"name": name, "value": value, "url": server.address} for name, value in cookies.items()])
         page = context.new_page()

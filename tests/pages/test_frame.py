@@ -103,7 +103,11 @@ return pressed.defaultPrevented; }"""
 
 def test_two_keys_belong_together_by_when_they_were_pressed(open_page: Callable[..., Any]) -> None:
     """Not by when a busy page came to hear of them; and a letter alone, however early, leads nowhere."""
-    page = open_page("/gallery/")
+    page = open_page("/live/")
+    page.evaluate(
+        """() => { const link = document.createElement('a'); link.href = '/projects/'; link.dataset.nav = 'projects';
+        document.body.append(link); }"""  # as who is signed in has it
+    )
     assert not page.evaluate(PRESSED, ["p", 100])
     assert not page.evaluate(PRESSED, ["g", 5000])
     assert not page.evaluate(PRESSED, ["p", 7000])
