@@ -137,7 +137,7 @@ class Site:
                 found[:] = [ask()]
             except httpx.TransportError:
                 return False
-            return found[0].status_code not in {502, 503}
+            return found[0].status_code not in {502, 503, 504}
 
         until(answered, timeout=timeout, every=0.1, what="an answer")
         return found[0]
