@@ -182,6 +182,8 @@ SOCKET_TOPICS = {
 }
 SOCKET_GUARD = "permissions.policy.fetch"
 SOCKET_BEARER = "permissions.tokens.user_of_bearer"
+SOCKET_PATIENCE_S = env_int("FDD_SOCKET_PATIENCE_S", 30)  # whoever takes nothing of a stream for so long is left
+SOCKET_RECHECK_S = env_int("FDD_SOCKET_RECHECK_S", 10)  # so often it is asked whether who listens still may
 HOOK_MAX_BYTES = env_int("FDD_HOOK_MAX_BYTES", 5 << 20)  # of one webhook delivery
 HOOK_KEEP_DAYS = env_int("FDD_HOOK_KEEP_DAYS", 7)  # how long deliveries are kept, and known when they come again
 TERMINAL_IDLE_S = env_int("FDD_TERMINAL_IDLE_S", 1800)  # a terminal in which nobody types is closed
@@ -270,6 +272,7 @@ CLUSTER_ALLOW_INSECURE = env_bool(
 REPOSITORIES_ROOT = VAR / "repositories"
 MIRRORS_ROOT = VAR / "mirrors"
 STARTERS_ROOT = BASE_DIR / "examples" / "starters"
+FETCH_WAIT_S = env_int("FDD_FETCH_WAIT_S", 15)  # then a fetch goes on alone; a queue worker is killed after thirty
 SOURCE_ALLOW_PRIVATE = env_bool("SOURCE_ALLOW_PRIVATE", LOCAL)  # may bound repositories live on private networks?
 MAIL = {  # the server that email goes through; without a host nobody is told by email
     "host": os.environ.get("EMAIL_HOST", ""),

@@ -32,8 +32,9 @@ PR_SET_PDEATHSIG = 1
 CONFIGURATION_REFUSED = 78  # EX_CONFIG: starting again would not help
 STEADY_S = 30.0  # who lived so long starts with a fresh patience
 BACKOFF_S = (0.2, 0.5, 1.0, 2.0, 4.0)  # never so long that work waits for more than its lease and a little
-GRACE_S = {"web": 2.0, "worker": 3.5, "watch": 3.5}
-STOP_S = 9.5  # everything together; what the children leave of it is for stopping the deployed services
+# Everything together; what the children leave of it is for stopping the deployed services.
+STOP_S = float(os.environ.get("FDD_STOP_S") or 9.5)
+GRACE_S = {role: share * STOP_S / 9.5 for role, share in {"web": 2.0, "worker": 3.5, "watch": 3.5}.items()}
 LONGEST_LINE = 8192
 COLOURS = {"web": "36", "worker": "33", "watch": "35", "portal": "32"}
 LIBC = ctypes.CDLL(None, use_errno=True)

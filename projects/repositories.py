@@ -10,10 +10,10 @@ from typing import Any
 from django.utils import timezone
 
 from fangduoduo_release.common.actor import user_or_none
-from fangduoduo_release.common.errors import AppError, Invalid
+from fangduoduo_release.common.errors import AppError, Invalid, Unavailable
 from fangduoduo_release.common.sentence import S
 from projects import pushes
-from projects.drivers.source.base import ZERO, NewRepository, Person
+from projects.drivers.source.base import STILL_FETCHING, ZERO, NewRepository, Person
 from projects.models import BranchTip, Project
 from projects.sources import source_of
 
@@ -23,11 +23,15 @@ UNMADE = timedelta(days=1)  # after which a repository that is not there was tak
 
 
 def adopt(project: Project) -> None:
-    """Look at a repository that is there, and bring it here. NotFound, Rejected, Unavailable."""
+    """Look at a repository that is there, and bring it here; a large one may come later. NotFound, Rejected, Unavailable."""
     source, repository = source_of(project)
     state = source.state(repository)
     project.default_branch = state.default_branch or "main"
-    source.refresh(repository)
+    try:
+        source.refresh(repository)
+    except Unavailable as error:
+        if error.code != STILL_FETCHING:
+            raise
 
 
 def make(project: Project, actor: Any, starter: str, wishes: NewRepository | None = None) -> None:

@@ -23,6 +23,7 @@ def git_config() -> GitConfig:
         starters=settings.STARTERS_ROOT,
         clone_base=f"{settings.PUBLIC_URL}/git",
         allow_private=settings.SOURCE_ALLOW_PRIVATE,
+        fetch_wait=float(settings.FETCH_WAIT_S),
     )
 
 

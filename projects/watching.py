@@ -11,6 +11,7 @@ from django.db.models.functions import Now
 from fangduoduo_release.common.errors import AppError, Unavailable
 from fangduoduo_release.common.runs import in_seconds
 from projects import listening, pushes, refused
+from projects.drivers.source.base import STILL_FETCHING
 from projects.drivers.source.git import GitSource
 from projects.models import Project
 from projects.repositories import ensure_repository
@@ -42,12 +43,18 @@ def compare_tips() -> int:
             found += pushes.compare(project)
         except AppError as error:
             logger.warning("cannot compare the tips of %s: %s", project.slug, error)
-            if project.source_connection_id and (isinstance(error, Unavailable) or refused.is_of_account(error)):
+            if project.source_connection_id and _is_of_server(error):
                 away.add(project.source_connection_id)  # the others there wait with it, and nobody for them
                 of_server = Project.objects.filter(turn, source_connection=project.source_connection_id)
                 of_server.update(polled_at=Now())
                 Project.objects.filter(pk=project.pk).update(polled_at=Now())  # next time another is asked first
     return found
+
+
+def _is_of_server(error: AppError) -> bool:
+    """Whether it says anything about the other repositories there."""
+    away = isinstance(error, Unavailable) and error.code != STILL_FETCHING
+    return away or refused.is_of_account(error)
 
 
 def tidy_repositories() -> int:

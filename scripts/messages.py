@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import ast
+import os
 import re
 import sys
 from collections.abc import Iterator
@@ -155,11 +156,12 @@ def save(merged: Catalog) -> None:
 
 
 def compile_catalogue() -> Path:
-    """django.mo beside django.po, written anew when it is older; moved into place: nobody reads half of it."""
+    """django.mo beside django.po, written anew when it is older; moved into place: nobody reads half of it, and of several
+    processes that begin at once each writes a file of its own."""
     target = CATALOGUE.with_suffix(".mo")
     if target.exists() and target.stat().st_mtime_ns > CATALOGUE.stat().st_mtime_ns:
         return target
-    fresh = target.with_suffix(".new")
+    fresh = target.with_suffix(f".{os.getpid()}.new")
     with fresh.open("wb") as file:
         write_mo(file, catalogue())
     fresh.replace(target)

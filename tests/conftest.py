@@ -2,26 +2,40 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
+import gc
 import os
 import shutil
 import tempfile
+import threading
+import warnings
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import hypothesis
 import pytest
+from asgiref.sync import sync_to_async
 from django.conf import settings
+from django.db import connection, connections
 from django.test import override_settings
 
+from .common.workshop.shop import drop_template
 from .portal import Portal, migrated_database
 from .require import need
+from .waiting import until
 
 SERVERS = ("DATABASE_URL", "REDIS_URL")
-hypothesis.settings.register_profile("ci", derandomize=True)  # what fails there fails everywhere
-if os.environ.get("CI"):
-    hypothesis.settings.load_profile("ci")
+# No example is judged by how long a busy machine takes for it. What fails on the build server fails everywhere.
+hypothesis.settings.register_profile(
+    "fdd",
+    deadline=None,
+    suppress_health_check=[hypothesis.HealthCheck.too_slow],
+    derandomize=bool(os.environ.get("CI")),
+)
+hypothesis.settings.load_profile("fdd")
 CHROMIUM = [
     "--no-sandbox",
     "--disable-gpu",
@@ -57,9 +71,13 @@ def pytest_report_header() -> str:
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
-    """Remove the data folder that tests/environment.py made for this run (not in xdist's workers: they share it)."""
+    """Remove the data folder that tests/environment.py made for this run (not in xdist's workers: they share it), and
+    what the workers shared on a server."""
     folder = Path(os.environ.get("FDD_VAR", ""))
-    if not hasattr(config, "workerinput") and folder.name.startswith("fdd-test-"):
+    if hasattr(config, "workerinput"):
+        return
+    drop_template()
+    if folder.name.startswith("fdd-test-"):
         shutil.rmtree(folder, ignore_errors=True)
 
 
@@ -84,6 +102,35 @@ def django_db_keepdb(django_db_modify_db_settings: None) -> bool:
         Path(left).unlink(missing_ok=True)
     shutil.copyfile(migrated_database(os.environ), name)
     return True
+
+
+@pytest.fixture(scope="session")
+def django_db_setup(django_db_setup: None, django_db_blocker: Any) -> Iterator[None]:
+    """At the end nobody else is in the database: a server does not remove one that somebody is in."""
+    yield
+    if connection.vendor != "postgresql":
+        return
+    with django_db_blocker.unblock():
+        with ThreadPoolExecutor(1) as apart:  # from playwright's loop
+            apart.submit(
+                lambda: asyncio.run(sync_to_async(connections.close_all)())
+            ).result()  # all async tests' thread
+        gc.collect()  # connections of threads that have ended; they lie in circles
+        try:
+            until(lambda: not sessions_of_others(), what="others to leave the database")
+        except AssertionError:
+            threads = [thread.name for thread in threading.enumerate()]
+            warnings.warn(f"still in the database: {sessions_of_others()}; threads: {threads}", stacklevel=1)
+
+
+def sessions_of_others() -> list[tuple[str, str]]:
+    """(state, last statement) of each session in the test's database but our own."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT state, left(query, 200) FROM pg_stat_activity"
+            " WHERE datname = current_database() AND pid <> pg_backend_pid() AND backend_type = 'client backend'"
+        )
+        return list(cursor.fetchall())
 
 
 @pytest.fixture

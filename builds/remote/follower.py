@@ -12,7 +12,8 @@ from __future__ import annotations
 
 import logging
 import random
-from collections.abc import Iterable, Sequence
+import time
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from typing import NamedTuple
 from uuid import UUID
@@ -56,10 +57,12 @@ COLUMNS = tuple("build__key" if name == "key" else name for name in Known._field
 
 
 class Follower:
-    """One server's follower. Belongs to one thread. `tick` says after how many seconds to call it again."""
+    """One server's follower. Belongs to one thread. `tick` says after how many seconds to call it again. How long a tick
+    takes is told by `clock`, not by the time of day, which may jump."""
 
-    def __init__(self, connection_id: int) -> None:
+    def __init__(self, connection_id: int, clock: Callable[[], float] = time.monotonic) -> None:
         self.connection_id = connection_id
+        self._clock = clock
         self.failures = 0
         self.error: dict[str, object] | None = None  # the sentence of what ails the server now
         self._pause = FASTEST_S
@@ -74,7 +77,7 @@ class Follower:
         if not rows:
             self._pause = FASTEST_S
             return ASLEEP_S
-        began = timezone.now()
+        began = self._clock()
         self._asking = set()
         try:
             # Parameters are most of what a census says; only who waits is to be found by its key.
@@ -84,8 +87,7 @@ class Follower:
         except (Unavailable, Rejected) as error:
             return self.trouble(error)
         self.failures, self.error = 0, None
-        took = (timezone.now() - began).total_seconds()
-        return self._next(changed or detailed, took)
+        return self._next(changed or detailed, self._clock() - began)
 
     # -- states ----------------------------------------------------------------------------------------------------
 

@@ -25,13 +25,20 @@ class Clock:
     """Compares the database's clock with this machine's monotonic one between two looks."""
 
     def __init__(self) -> None:
-        self._offset: float | None = None
+        self._offset: tuple[float, float] | None = None  # at least, at most: a look takes a while
 
     def jumped(self) -> float:
-        """By how many seconds the database's clock moved against ours since the last look (0.0 when it did not)."""
-        offset = _database_now() - time.monotonic()
-        last, self._offset = self._offset, offset
-        moved = 0.0 if last is None else offset - last
+        """By how many seconds the database's clock moved against ours since the last look (0.0 when it did not).
+
+        What a slow answer, or a process that was held up during the look, can explain is no move.
+        """
+        before = time.monotonic()
+        now = _database_now()
+        least, most = now - time.monotonic(), now - before
+        last, self._offset = self._offset, (least, most)
+        if last is None:
+            return 0.0
+        moved = max(0.0, least - last[1]) + min(0.0, most - last[0])
         return moved if abs(moved) > JUMP_S else 0.0
 
 

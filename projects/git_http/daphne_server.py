@@ -28,6 +28,7 @@ from .daphne_bounds import BoundedFactory, Bounds
 
 Message = MutableMapping[str, Any]
 _CHUNK = 64 * 1024
+HANDSHAKE_S = 60
 GOODBYE_S = 10.0
 
 
@@ -161,9 +162,14 @@ class FlowServer(Server):
 
 
 class FlowCommandLine(CommandLineInterface):
-    """Daphne's own command line with the server above."""
+    """Daphne's own command line with the server above, and more patience than daphne's five seconds with a WebSocket that
+    is being opened: on a busy machine it would be hung up on, come again, and so make it busier."""
 
     server_class = FlowServer
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.parser.set_defaults(websocket_connect_timeout=HANDSHAKE_S)
 
 
 def main() -> None:

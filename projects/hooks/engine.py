@@ -25,6 +25,7 @@ from fangduoduo_release.common.queue import ring
 from fangduoduo_release.common.sentence import S
 from fangduoduo_release.common.storable import storable
 from projects import refused
+from projects.drivers.source.base import STILL_FETCHING
 from projects.models import HookDelivery
 from projects.pushes import Heard, Via
 
@@ -100,9 +101,10 @@ class HookEngine:
 
     def _later(self, row: HookDelivery, error: Unavailable) -> bool:
         wait = min(LONGEST_WAIT_S, 2.0**row.attempts)
-        if self._waits(row, error, PATIENCE, wait):
+        of_server = error.code != STILL_FETCHING  # a large repository keeps nobody else waiting
+        if self._waits(row, error, PATIENCE, wait) and of_server:
             self._others_wait(row, wait)
-        return False
+        return not of_server
 
     def _refused(self, row: HookDelivery, error: Rejected) -> bool:
         """Who mends that takes hours. Where the sign-in itself is refused, the others wait too; but one of them knocks

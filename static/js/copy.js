@@ -4,6 +4,7 @@ import { say } from "./words.js";
 import { toast } from "./panels.js";
 
 const SHOWN_MS = 1500;
+const shown = new WeakMap(); // button -> {title: what it says else, timer}
 
 async function write(text) {
   if (navigator.clipboard && window.isSecureContext) return navigator.clipboard.writeText(text);
@@ -26,14 +27,17 @@ export function start() {
     event.preventDefault();
     try {
       await write(button.dataset.copy);
-      const title = button.title;
+      const { title, timer } = shown.get(button) ?? { title: button.title };
+      clearTimeout(timer); // of a click just before
       button.dataset.copied = "";
       button.title = say("copied");
       toast(say("copied"), "success", SHOWN_MS);
-      setTimeout(() => {
+      const over = () => {
+        shown.delete(button);
         delete button.dataset.copied;
         button.title = title;
-      }, SHOWN_MS);
+      };
+      shown.set(button, { title, timer: setTimeout(over, SHOWN_MS) });
     } catch {
       toast(say("copy_failed"), "warning");
     }

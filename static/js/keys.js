@@ -2,7 +2,7 @@
 
 const SECTIONS = { h: "home", p: "projects", b: "builds", d: "deployments", m: "machines", o: "ops" };
 const CHORD_MS = 1200;
-let waiting = 0;
+let waiting = -Infinity;
 
 /** True while the person writes: then letters belong to the text. */
 export function isWriting(target) {
@@ -11,8 +11,8 @@ export function isWriting(target) {
 
 function onKey(event) {
   if (event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey || isWriting(event.target)) return;
-  const chord = performance.now() - waiting < CHORD_MS;
-  waiting = 0;
+  const chord = event.timeStamp - waiting < CHORD_MS; // when they were pressed, however late we hear of it
+  waiting = -Infinity;
   if (chord && SECTIONS[event.key]) {
     const link = document.querySelector(`[data-nav="${SECTIONS[event.key]}"]`);
     if (link) {
@@ -20,7 +20,7 @@ function onKey(event) {
       location.assign(link.href);
     }
   } else if (event.key === "g") {
-    waiting = performance.now();
+    waiting = event.timeStamp;
   } else if (event.key === "/") {
     const search = document.getElementById("search");
     if (search && !document.querySelector("dialog[open]")) {

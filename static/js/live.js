@@ -39,7 +39,7 @@ function connect(topic) {
   };
 }
 
-/** Hold exactly the sockets that the parts on the page need. */
+/** Hold exactly the sockets that the parts on the page need, and wake the parts that could not hear it before. */
 function reconcile() {
   const wanted = new Set(allParts().flatMap(topicsOf));
   for (const topic of wanted) {
@@ -53,6 +53,7 @@ function reconcile() {
     clearTimeout(link.timer);
     link.socket?.close();
   }
+  for (const part of allParts()) if (parts.get(part)?.again) wake(part);
   showDot();
 }
 
@@ -76,10 +77,17 @@ function wake(part) {
     return;
   }
   if (!part.isConnected || document.hidden) return;
-  state.busy = true;
-  state.again = false;
+  // Until it is asked for: htmx wires a part that a swap has just brought a moment later, and until then nobody hears this.
+  state.again = true;
   state.last = performance.now();
   part.dispatchEvent(new CustomEvent("live")); // does not bubble: an outer live part must not fetch itself too
+}
+
+function onAsked(event) {
+  const state = parts.get(event.detail.elt);
+  if (!state) return;
+  state.busy = true;
+  state.again = false;
 }
 
 function onDone(event) {
@@ -125,6 +133,7 @@ export function start() {
     reconcile();
     setInterval(poll, POLL_MS);
   });
+  document.addEventListener("htmx:beforeSend", onAsked);
   document.addEventListener("htmx:afterRequest", onDone);
   document.addEventListener("htmx:afterSettle", reconcile);
   document.addEventListener("visibilitychange", () => document.hidden || allParts().forEach(wake));

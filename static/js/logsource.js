@@ -16,7 +16,7 @@ export class LogSource extends EventTarget {
     this.marks = { first_error: null, steps: [] };
     this.pages = new Map(); // page number -> lines; the order of the map is the order of use
     this.loading = new Set();
-    this.offset = null; // the first byte that no line we counted contains
+    this.offset = 0; // the first byte that none of these `total` lines contains: the two change together only
     this.rest = new Uint8Array(0); // bytes of an unfinished line
     this.mark = [0, null, "", ""]; // offset, time, stage, step of the bytes that come
     this.pending = []; // marks that lie ahead
@@ -26,7 +26,7 @@ export class LogSource extends EventTarget {
 
   /** Read the end and what is marked, then stay connected while the log grows. */
   async start() {
-    await Promise.all([this.load(-PAGE), this.readMarks()]);
+    await Promise.all([this.load(-PAGE, true), this.readMarks()]);
     if (!this.complete) this.follow();
   }
 
@@ -80,22 +80,26 @@ export class LogSource extends EventTarget {
     this.loading.delete(page);
   }
 
-  async load(from) {
+  /** Read a page; with `counts` its answer also says how many lines there are and where the bytes go on. */
+  async load(from, counts = false) {
     try {
       const answer = await this.ask(this.linesUrl, { from, count: PAGE });
-      this.take(answer);
+      this.take(answer, counts);
       this.tell("fine");
     } catch (error) {
       this.tell("trouble", error.message);
     }
   }
 
-  take(answer) {
+  take(answer, counts) {
     answer.lines.forEach((line, index) => this.put(answer.first + index, line));
-    this.total = Math.max(this.total, answer.total_lines);
     this.bytes = Math.max(this.bytes, answer.total_bytes);
-    this.complete = answer.complete;
-    if (this.offset === null) this.offset = answer.next_offset;
+    if (counts) {
+      this.total = answer.total_lines;
+      this.offset = answer.next_offset;
+      this.complete ||= answer.complete;
+    } else if (this.stage) this.total = Math.max(this.total, answer.total_lines);
+    // Else a page that was looked at knows of lines whose bytes are still to come: they are counted when they do.
     this.tell("change");
   }
 
@@ -127,9 +131,9 @@ export class LogSource extends EventTarget {
     }
     const address = new URL(this.socketUrl, location.href);
     address.protocol = address.protocol.replace("http", "ws");
-    address.searchParams.set("offset", this.offset ?? 0);
+    address.searchParams.set("offset", this.offset);
     this.rest = new Uint8Array(0);
-    this.received = this.offset ?? 0;
+    this.received = this.offset;
     const socket = new WebSocket(address);
     this.socket = socket;
     socket.binaryType = "arraybuffer";
@@ -150,8 +154,7 @@ export class LogSource extends EventTarget {
   }
 
   async refresh() {
-    this.offset = null; // counted anew from the answer, together with its lines
-    await this.load(-PAGE);
+    await this.load(-PAGE, true);
     await this.readMarks();
   }
 

@@ -53,8 +53,8 @@ class LogView {
     const linked = this.linked();
     this.setFollow(!linked);
     await this.source.start();
-    if (linked) this.goTo(linked);
-    else this.window.toEnd();
+    if (linked) this.goTo(this.linked() || linked);
+    else if (this.following) this.window.toEnd(); // unless the reader has gone elsewhere meanwhile
     if (this.source.complete) this.setFollow(false);
   }
 
@@ -77,6 +77,8 @@ class LogView {
     if (this.waiting) return;
     this.waiting = requestAnimationFrame(() => {
       this.waiting = null;
+      if (this.stale) this.window.reset();
+      this.stale = false;
       this.folds.changed();
       this.root.classList.toggle("is-empty", !this.source.total);
       this.root.dataset.lines = this.source.total;
@@ -93,7 +95,7 @@ class LogView {
   marked() {
     this.folds.setSteps(this.source.marks.steps);
     this.button("error").hidden = !this.source.marks.first_error;
-    this.window.reset();
+    this.stale = true; // and drawn anew in the same moment: there is always something to see
     this.changed();
   }
 

@@ -54,9 +54,13 @@ function onEscape(event) {
   menu.querySelector("summary").focus();
 }
 
+let asking = null; // the request that the panel waits for, while nothing but a look depends on it
+const unwanted = new WeakSet(); // requests whose panel was closed before they were answered
+
 function onBeforeSwap(event) {
   const { xhr } = event.detail;
-  if (xhr.status === 422 || (xhr.status >= 400 && xhr.getResponseHeader("HX-Retarget"))) {
+  if (unwanted.has(xhr)) event.detail.shouldSwap = false;
+  else if (xhr.status === 422 || (xhr.status >= 400 && xhr.getResponseHeader("HX-Retarget"))) {
     event.detail.shouldSwap = true;
     event.detail.isError = false;
   }
@@ -66,15 +70,29 @@ function onBeforeSwap(event) {
 function onAsked(event) {
   const panel = document.getElementById("panel");
   if (event.detail.target?.id !== "panel-body" || panel.open) return;
+  asking = event.detail.requestConfig.verb === "get" ? event.detail.xhr : null;
   document.getElementById("panel-body").innerHTML =
     '<div class="panel panel-waiting" aria-busy="true"><div class="panel-head"><i></i></div><div class="panel-body"><i></i><i></i><i></i><i></i></div></div>';
   openDialog(panel);
 }
 
-function onFilled(event) {
+function onCame(event) {
   if (event.detail.target.id !== "panel-body") return;
+  asking = null;
+  openDialog(document.getElementById("panel"));
+}
+
+/* Whoever closes the panel has changed their mind: what was only asked for must not open it again. */
+function onClosed(event) {
+  if (event.target.open) return; // opened again since
+  if (asking) unwanted.add(asking);
+  asking = null;
+  document.getElementById("panel-body").replaceChildren();
+}
+
+function onFilled(event) {
   const panel = document.getElementById("panel");
-  openDialog(panel);
+  if (event.detail.target.id !== "panel-body" || !panel.open) return;
   // What had the focus went with the content it was in: keep the same control chosen, or else start at the confirmation.
   if (panel.contains(document.activeElement) && document.activeElement !== panel) return;
   (panel.querySelector("[autofocus]") ?? panel.querySelector(".panel-confirm") ?? panel.querySelector("[data-closes]"))?.focus();
@@ -98,6 +116,7 @@ export function start() {
   document.addEventListener("keydown", onEscape);
   document.addEventListener("htmx:beforeSwap", onBeforeSwap);
   document.addEventListener("htmx:beforeRequest", onAsked);
+  document.addEventListener("htmx:afterSwap", onCame);
   document.addEventListener("htmx:afterSettle", onFilled);
   document.addEventListener("htmx:responseError", onFailed);
   document.addEventListener("htmx:sendError", (event) => {
@@ -107,7 +126,7 @@ export function start() {
   // The server may ask for a note or for closing the panel: HX-Trigger: {"toast": {"text", "tone"}, "closePanel": true}
   document.addEventListener("toast", (event) => toast(event.detail.text ?? event.detail.value, event.detail.tone));
   document.addEventListener("closePanel", () => panel.close());
-  panel?.addEventListener("close", () => document.getElementById("panel-body").replaceChildren());
+  panel?.addEventListener("close", onClosed);
   document.addEventListener("change", (event) => {
     const form = event.target.closest("form[data-autosubmit]");
     if (form) form.requestSubmit();

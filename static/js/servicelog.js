@@ -37,6 +37,7 @@ class ServiceLog {
     const socket = new WebSocket(address);
     let first = true;
     this.refusal = "";
+    socket.onopen = () => { this.waiting = []; }; // it brings the last lines again, also those that nobody has seen drawn
     socket.onmessage = (event) => {
       const told = JSON.parse(event.data);
       if (told.lines) {

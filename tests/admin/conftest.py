@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from django.test import Client
 
+from clusters import connecting
 from permissions.models import User
 from tests import world
 
@@ -15,6 +16,13 @@ def browser(user: User) -> Client:
     client = Client()
     client.force_login(user)
     return client
+
+
+@pytest.fixture(autouse=True)
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Connections are tried on servers that do answer, here as late as a busy machine lets them; that nobody waits for one
+    that does not is asked in tests/clusters."""
+    monkeypatch.setattr(connecting, "TEST_S", 240.0)
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from django.urls import reverse
 
 from tests import world
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.timeout(1800)]  # much is asked for here: no sign of a hang
 NAMES = {"Kubernetes", "Consul", "Gerrit", "Jenkins", "Webhook", "Jenkinsfile:", "olga"}  # in any language
 # Of Django and of axes themselves; the first three are for screen readers.
 UNTRANSLATED = {"Model name", "Add link", "Change or view list link", "Axes", "Access attempts", "0 access attempts"}

@@ -30,7 +30,7 @@ for path, headers in asks:
 def test_without_a_database_every_door_says_503_and_when_to_come_again() -> None:
     away = {"DATABASE_URL": "postgres://nobody@127.0.0.1:1/none?connect_timeout=2", "FDD_PROCESS": "test"}
     done = subprocess.run(
-        [sys.executable, "-c", ASK], env={**os.environ, **away}, capture_output=True, text=True, timeout=90, check=True
+        [sys.executable, "-c", ASK], env={**os.environ, **away}, capture_output=True, text=True, timeout=300, check=True
     )
     lines = [json.loads(line) for line in done.stdout.splitlines()]
     found = {(number, line[0]): line[1:] for number, line in enumerate(lines)}

@@ -134,14 +134,56 @@ def operations_of(schema: Any) -> Iterator[Any]:
         yield found.ok()
 
 
+@pytest.fixture(scope="module")
+def shared() -> dict[Any, Any]:
+    """What takes long to make and is the same for everybody: the document, and the examples of each mode."""
+    return {}
+
+
+def told_by(examples: int, **more: Any) -> Any:
+    return settings(
+        max_examples=examples,
+        deadline=None,
+        database=None,
+        derandomize=True,
+        phases=[Phase.generate],
+        suppress_health_check=list(HealthCheck),
+        **more,
+    )
+
+
+def examples_of(operation: Any, mode: GenerationMode) -> list[tuple[Any, bool]]:
+    """Examples of calls, each with whether it is to be pointed at what exists."""
+    found: list[tuple[Any, bool]] = []
+
+    @told_by(EXAMPLES // 2)
+    @given(case=operation.as_strategy(generation_mode=mode), real=st.booleans())
+    def collect(case: Any, real: bool) -> None:
+        found.append((case, real))
+
+    collect()
+    return found
+
+
 class Caller:
     """One person who sends examples and judges the answers."""
 
-    def __init__(self, door: Door, things: dict[str, Any]) -> None:
-        self.door, self.things = door, things
+    def __init__(self, door: Door, things: dict[str, Any], shared: dict[Any, Any]) -> None:
+        self.door, self.things, self.shared = door, things, shared
         self.guarded: set[str] = set()
-        application = get_wsgi_application()
-        self.schema = schemathesis.openapi.from_wsgi("/api/schema/?format=json", application, headers=door.headers)
+        if "schema" not in shared:
+            application = get_wsgi_application()
+            shared["schema"] = schemathesis.openapi.from_wsgi(
+                "/api/schema/?format=json", application, headers=door.headers
+            )
+        self.schema = shared["schema"]
+
+    def examples(self, operation: Any, mode: GenerationMode) -> list[tuple[Any, bool]]:
+        """Everybody sends the same; each gets copies, because sending changes them."""
+        key = (operation.label, mode)
+        if key not in self.shared:
+            self.shared[key] = examples_of(operation, mode)
+        return [(case.derive(), real) for case, real in self.shared[key]]
 
     def judge(self, response: Any, case: Any) -> None:
         checks = CHECKS if response.status_code not in OUTSIDE else CHECKS[1:]
@@ -157,21 +199,13 @@ class Caller:
         self.judge(case.call(headers=self.door.headers), case)
 
 
-def told_by(examples: int, **more: Any) -> Any:
-    return settings(
-        max_examples=examples,
-        deadline=None,
-        database=None,
-        derandomize=True,
-        phases=[Phase.generate],
-        suppress_health_check=list(HealthCheck),
-        **more,
-    )
-
-
 @pytest.fixture
-def caller(who: str, things: dict[str, Any], one_connection: None, request: Any) -> Caller:
-    return Caller(request.getfixturevalue(who), things)
+def caller(
+    who: str, things: dict[str, Any], one_connection: None, shared: dict[Any, Any], settings: Any, request: Any
+) -> Caller:
+    # Examples try many passwords; what one costs is told to nobody, and asked for in tests/permissions.
+    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+    return Caller(request.getfixturevalue(who), things, shared)
 
 
 @pytest.mark.slow
@@ -183,14 +217,8 @@ def test_answers_keep_to_the_document(who: str, mode: GenerationMode, caller: Ca
     wrong: list[str] = []
     for operation in operations_of(caller.schema):
         try:
-            examples = operation.as_strategy(generation_mode=mode)
-
-            @told_by(EXAMPLES // 2)
-            @given(case=examples, real=st.booleans())
-            def ask(case: Any, real: bool) -> None:
+            for case, real in caller.examples(operation, mode):
                 caller.send(case, real=real)
-
-            ask()
         except Exception as error:  # noqa: BLE001 - all operations are tried, all that is wrong is told at once
             wrong.append(f"{operation.label}: {type(error).__name__}: {str(error)[:1500]}")
     assert not wrong, "\n\n".join(wrong)

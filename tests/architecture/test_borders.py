@@ -76,7 +76,7 @@ TEXT = {".py", ".html", ".js", ".css", ".md", ".txt", ".in", ".toml", ".json", "
 def tracked() -> tuple[str, ...]:
     """Committed files and those about to be."""
     command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
-    names = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True, timeout=60).stdout
+    names = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True, timeout=300).stdout
     return tuple(sorted(name for name in names.split("\0") if name and (ROOT / name).is_file()))
 
 

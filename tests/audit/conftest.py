@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.common.conftest import own_shop, shared_folder  # noqa: F401 - fixtures
+from tests.common.conftest import own_shop  # noqa: F401 - a fixture
 
 
 @pytest.fixture(autouse=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -36,6 +37,7 @@ def texts(node: ast.AST) -> Iterator[str]:
         yield "".join(str(part.value) if isinstance(part, ast.Constant) else "{}" for part in node.values)
 
 
+@cache
 def verbs() -> dict[str, str]:
     """{verb: where it is written} of every `trail.record(actor, verb, …)` whose verb can be read off."""
     found: dict[str, str] = {}

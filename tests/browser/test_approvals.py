@@ -11,9 +11,9 @@ import pytest
 from tests.portal import Portal
 from tests.waiting import until
 
-from .visitor import Visitor
+from .visitor import PATIENCE_S, Visitor
 
-pytestmark = [pytest.mark.slow, pytest.mark.browser]
+pytestmark = [pytest.mark.slow, pytest.mark.browser, pytest.mark.timeout(1800)]
 PROJECT, MACHINE = "guarded", "guarded-prod"
 DAILY = {
     "name": "Every day", "reason": "Looked at by a test", "machines": ["guarded-frozen"], "timezone": "Asia/Shanghai",
@@ -40,7 +40,7 @@ def site(house: Portal) -> Iterator[dict[str, httpx.Client]]:
         told(ops.post("/api/freezes/", json=DAILY))
         told(dev.post(f"/api/projects/{PROJECT}/builds/", json={}))
         versions = f"/api/projects/{PROJECT}/versions/"
-        until(lambda: told(dev.get(versions))["results"], timeout=90, every=0.3, what="a version")
+        until(lambda: told(dev.get(versions))["results"], timeout=PATIENCE_S, every=0.3, what="a version")
         yield {"dev": dev, "ops": ops}
 
 
@@ -85,7 +85,7 @@ def test_dev_asks_and_two_others_agree_with_one_click_each(
     ops.page.wait_for_url(f"**{where}")
     ops.page.fill("#approval-note", "good to go")
     ops.click("[data-approve]")
-    dev.page.locator("[data-state=succeeded]").first.wait_for(timeout=60_000)
+    dev.page.locator("[data-state=succeeded]").first.wait_for()
     dev.sees("good to go")
 
 

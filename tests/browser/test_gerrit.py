@@ -17,7 +17,7 @@ from tests.simulators.gerrit_rig import USER, Rig
 from .test_main_path import wait_for_build
 from .visitor import Visitor
 
-pytestmark = [pytest.mark.slow, pytest.mark.browser, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.slow, pytest.mark.browser, pytest.mark.timeout(1800)]
 NAME, REPOSITORY = "Teamcode", "team/teamcode"
 _texts = itertools.count(1)
 
@@ -28,7 +28,7 @@ def rig(house: Portal) -> Iterator[Rig]:
     with tempfile.TemporaryDirectory() as folder, Rig(Path(folder)) as running, house.api("ops") as ops:
         config, secrets = running.connection_facts()
         body = {"name": "teamcode", "kind": "gerrit", "config": config, "secrets": secrets}
-        answer = ops.post("/api/connections/", json=body, timeout=30)
+        answer = ops.post("/api/connections/", json=body)
         assert answer.status_code == 201, answer.text
         assert answer.json()["last_test"]["ok"], answer.text
         running.listening()

@@ -12,9 +12,9 @@ from tests.portal import Portal
 from tests.simulators.kubernetes_rig import Pace, Rig
 from tests.waiting import until
 
-from .visitor import Visitor
+from .visitor import PATIENCE_S, Visitor
 
-pytestmark = [pytest.mark.slow, pytest.mark.browser, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.slow, pytest.mark.browser, pytest.mark.timeout(1800)]
 SLUG, MACHINE, NAMESPACE, KEY = "kube", "kube-test", "kube-test", "kube/app.yaml"
 PIPELINE = """pipeline { agent any
  options { skipDefaultCheckout() }
@@ -57,9 +57,11 @@ class Told:
     def version(self, tag: str) -> int:
         """Built from a pipeline that says it pushed this image."""
         self.dev.put(f"/api/projects/{SLUG}/pipeline/", json={"text": PIPELINE % tag}).raise_for_status()
-        build = self.dev.post(f"/api/projects/{SLUG}/builds/", json={"ref": "main"}).json()
+        asked = self.dev.post(f"/api/projects/{SLUG}/builds/", json={"ref": "main"})
+        build = asked.raise_for_status().json()
         done = until(
-            lambda: (b := self.dev.get(f"/api/builds/{build['id']}/").json()) and b["finished_at"] and b, timeout=60
+            lambda: (b := self.dev.get(f"/api/builds/{build['id']}/").json()) and b["finished_at"] and b,
+            timeout=PATIENCE_S,
         )
         return int(done["version"]["number"])
 
@@ -126,7 +128,7 @@ def test_connect_grant_deploy_live_logs_terminal_crash_and_rollback(
     connect(visit(), rig)
     visitor = visit()
     page = visitor.sign_in()
-    spec = {"port": 8080, "replicas": 2, "drain_s": 1, "start_deadline_s": 30}
+    spec = {"port": 8080, "replicas": 2, "drain_s": 1, "start_deadline_s": 900}
     body = {"slug": SLUG, "name": "Kube", "source": {"kind": "git"}, "starter": "python-http", "spec": spec}
     told.dev.post("/api/projects/", json=body).raise_for_status()
     told.write("hello")
@@ -148,8 +150,10 @@ def test_connect_grant_deploy_live_logs_terminal_crash_and_rollback(
     told.version("v2")
     visitor.open(f"/projects/{SLUG}/")
     page.locator(f"#m-{MACHINE} [data-config-drift]").wait_for()
+    rig.image("rig.local/app:v2", ready=False)  # old and new stand beside each other for as long as it takes to look
     page = confirm(visitor, f"#m-{MACHINE} button:has-text('Deploy')")
     page.locator("#deployment .instance-old").first.wait_for()
+    rig.image("rig.local/app:v2", ready=True)
     page.locator("#deployment .result").wait_for()
     assert greetings(rig) == {"salute v2"}
 
@@ -170,14 +174,14 @@ def test_connect_grant_deploy_live_logs_terminal_crash_and_rollback(
     visitor.open(f"/projects/{SLUG}/")
     page = confirm(visitor, f"#m-{MACHINE} button:has-text('Deploy')")
     failed = page.locator("#deployment .event").filter(has_text="What ran before is restored.")
-    failed.wait_for(timeout=90_000)
+    failed.wait_for()
     visitor.sees("It ended with exit code 1.", "#deployment")
     visitor.sees("cannot reach the database", "#deployment")
-    until(lambda: greetings(rig) == {"salute v2"}, what="only the version that ran before")
+    until(lambda: greetings(rig) == {"salute v2"}, timeout=PATIENCE_S, what="only the version that ran before")
 
     visitor.open(f"/projects/{SLUG}/")
     visitor.counted()
     page = confirm(visitor, f"#m-{MACHINE} button:has-text('Roll back')")
     page.locator("#deployment .result").wait_for()
     assert visitor.counted() == 2
-    until(lambda: greetings(rig) == {"hello v1"}, what="image and configuration as they were")
+    until(lambda: greetings(rig) == {"hello v1"}, timeout=PATIENCE_S, what="image and configuration as they were")

@@ -11,11 +11,10 @@ import httpx
 import pytest
 
 from tests.portal import ROOT, Portal
-from tests.waiting import until
 
-from .visitor import Visitor
+from .visitor import PATIENCE_S, Visitor
 
-pytestmark = [pytest.mark.slow, pytest.mark.browser]
+pytestmark = [pytest.mark.slow, pytest.mark.browser, pytest.mark.timeout(1800)]
 
 SPOKEN = "<p>This is version"
 LINT = "                    sh 'python3 lint.py'"
@@ -36,7 +35,7 @@ class Clone:
                   for what, value in (("NAME", "Li Wei"), ("EMAIL", "li@example.com"))}  # fmt: skip
         done = subprocess.run(
             ["git", *arguments], cwd=cwd or self.folder, env={**os.environ, **person, "GIT_TERMINAL_PROMPT": "0"},
-            capture_output=True, text=True, timeout=60,
+            capture_output=True, text=True, timeout=PATIENCE_S,
         )  # fmt: skip
         assert done.returncode == 0, done.stderr
         return done.stdout
@@ -80,7 +79,7 @@ def deploy(visitor: Visitor) -> str:
 
 
 def says(address: str, words: str) -> bool:
-    return words in httpx.get(address, timeout=5).text
+    return words in httpx.get(address, timeout=PATIENCE_S).text
 
 
 def test_push_build_deploy_and_roll_back(visit: Callable[..., Visitor], house: Portal, tmp_path: Path) -> None:
@@ -113,7 +112,9 @@ def test_push_build_deploy_and_roll_back(visit: Callable[..., Visitor], house: P
     visitor.sees("[Lint] after the gate", "[data-log-rows]")
     visitor.sees("made version", "#build")
     visitor.sees("Finished: SUCCESS", "[data-log-rows]")
-    until(lambda: page.locator(".stage-card.stage-running, .stage-card.stage-pending").count() == 0)
+    visitor.until(
+        lambda: not page.locator(".stage-card.stage-running, .stage-card.stage-pending").count(), "the stages"
+    )
     assert sha[:8] in page.inner_text(".page-lead")
     page.locator("#results").filter(has_text="app.py").wait_for()
     assert page.evaluate("window.sameDocument") is True

@@ -10,7 +10,7 @@ from tests.simulators.receiver import Receiver, Reply
 
 from .visitor import Visitor
 
-pytestmark = [pytest.mark.browser, pytest.mark.slow]
+pytestmark = [pytest.mark.slow, pytest.mark.browser, pytest.mark.timeout(1800)]
 ME = "/me/notifications/"
 
 

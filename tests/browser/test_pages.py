@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import httpx
@@ -11,9 +12,9 @@ import pytest
 from tests.portal import Portal
 from tests.waiting import until
 
-from .visitor import Visitor
+from .visitor import PATIENCE_S, Visitor
 
-pytestmark = [pytest.mark.slow, pytest.mark.browser]
+pytestmark = [pytest.mark.slow, pytest.mark.browser, pytest.mark.timeout(1800)]
 
 NOISY = r"""pipeline { agent any
   stages { stage('Noise') { steps {
@@ -39,7 +40,7 @@ def noisy(house: Portal) -> int:
         send("PUT", "noisy/pipeline/", {"text": NOISY})
         made = send("POST", "noisy/builds/", {})["id"]
         final = {"succeeded", "failed", "unstable", "cancelled"}
-        until(lambda: api.get(f"/api/builds/{made}/").json()["state"] in final, timeout=60, every=0.2)
+        until(lambda: api.get(f"/api/builds/{made}/").json()["state"] in final, timeout=PATIENCE_S, every=0.2)
     return int(made)
 
 
@@ -89,9 +90,12 @@ def test_the_keyboard_goes_everywhere(visit: Callable[..., Visitor]) -> None:
     page.keyboard.type("sample")
     page.keyboard.press("Enter")
     page.wait_for_url("**/projects/sample/")
+    page.clock.install()
+    page.clock.pause_at(datetime.now(UTC) + timedelta(hours=1))  # these two belong together, however slowly they come
     page.keyboard.press("g")
     page.keyboard.press("p")
     page.wait_for_url("**/projects/")
+    page.clock.resume()
     page.keyboard.press("Tab")
     ring = "getComputedStyle(document.activeElement).boxShadow !== 'none' || document.activeElement.matches('.skip')"
     assert page.evaluate(ring)

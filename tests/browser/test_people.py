@@ -9,7 +9,7 @@ import pytest
 
 from .visitor import Visitor
 
-pytestmark = [pytest.mark.slow, pytest.mark.browser]
+pytestmark = [pytest.mark.slow, pytest.mark.browser, pytest.mark.timeout(1800)]
 PAGES = ("/me/", "/me/tokens/", "/me/sessions/", "/me/password/", "/service-accounts/")
 
 
@@ -41,8 +41,8 @@ def test_another_browser_is_seen_and_ended(visit: Callable[..., Visitor]) -> Non
     page.locator(".session").nth(1).wait_for()
     other = page.locator(".session:not(.session-here)")
     for _ in range(other.count()):
-        page.locator(".session:not(.session-here) button").first.click()
-        page.wait_for_load_state()
+        with page.expect_navigation():
+            page.locator(".session:not(.session-here) button").first.click()
     assert page.locator(".session").count() == 1
     assert "this browser" in page.locator(".session").inner_text()
     there.page.reload()

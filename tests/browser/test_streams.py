@@ -19,7 +19,7 @@ from tests.simulators.kubernetes_rig import Rig
 from .visitor import Visitor
 
 pytestmark = [
-    pytest.mark.django_db(transaction=True), pytest.mark.slow, pytest.mark.browser, pytest.mark.timeout(240)
+    pytest.mark.django_db(transaction=True), pytest.mark.slow, pytest.mark.browser, pytest.mark.timeout(1800)
 ]  # fmt: skip
 open_database, _django_db_helper = serving.open_database, serving._django_db_helper
 
@@ -126,10 +126,12 @@ def test_logs_are_followed_searched_and_wait_while_one_reads(
     rows.filter(has_text="while reading").wait_for()
     assert page.locator("[data-slog-scroll]").evaluate("e => e.scrollTop") == 0
     newest.click()
-    assert page.locator("[data-slog-scroll]").evaluate("e => e.scrollHeight - e.scrollTop - e.clientHeight") < 30
+    below = "e => e.scrollHeight - e.scrollTop - e.clientHeight"
+    viewer.until(lambda: page.locator("[data-slog-scroll]").evaluate(below) < 30, "the newest lines")
     page.locator("[data-slog-find] input").fill("while")
-    page.locator("[data-slog-rows] .log-row:visible").first.wait_for()
-    assert page.locator("[data-slog-rows] .log-row:visible").count() == 1
+    visible = page.locator("[data-slog-rows] .log-row:visible")
+    viewer.until(lambda: visible.count() == 1, "the one line that was looked for")
+    assert "while reading" in visible.inner_text()
 
 
 def test_who_may_not_open_a_terminal_learns_why_and_whom_to_ask(come: Callable[..., Visitor], shop: Ground) -> None:

@@ -16,9 +16,9 @@ from tests.portal import Portal
 from tests.simulators.gerrit_rig import PASSWORD, USER, Rig
 from tests.waiting import until
 
-from .visitor import Visitor
+from .visitor import PATIENCE_S, Visitor
 
-pytestmark = [pytest.mark.slow, pytest.mark.browser, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.slow, pytest.mark.browser, pytest.mark.timeout(1800)]
 
 
 @pytest.fixture(scope="module")
@@ -27,9 +27,7 @@ def rig(house: Portal) -> Iterator[Rig]:
     with tempfile.TemporaryDirectory() as folder, Rig(Path(folder) / "gerrit") as running, house.api("ops") as ops:
         config, secrets = running.connection_facts(ssh=False)
         body = {"name": "review", "kind": "gerrit", "config": config}
-        answer = ops.post(
-            "/api/connections/", json={**body, "secrets": {**secrets, "ssh_key": running.user_key}}, timeout=30
-        )
+        answer = ops.post("/api/connections/", json={**body, "secrets": {**secrets, "ssh_key": running.user_key}})
         assert answer.status_code == 201, answer.text
         yield running
 
@@ -37,7 +35,7 @@ def rig(house: Portal) -> Iterator[Rig]:
 @pytest.fixture(scope="module")
 def ruled(house: Portal) -> str:
     with house.api("dev") as dev:
-        made = dev.post("/api/projects/", json={"slug": "ruled", "starter": "blank"}, timeout=30)
+        made = dev.post("/api/projects/", json={"slug": "ruled", "starter": "blank"})
         assert made.status_code == 201, made.text
     return "/projects/ruled/triggers/"
 
@@ -102,7 +100,7 @@ def pin(visitor: Visitor, rig: Rig) -> None:
 
 def verified(rig: Rig, change: int) -> int | None:
     """The vote that stands under a change, as Gerrit tells it."""
-    answer = httpx.get(f"{rig.url}a/changes/{change}/detail", auth=(USER, PASSWORD), timeout=10)
+    answer = httpx.get(f"{rig.url}a/changes/{change}/detail", auth=(USER, PASSWORD), timeout=PATIENCE_S)
     votes: list[dict[str, Any]] = json.loads(answer.text.removeprefix(")]}'"))["labels"]["Verified"].get("all", [])
     return next((vote["value"] for vote in votes if vote.get("value")), None)
 
@@ -140,7 +138,7 @@ def test_from_the_wizard_to_the_vote(visit: Callable[..., Visitor], house: Porta
     rig.git("push", "-q", "origin", "HEAD:refs/for/main", folder=folder)
     row = page.locator("#lately tr").filter(has_text="Greet people by name").first
     row.wait_for()
-    until(lambda: verified(rig, 1) == 1, timeout=60, what="the vote under the change")
+    until(lambda: verified(rig, 1) == 1, timeout=PATIENCE_S, what="the vote under the change")
     row.locator(".state-green").wait_for()
     row.locator("a[href^='/builds/']").click()
     visitor.sees("change 1, patch set 1", "body")

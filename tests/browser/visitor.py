@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from tests.portal import Portal
+from tests.waiting import until
 
 WATCH_POLICY = """document.addEventListener("securitypolicyviolation",
   (e) => console.error(`CSP: ${e.violatedDirective} blocked ${e.blockedURI}`));"""
-PATIENCE_MS = 60_000
+PATIENCE_S = 300.0  # bounds a hang: how quick pages are, benchmarks measure
 
 
 class Visitor:
@@ -21,7 +23,7 @@ class Visitor:
         self.clicks = 0
         self.complaints: list[str] = []
         self.context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=theme)
-        self.context.set_default_timeout(PATIENCE_MS)
+        self.context.set_default_timeout(PATIENCE_S * 1000)
         self.context.add_init_script(WATCH_POLICY)
         cookies = {"django_language": language, "fdd_theme": theme}
         self.context.add_cookies([{"name": k, "value": v, "url": portal.url} for k, v in cookies.items()])
@@ -56,6 +58,10 @@ class Visitor:
     def sees(self, words: str, where: str = "main") -> None:
         """Waits until `words` stand in `where`; nothing is reloaded. Raises playwright's TimeoutError."""
         self.page.locator(where).filter(has_text=words).first.wait_for()
+
+    def until(self, check: Callable[[], object], what: str) -> None:
+        """Waits until `check` answers something true, while the browser goes on telling what happens in it."""
+        until(lambda: (self.page.wait_for_timeout(20), check())[1], timeout=PATIENCE_S, what=what)
 
     def overflow(self) -> int:
         """Pixels that stick out on the right."""

@@ -69,7 +69,7 @@ class Bringing(threading.Thread):
         return str(until(events.first, what="the word that it waits").data)
 
     def ended(self) -> Exception | None:
-        self.join(30)
+        self.join(120)
         assert not self.is_alive()
         return self.error
 

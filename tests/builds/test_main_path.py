@@ -179,7 +179,7 @@ def test_two_who_deploy_at_once_get_one_deployment_and_one_clear_no(site: Site) 
     def ask(who: str) -> None:
         with Site(site.portal, who) as person:
             person.api.get("/api/projects/")
-            together.wait(10)
+            together.wait(60)
             answers.append(person.ask_deploy("staging", version=version))
 
     threads = [threading.Thread(target=ask, args=(who,)) for who in ("dev", "admin")]

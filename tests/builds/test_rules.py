@@ -150,7 +150,7 @@ def test_no_pattern_makes_judging_slow(typed: str, name: str) -> None:
     """Whoever may look at a project may try patterns, in a process that answers everybody."""
     began = time.thread_time()
     assert not rules.match(rules.check_patterns("paths", [typed]), name)
-    assert time.thread_time() - began < 1
+    assert time.thread_time() - began < 10
 
 
 @pytest.mark.parametrize(

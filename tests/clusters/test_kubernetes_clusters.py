@@ -12,6 +12,7 @@ from django.urls import reverse
 from django.utils import timezone, translation
 
 from clusters import actions, connecting
+from clusters.drivers.runtime.kubernetes import api, checking
 from clusters.kubernetes import access_from
 from clusters.models import Cluster, ClusterFeed, Machine
 from deployments.models import Service
@@ -42,6 +43,15 @@ def plain_static_files(settings: Any) -> None:
         **settings.STORAGES,
         "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
     }
+
+
+@pytest.fixture(autouse=True)
+def unhurried(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who saves a connection waits ten seconds at most; a busy machine may need longer for all that is asked."""
+    monkeypatch.setattr(connecting, "TEST_S", 120.0)
+    monkeypatch.setattr(checking, "WHOLE_S", 90.0)
+    monkeypatch.setattr(checking, "ONE_S", 60.0)
+    monkeypatch.setattr(api, "CONNECT_S", 60.0)
 
 
 @pytest.fixture(scope="module")

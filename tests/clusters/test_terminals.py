@@ -21,7 +21,7 @@ from fangduoduo_release.audit.chain import Broken
 from fangduoduo_release.common.errors import AppError, Denied, NotFound, Unavailable
 from fangduoduo_release.common.sentence import S
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(60)]
+pytestmark = pytest.mark.django_db(transaction=True)
 PERSON = SimpleNamespace(pk=0, topic="people/0", event_seq=0)
 
 
@@ -81,7 +81,7 @@ class Door:
         return self.shells[-1]
 
     def record(self, outcome: Outcome | None) -> None:
-        assert self.writes.wait(20)
+        assert self.writes.wait(60)
         if self.trouble is not None:
             raise self.trouble
         self.recorded.append(outcome)
@@ -113,7 +113,7 @@ class Browser:
 
     async def until(self, kind: str) -> dict[str, Any]:
         """The first message of a kind."""
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while not (found := [one for one in self.sent if one["type"] == kind]):
                 self._news.clear()
                 await self._news.wait()
@@ -134,7 +134,7 @@ class Browser:
 
     async def code(self) -> int:
         code = (await self.until("websocket.close"))["code"]
-        await asyncio.wait_for(self.served, 20)
+        await asyncio.wait_for(self.served, 60)
         return int(code)
 
 
@@ -145,7 +145,7 @@ async def leave() -> AsyncIterator[list[Browser]]:
     yield made
     for one in made:
         one.say({"type": "websocket.disconnect"})
-        await asyncio.wait_for(one.served, 20)
+        await asyncio.wait_for(one.served, 60)
 
 
 @pytest.mark.parametrize(
@@ -169,12 +169,12 @@ async def test_nothing_passes_before_it_is_written_down(leave: list[Browser], ha
     leave.append(at)
     await at.until("websocket.accept")
     if hasty:
-        await asyncio.wait_for(door.begun.wait(), 20)
+        await asyncio.wait_for(door.begun.wait(), 60)
     await asyncio.sleep(0.2)  # for what must not come
     assert at.frames == []
     assert [one.typed for one in door.shells] == ([b""] if hasty else [])
     door.writes.set()
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while at.shown != b"$ " or door.shells[0].typed != b"reboot\r":
             await asyncio.sleep(0.01)
     assert door.recorded == [None]
@@ -187,7 +187,7 @@ async def test_what_cannot_be_written_down_is_not_opened(hasty: bool, trouble: E
     at = Browser(door)
     await at.until("websocket.accept")
     if hasty:
-        await asyncio.wait_for(door.begun.wait(), 20)
+        await asyncio.wait_for(door.begun.wait(), 60)
     door.writes.set()
     assert await at.code() == 4503
     assert at.frames == []
@@ -229,7 +229,7 @@ async def test_a_cluster_that_is_away_is_written_down_after_the_opening() -> Non
 async def test_a_server_that_stops_meanwhile_leaves_no_program_behind() -> None:
     door = Door(hasty=True)
     at = Browser(door)
-    await asyncio.wait_for(door.begun.wait(), 20)
+    await asyncio.wait_for(door.begun.wait(), 60)
     at.served.cancel()
     with pytest.raises(asyncio.CancelledError):
         await at.served

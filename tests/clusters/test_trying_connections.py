@@ -30,7 +30,7 @@ def fine(connection: Connection) -> dict[str, Any]:
 
 
 def slow(connection: Connection) -> dict[str, Any]:
-    GATE.wait(30)
+    GATE.wait(600)
     return fine(connection)
 
 
@@ -98,7 +98,7 @@ def test_nobody_waits_longer_than_the_bound(tested: Any, monkeypatch: pytest.Mon
     tested("slow")
     row, began = connection(), time.monotonic()
     look_at_saved(row)
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 60
     assert row.last_test["ok"] is False
     assert "not answered" in row.last_test["sentence"]["msgid"]
 

@@ -9,13 +9,7 @@ import pytest
 
 from tests.require import need_env
 
-from .workshop.shop import Shop, drop_templates
-
-
-@pytest.fixture(scope="session")
-def shared_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    yield tmp_path_factory.mktemp("workshops")
-    drop_templates()
+from .workshop.shop import Shop
 
 
 def _backend(request: pytest.FixtureRequest) -> str:
@@ -25,35 +19,33 @@ def _backend(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture(scope="session", params=["sqlite", "postgresql"])
-def shop(
-    request: pytest.FixtureRequest, shared_folder: Path, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Shop]:
+def shop(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
     """One workshop for all tests that only call code inside; every test makes its own rows."""
-    opened = Shop.open(tmp_path_factory.mktemp("shop"), _backend(request), shared_folder)
+    opened = Shop.open(tmp_path_factory.mktemp("shop"), _backend(request))
     yield opened
     opened.close()
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
-def own_shop(request: pytest.FixtureRequest, shared_folder: Path, tmp_path: Path) -> Iterator[Shop]:
+def own_shop(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Shop]:
     """A workshop of one's own, for tests with processes and kills."""
-    opened = Shop.open(tmp_path, _backend(request), shared_folder)
+    opened = Shop.open(tmp_path, _backend(request))
     yield opened
     opened.close()
 
 
 @pytest.fixture
-def sqlite_shop(shared_folder: Path, tmp_path: Path) -> Iterator[Shop]:
+def sqlite_shop(tmp_path: Path) -> Iterator[Shop]:
     """The same on SQLite only, where the database makes no difference."""
-    opened = Shop.open(tmp_path, "sqlite", shared_folder)
+    opened = Shop.open(tmp_path, "sqlite")
     yield opened
     opened.close()
 
 
 @pytest.fixture
-def shop_on_server(shared_folder: Path, tmp_path: Path) -> Iterator[Shop]:
+def shop_on_server(tmp_path: Path) -> Iterator[Shop]:
     """The same on PostgreSQL only."""
     need_env("FDD_TEST_DATABASE_URL")
-    opened = Shop.open(tmp_path, "postgresql", shared_folder)
+    opened = Shop.open(tmp_path, "postgresql")
     yield opened
     opened.close()

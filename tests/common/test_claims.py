@@ -48,13 +48,21 @@ def claim_in_states() -> dict[str, bool]:
     def claimable(**fields: object) -> bool:
         return runs.claim(Job, _job(**fields).pk) is not None
 
+    def claimable_ahead_of(name: str) -> bool:
+        """Half a second before its time. Asked again when the machine took longer: then it was not before its time."""
+        while True:
+            job = _job(**{name: runs.in_seconds(0.5), "deadline_at": runs.in_seconds(0.5)})
+            taken = runs.claim(Job, job.pk) is not None
+            if Job.objects.filter(pk=job.pk, deadline_at__gt=Now()).exists():
+                return taken
+
     return {
         "due": claimable(),
         "a moment ago": claimable(next_at=runs.in_seconds(-0.001)),
-        "in a moment": claimable(next_at=runs.in_seconds(0.5)),
+        "in a moment": claimable_ahead_of("next_at"),
         "asleep": claimable(next_at=None),
-        "held": claimable(lease_until=runs.in_seconds(5)),
-        "held for a moment": claimable(lease_until=runs.in_seconds(0.5)),
+        "held": claimable(lease_until=runs.in_seconds(60)),
+        "held for a moment": claimable_ahead_of("lease_until"),
         "lease ran out": claimable(lease_until=runs.in_seconds(-0.01)),
         "ended": claimable(state="done"),
         "waits for ops": claimable(needs_ops=True),
@@ -196,7 +204,7 @@ def release_far_ahead() -> float:
 
 
 def test_no_row_sleeps_longer_than_the_longest_delay(shop: Shop) -> None:
-    assert runs.LONGEST_DELAY_S - 5 < shop.call(release_far_ahead) <= runs.LONGEST_DELAY_S
+    assert runs.LONGEST_DELAY_S - 60 < shop.call(release_far_ahead) <= runs.LONGEST_DELAY_S
 
 
 def cancel_a_parked_run() -> list[object]:

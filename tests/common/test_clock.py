@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -28,8 +29,7 @@ def test_rows_are_compared_with_the_databases_clock_only(name: str) -> None:
 
 def mend(kind: str) -> list[object]:
     """What a clock that was put back by an hour leaves: times an hour ahead. Two looks, more than a lease apart."""
-    import time
-
+    from django.conf import settings
     from django.db.models.functions import Now
 
     from fangduoduo_release.common.clock import Mender
@@ -50,9 +50,8 @@ def mend(kind: str) -> list[object]:
         mender.mend({Job})
         answers.append(runs.due(Job).filter(pk=job.pk).exists())
         if kind == "alive":
-            runs.renew(Job.objects.get(pk=job.pk), lease_s=3600)
-        if kind in {"dead", "alive"}:
-            time.sleep(3.1)
+            runs.renew(Job.objects.get(pk=job.pk), lease_s=3700)
+        mender._seen = {key: at - settings.LEASE_S - 0.1 for key, at in mender._seen.items()}  # so much later it is now
     return answers
 
 
@@ -80,16 +79,19 @@ def jump(seconds: float) -> list[object]:
     from .workshop.models import Job
 
     Job.objects.all().delete()
-    held = Job.objects.create(next_at=runs.in_seconds(-1), lease_until=runs.in_seconds(3), lease_owner="alive", fence=1)
-    later = Job.objects.create(next_at=runs.in_seconds(5))
+    held = Job.objects.create(
+        next_at=runs.in_seconds(-1), lease_until=runs.in_seconds(60), lease_owner="alive", fence=1
+    )
+    later = Job.objects.create(next_at=runs.in_seconds(300))
     sweeper = Sweeper()
     before = sweeper.sweep()
     clock: Clock = sweeper._clock
     assert clock._offset is not None
-    clock._offset -= seconds  # the same as the database's clock being ahead by that much from now on
-    Job.objects.filter(pk=held.pk).update(lease_until=runs.in_seconds(3 - seconds))
+    least, most = clock._offset
+    clock._offset = (least - seconds, most - seconds)  # as if the database's clock were ahead by that much from now on
+    Job.objects.filter(pk=held.pk).update(lease_until=runs.in_seconds(60 - seconds))
     during = sweeper.sweep()
-    runs.write(Job.objects.get(pk=held.pk), lease_until=runs.in_seconds(3))  # the living holder renews
+    runs.write(Job.objects.get(pk=held.pk), lease_until=runs.in_seconds(60))  # the living holder renews
     sweeper._quiet_until = 0.0
     after = sweeper.sweep()
     fences = list(Job.objects.filter(pk__in=[held.pk, later.pk]).order_by("pk").values_list("fence", flat=True))
@@ -103,18 +105,35 @@ def test_after_a_jump_living_holders_keep_their_rows(shop: Shop, seconds: int) -
     assert shop.call(jump, seconds) == [0, 0, 0, [1, 0]]
 
 
-def steady() -> list[float]:
+def look(held_up_s: float, moved_s: float) -> list[float]:
+    """What four looks say, the second and third of which take long and the last of which finds the clock moved."""
     import time
 
-    from fangduoduo_release.common.clock import Clock
+    from django.db import connection
 
-    clock = Clock()
+    from fangduoduo_release.common import clock as module
+
+    def slow(execute: Callable[..., object], *statement: object) -> object:
+        answer = execute(*statement)
+        time.sleep(held_up_s)
+        return answer
+
+    module.JUMP_S = 0.3
+    clock = module.Clock()
     jumps = [clock.jumped()]
-    for _ in range(3):
-        time.sleep(0.4)
-        jumps.append(clock.jumped())
-    return jumps
+    with connection.execute_wrapper(slow):
+        jumps += [clock.jumped(), clock.jumped()]
+    assert clock._offset is not None
+    clock._offset = (clock._offset[0] - moved_s, clock._offset[1] - moved_s)
+    return [*jumps, clock.jumped()]
 
 
-def test_a_steady_clock_never_jumps(shop: Shop) -> None:
-    assert shop.call(steady) == [0.0] * 4
+def test_a_steady_clock_never_jumps_however_long_a_look_takes(shop: Shop) -> None:
+    assert shop.call(look, 0.5, 0.0) == [0.0] * 4
+
+
+@pytest.mark.parametrize("moved", [3600, -3600])
+def test_a_clock_that_jumps_is_noticed_also_after_a_slow_look(shop: Shop, moved: int) -> None:
+    *before, last = shop.call(look, 0.5, float(moved))
+    assert before == [0.0] * 3
+    assert last == pytest.approx(moved, abs=60)

@@ -161,7 +161,7 @@ def not_ours() -> list[object]:
 
     from .workshop.models import Job
 
-    pks = [10**9, job("good", lease_until=runs.in_seconds(9)), job("good", next_at=None), job("good", state="done")]
+    pks = [10**9, job("good", lease_until=runs.in_seconds(60)), job("good", next_at=None), job("good", state="done")]
     before = list(Job.objects.filter(pk__in=pks).order_by("pk").values_list("fence", "state"))
     for pk in pks:
         engines.answer("job", pk)

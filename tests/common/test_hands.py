@@ -49,7 +49,7 @@ async def test_one_hand_does_one_thing_after_the_other(one: Hands) -> None:
 async def test_no_more_work_at_once_than_there_are_hands() -> None:
     hands, together = Hands("test-pair", 2), threading.Barrier(2)
     try:
-        await asyncio.gather(hands.do(together.wait, 10), hands.do(together.wait, 10))  # both at once, or it breaks
+        await asyncio.gather(hands.do(together.wait, 60), hands.do(together.wait, 60))  # both at once, or it breaks
         threads = {await hands.do(lambda: threading.current_thread().name) for _ in range(10)}
         assert threads <= {"test-pair-0", "test-pair-1"}
     finally:
@@ -58,7 +58,7 @@ async def test_no_more_work_at_once_than_there_are_hands() -> None:
 
 async def test_what_is_cancelled_before_its_turn_is_not_done_at_all(one: Hands) -> None:
     held, done = threading.Event(), []
-    busy = asyncio.ensure_future(one.do(held.wait, 10))
+    busy = asyncio.ensure_future(one.do(held.wait, 60))
     late = asyncio.ensure_future(one.do(done.append, "late"))
     await asyncio.sleep(0)  # both are handed over
     late.cancel()
@@ -100,7 +100,7 @@ async def test_closed_hands_finish_what_they_were_given() -> None:
     (thread,) = [one for one in threading.enumerate() if one.name == "test-closing-0"]
     hands.close()
     await asyncio.gather(first, second)
-    thread.join(10)
+    thread.join(60)
     assert done == [1, 2]
     assert not thread.is_alive()
 

@@ -53,14 +53,14 @@ def nothing(_tick: int) -> None:
 
 
 def ended(loop: Busy) -> None:
-    loop.join(10)
+    loop.join(60)
     assert not loop.alive
 
 
 def test_it_tends_until_its_lease_is_lost_and_leaves_once() -> None:
     lost = threading.Event()
     loop = Busy(lost, nothing)
-    assert loop.often.wait(10)
+    assert loop.often.wait(60)
     assert loop.alive
     lost.set()
     ended(loop)
@@ -79,7 +79,7 @@ def test_renewed_it_follows_the_new_lease_and_not_the_old_one() -> None:
     loop = Busy(old, nothing, enough=50)
     loop.renew(new)
     old.set()
-    assert loop.often.wait(10), "it ended with a lease that it holds no more"
+    assert loop.often.wait(60), "it ended with a lease that it holds no more"
     new.set()
     ended(loop)
 
@@ -101,7 +101,7 @@ def test_a_database_that_is_away_is_told_once_and_waited_for(caplog: pytest.LogC
 
     with caplog.at_level(logging.WARNING):
         loop = Busy(lost, away, enough=8)
-        assert loop.often.wait(10)
+        assert loop.often.wait(60)
         lost.set()
         ended(loop)
     told = [one.getMessage() for one in caplog.records if "cannot reach its database" in one.getMessage()]

@@ -13,6 +13,7 @@ def sweep_many(count: int) -> list[list[object]]:
     from django_q.models import OrmQ
 
     from fangduoduo_release.common import runs
+    from fangduoduo_release.common import sweeper as module
     from fangduoduo_release.common.sweeper import Sweeper
 
     from .workshop.models import Job
@@ -22,7 +23,8 @@ def sweep_many(count: int) -> list[list[object]]:
     for number in range(count):
         Job.objects.create(next_at=runs.in_seconds(number - 2 * count))
     sweeper, found = Sweeper(), []
-    sweeper._hands = 0  # it works on nothing by itself, however slow this machine is
+    sweeper._hands = 0  # it works on nothing by itself, however slow this machine is,
+    module.RING_AGAIN_S = 3600.0  # and has no reason to ring again
     for _ in range(8):
         sweeper.sweep()
         again = OrmQ.objects.count()

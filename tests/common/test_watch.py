@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import json
 import signal
-import time
 
 import pytest
 
 from fangduoduo_release.common import leases
-from fangduoduo_release.common.watch import Duty, tenure
+from fangduoduo_release.common.watch import Duty, tenure, watcher
 from tests.waiting import until
 
 from .workshop.shop import Shop
+
+STARTED_S = 240.0  # a process of the portal has to load everything first
 
 
 def duties(**every: float) -> str:
@@ -22,8 +23,21 @@ def duties(**every: float) -> str:
     ]
     for duty in made:
         if duty["name"] in {"long", "stuck"}:
-            duty["limit_s"] = {"long": 2.0, "stuck": 0.5}[str(duty["name"])]  # five times that ends the process
+            duty["limit_s"] = {"long": 3.0, "stuck": 0.5}[str(duty["name"])]  # five times that ends the process
     return json.dumps(made)
+
+
+def let_lapse(name: str) -> float:
+    """Let the time pass for which a dead holder keeps its lease; how many seconds that would have been."""
+    from django.db.models import F
+    from django.db.models.functions import Now
+
+    from fangduoduo_release.common import runs
+    from fangduoduo_release.common.models import Lease
+
+    left = Lease.objects.values_list(F("until") - Now(), flat=True).get(name=name)
+    Lease.objects.filter(name=name).update(until=runs.in_seconds(-0.01))
+    return left.total_seconds()
 
 
 def holders(name: str) -> list[object]:
@@ -52,18 +66,18 @@ def life_of_a_lease(name: str) -> list[object]:
     from fangduoduo_release.common import runs
     from fangduoduo_release.common.models import Lease
 
-    first = leases.hold(name, "a", 10)
-    again = leases.hold(name, "a", 10)
-    refused = leases.hold(name, "b", 10)
+    first = leases.hold(name, "a", 600)
+    again = leases.hold(name, "a", 600)
+    refused = leases.hold(name, "b", 600)
     free_while_held = leases.free([name])
     Lease.objects.filter(name=name).update(until=runs.in_seconds(-0.01))
-    kept_too_late = leases.keep([name], "a", 10)
+    kept_too_late = leases.keep([name], "a", 600)
     free_when_lapsed = leases.free([name, name + "-new"])
-    moved = leases.hold(name, "b", 10)
+    moved = leases.hold(name, "b", 600)
     leases.let_go(name, "a")  # not its own any more
-    still = leases.hold(name, "a", 10)
+    still = leases.hold(name, "a", 600)
     leases.let_go(name, "b")
-    back = leases.hold(name, "a", 10)
+    back = leases.hold(name, "a", 600)
     return [
         first,
         again,
@@ -83,7 +97,7 @@ def test_a_lease_has_one_holder_and_a_fence_per_change_of_hands(shop: Shop) -> N
 
 
 def race(name: str, owner: str) -> int:
-    return sum(leases.hold(f"{name}{number}", owner, 30) is not None for number in range(10))
+    return sum(leases.hold(f"{name}{number}", owner, 600) is not None for number in range(10))
 
 
 def test_of_eight_contenders_one_gets_each_lease(shop: Shop) -> None:
@@ -101,16 +115,18 @@ def test_outside_the_watch_a_duty_may_be_called_too() -> None:
 @pytest.mark.slow
 def test_one_of_two_does_a_duty_and_the_other_takes_over_within_15_s(own_shop: Shop) -> None:
     first = own_shop.start("watch", SHOP_DUTIES=duties(tick=0.5))
-    until(lambda: len(own_shop.lines("ticks")) >= 3, 15)
+    until(lambda: len(own_shop.lines("ticks")) >= 3, STARTED_S)
     second = own_shop.start("watch", SHOP_DUTIES=duties(tick=0.5))
-    until(lambda: own_shop.call(beats, "watch") == 2, 15)
+    until(lambda: own_shop.call(beats, "watch") == 2, STARTED_S)
     begun = len(own_shop.lines("ticks"))
-    until(lambda: len(own_shop.lines("ticks")) >= begun + 4, 10)
+    until(lambda: len(own_shop.lines("ticks")) >= begun + 4)
     assert {line[1] for line in own_shop.lines("ticks")} == {str(first.pid)}
     first.kill()
-    died = time.monotonic()
-    until(lambda: own_shop.lines("ticks")[-1][1] == str(second.pid), 15, what="the other one's tick")
-    assert time.monotonic() - died <= 15
+    first.wait(60)
+    assert own_shop.call(let_lapse, "duty:tick") <= watcher.LEASE_S <= 15 - watcher.ROUND_S, (
+        "what it looks for each round"
+    )
+    until(lambda: own_shop.lines("ticks")[-1][1] == str(second.pid), what="the other one's tick")
     fences = [int(line[2]) for line in own_shop.lines("ticks")]
     assert sorted(set(fences)) == [1, 2]
     assert fences == sorted(fences)
@@ -119,9 +135,9 @@ def test_one_of_two_does_a_duty_and_the_other_takes_over_within_15_s(own_shop: S
 @pytest.mark.slow
 def test_a_clean_stop_gives_duties_back_at_once(sqlite_shop: Shop) -> None:
     first = sqlite_shop.start("watch", SHOP_DUTIES=duties(tick=0.3))
-    until(lambda: sqlite_shop.lines("ticks"), 15)
+    until(lambda: sqlite_shop.lines("ticks"), STARTED_S)
     first.terminate()
-    assert first.wait(8) == 0
+    assert first.wait(60) == 0
     assert sqlite_shop.call(beats, "watch") == 0
     ((owner, _fence, free_from),) = sqlite_shop.call(holders, "duty:tick")
     assert (owner, free_from) == ("", None)
@@ -130,57 +146,59 @@ def test_a_clean_stop_gives_duties_back_at_once(sqlite_shop: Shop) -> None:
 
 @pytest.mark.slow
 def test_a_failing_duty_is_told_and_backs_off_while_others_go_on(sqlite_shop: Shop) -> None:
-    watch = sqlite_shop.start("watch", SHOP_DUTIES=duties(broken=0.2, tick=0.3, missing=0.2))
-    until(lambda: len(sqlite_shop.lines("broken")) >= 4, 15)
-    until(lambda: len(sqlite_shop.lines("ticks")) >= 8, 15)
+    watch = sqlite_shop.start("watch", SHOP_DUTIES=duties(broken=0.1, tick=0.3, missing=0.2))
+    until(lambda: len(sqlite_shop.lines("broken")) >= 5, STARTED_S)
+    until(lambda: len(sqlite_shop.lines("ticks")) >= 8)
     tries = [float(line[0]) for line in sqlite_shop.lines("broken")]
-    assert tries[3] - tries[2] > 2 * (tries[1] - tries[0])
-    told = until(lambda: sqlite_shop.call(beat_of, "duty:broken"), 5)
+    assert tries[4] - tries[1] > 1.5, "0.4 + 0.8 + 1.6 s; without patience it would be 0.3"
+    told = until(lambda: sqlite_shop.call(beat_of, "duty:broken"))
     assert told["error"] == "ValueError: this duty cannot"
     assert told["failures"] >= 2
-    assert "missing" in until(lambda: sqlite_shop.call(beat_of, "duty:missing"), 5)["error"]
+    assert "missing" in until(lambda: sqlite_shop.call(beat_of, "duty:missing"))["error"]
     watch.send_signal(signal.SIGINT)
-    assert watch.wait(8) == 0
+    assert watch.wait(60) == 0
 
 
 @pytest.mark.slow
 def test_a_duty_over_its_time_is_told_and_stopped_by_a_stop(sqlite_shop: Shop) -> None:
     watch = sqlite_shop.start("watch", SHOP_DUTIES=duties(long=60))
-    until(lambda: sqlite_shop.call(beat_of, "duty:long").get("late"), 10, what="a beat that says it is late")
-    assert "takes longer than 2 s" in sqlite_shop.log(watch)
-    watch.terminate()
-    assert watch.wait(8) == 0
-    assert sqlite_shop.lines("long")[-1][2] == "end"
+    until(lambda: "takes longer than 3 s" in sqlite_shop.log(watch), STARTED_S)
+    watch.terminate()  # long before it is taken for stuck, after 15 s
+    assert watch.wait(60) == 0
+    assert sqlite_shop.call(beat_of, "duty:long")["late"]
+    assert sqlite_shop.lines("long")[-1][2:] == ["end", "lost"]
 
 
 @pytest.mark.slow
 def test_a_stuck_duty_ends_the_process_so_that_it_can_be_started_again(sqlite_shop: Shop) -> None:
     watch = sqlite_shop.start("watch", SHOP_DUTIES=duties(stuck=60))
-    assert watch.wait(25) == 75
+    assert watch.wait(STARTED_S) == 75
     assert "is stuck" in sqlite_shop.log(watch)
 
 
 @pytest.mark.slow
 def test_the_distance_between_calls_outlives_the_process(sqlite_shop: Shop) -> None:
     """A duty of every hour is not done anew at each start."""
-    for _ in range(2):
-        watch = sqlite_shop.start("watch", SHOP_DUTIES=duties(tick=3600, long=3600))
-        until(lambda: sqlite_shop.call(beats, "watch") == 1, 15)
-        until(lambda: sqlite_shop.lines("ticks"), 10)
+    for turn in range(2):
+        watch = sqlite_shop.start("watch", SHOP_DUTIES=duties(tick=3600, pulse=0.25))
+        if turn == 0:
+            until(lambda: sqlite_shop.lines("ticks"), STARTED_S)
+        # A first call may be put off by two seconds; after these it would have been made.
+        until(lambda pid=str(watch.pid): sum(line[1] == pid for line in sqlite_shop.lines("pulse")) >= 10, STARTED_S)
         watch.terminate()
-        assert watch.wait(8) == 0
+        assert watch.wait(60) == 0
     assert len(sqlite_shop.lines("ticks")) == 1
 
 
 @pytest.mark.slow
 def test_only_the_groups_asked_for(sqlite_shop: Shop) -> None:
     watch = sqlite_shop.start("watch", "--only", "sources", SHOP_DUTIES=duties(tick=0.2))
-    until(lambda: sqlite_shop.call(beats, "watch") == 1, 15)
+    until(lambda: sqlite_shop.call(beats, "watch") == 1, STARTED_S)
     assert sqlite_shop.call(holders, "duty:tick") == []
     watch.terminate()
-    assert watch.wait(8) == 0
+    assert watch.wait(60) == 0
     wrong = sqlite_shop.start("watch", "--only", "nonsense")
-    assert wrong.wait(15) == 1
+    assert wrong.wait(STARTED_S) == 1
     assert "unknown group: nonsense" in sqlite_shop.log(wrong)
 
 
@@ -189,12 +207,12 @@ def test_duties_go_on_after_the_database_was_away(shop_on_server: Shop) -> None:
     from .workshop.shop import cut_off, let_in
 
     watch = shop_on_server.start("watch", SHOP_DUTIES=duties(tick=0.5))
-    until(lambda: len(shop_on_server.lines("ticks")) >= 2, 15)
+    until(lambda: len(shop_on_server.lines("ticks")) >= 2, STARTED_S)
     cut_off(shop_on_server)
-    until(lambda: "cannot reach its database" in shop_on_server.log(watch), 10)
+    until(lambda: "cannot reach its database" in shop_on_server.log(watch))
     let_in(shop_on_server)
     seen = len(shop_on_server.lines("ticks"))
-    until(lambda: len(shop_on_server.lines("ticks")) > seen + 2, 20)
+    until(lambda: len(shop_on_server.lines("ticks")) > seen + 2)
     assert watch.poll() is None
 
 
@@ -205,7 +223,7 @@ def test_duties_whose_modules_need_each_other_begin_together(sqlite_shop: Shop) 
         for side in ("left", "right")
     ]
     watch = sqlite_shop.start("watch", SHOP_DUTIES=json.dumps(made))
-    until(lambda: {line[2] for line in sqlite_shop.lines("tangled")} == {"left", "right"}, 15)
+    until(lambda: {line[2] for line in sqlite_shop.lines("tangled")} == {"left", "right"}, STARTED_S)
     assert "failed" not in sqlite_shop.log(watch)
 
 
@@ -216,10 +234,10 @@ def test_a_duty_for_everywhere_is_done_by_every_process_at_once(sqlite_shop: Sho
          "everywhere": True}
     ]  # fmt: skip
     both = [sqlite_shop.start("watch", SHOP_DUTIES=json.dumps(made)) for _ in range(2)]
-    until(lambda: {line[1] for line in sqlite_shop.lines("ticks")} == {str(process.pid) for process in both}, 20)
+    until(lambda: {line[1] for line in sqlite_shop.lines("ticks")} == {str(process.pid) for process in both}, STARTED_S)
     assert sqlite_shop.call(holders, "duty:tick") == [], "nobody needs a lease for it"
     both[0].kill()
     seen = len(sqlite_shop.lines("ticks"))
-    until(lambda: len(sqlite_shop.lines("ticks")) > seen + 3, 10)
+    until(lambda: len(sqlite_shop.lines("ticks")) > seen + 3)
     both[1].terminate()
-    assert both[1].wait(8) == 0
+    assert both[1].wait(60) == 0

@@ -9,7 +9,7 @@ import pytest
 from tests.portal import Portal
 from tests.waiting import until
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
 
 
 def told(answer: Any) -> Any:
@@ -23,7 +23,7 @@ def test_killed_while_it_waits_it_starts_all_the_same_when_people_agree(portal: 
         def versions() -> Any:
             return told(dev.get("/api/projects/sample/versions/"))["results"]
 
-        number = until(versions, timeout=90, every=0.3, what="the sample's first version")[0]["number"]
+        number = until(versions, timeout=600, every=0.3, what="the sample's first version")[0]["number"]
         told(ops.patch("/api/machines/prod/", json={"approval": {"needed": 2}}))
         asked = told(dev.post("/api/projects/sample/deployments/", json={"machine": "prod", "version": number}))
         where = f"/api/deployments/{asked['id']}/"
@@ -36,7 +36,7 @@ def test_killed_while_it_waits_it_starts_all_the_same_when_people_agree(portal: 
         portal.wait_for_new("worker", old)
         done = until(
             lambda: (found := told(dev.get(where)))["state"] in {"succeeded", "failed", "cancelled"} and found,
-            timeout=90, every=0.3, what="the deployment's end",
+            timeout=600, every=0.3, what="the deployment's end",
         )  # fmt: skip
         assert done["state"] == "succeeded", done
         assert [one["by"] for one in done["approval"]["decisions"]] == ["ops", "admin"]

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
 import pytest
 
-from clusters.drivers.runtime.kubernetes import seeing
 from deployments import actions, approvals, reconcile, sightings
 from deployments.models import Service
 from fangduoduo_release.common.actor import SYSTEM
@@ -27,12 +25,6 @@ def rig() -> Iterator[Rig]:
         made.namespace("shop-test")
         yield made
         assert made.failures == []
-
-
-@pytest.fixture(autouse=True)
-def look_often(monkeypatch: pytest.MonkeyPatch, settings: Any) -> None:
-    """Nobody watches the cluster unless a test says so, and two looks of our own come soon after each other."""
-    monkeypatch.setattr(seeing, "DIRECT_S", 0.05)
 
 
 @pytest.fixture

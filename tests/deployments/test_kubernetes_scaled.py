@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 
 from clusters import configs
-from clusters.drivers.runtime.kubernetes import seeing
 from deployments import actions, scaling
 from deployments.models import Deployment
 from fangduoduo_release.common.actor import SYSTEM
@@ -42,12 +41,6 @@ def rig() -> Iterator[Rig]:
         made.namespace("shop-test")
         yield made
         assert made.failures == []
-
-
-@pytest.fixture(autouse=True)
-def look_often(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nobody watches the cluster, and two looks of our own come soon after each other."""
-    monkeypatch.setattr(seeing, "DIRECT_S", 0.05)
 
 
 @pytest.fixture

@@ -6,7 +6,6 @@ from collections.abc import Iterator
 
 import pytest
 
-from clusters.drivers.runtime.kubernetes import seeing
 from deployments import wanted
 from deployments.models import Deployment
 from fangduoduo_release.common.models import Event
@@ -24,12 +23,6 @@ def rig() -> Iterator[Rig]:
         made.namespace("shop-test")
         yield made
         assert made.failures == []
-
-
-@pytest.fixture(autouse=True)
-def look_often(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nobody watches the cluster here, and two looks of our own come soon after each other."""
-    monkeypatch.setattr(seeing, "DIRECT_S", 0.05)
 
 
 @pytest.fixture

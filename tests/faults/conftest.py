@@ -8,17 +8,16 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.ground import LEASE_S, PATIENCE_S, Ground
-from tests.faults.site import Clone, Site
+from tests.faults.ground import LEASE_S, Ground
+from tests.faults.site import Clone, Site, until
 from tests.portal import Portal
-from tests.waiting import until
 
 
 @pytest.fixture(scope="package")
 def site() -> Iterator[Site]:
     with (
         tempfile.TemporaryDirectory(prefix="fdd-") as folder,
-        Portal(Path(folder) / "var", env={"FDD_LEASE_S": str(LEASE_S)}) as portal,
+        Portal(Path(folder) / "var", env={"FDD_LEASE_S": str(LEASE_S), "FDD_STOP_S": "90"}) as portal,
         Site(portal) as site,
     ):
         site.spec()
@@ -36,4 +35,4 @@ def ground(site: Site) -> Iterator[Ground]:
     """Afterwards no process of a build may be left."""
     found = Ground(site.portal)
     yield found
-    until(lambda: not found.left_over(), timeout=PATIENCE_S, what="no process of a build to be left")
+    until(lambda: not found.left_over(), what="no process of a build to be left")

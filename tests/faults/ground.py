@@ -12,8 +12,7 @@ import psutil
 from tests.faults.site import environment, marked
 from tests.portal import Portal
 
-LEASE_S = 5
-PATIENCE_S = LEASE_S + 5 + 10  # the promise, and something for a busy machine
+LEASE_S = 10  # more than any step needs on a busy machine: whoever loses its lease five times in a row is given up
 VICTIMS = ("web", "worker", "watch", "sentinel", "idle", "group", "sweeper", "agents")
 
 

@@ -6,17 +6,19 @@ import os
 import subprocess
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 import httpx
 import psutil
 
+from tests import waiting
 from tests.portal import Portal
-from tests.waiting import until
 
+HANG_S = 300.0  # nothing here is quick by promise: what does not come in that time never will
+T = TypeVar("T")
 FINAL = {"succeeded", "unstable", "failed", "cancelled"}
 PROJECT = "sample"
 SPEC = {
@@ -37,6 +39,10 @@ pipeline {
 """
 
 
+def until(predicate: Callable[[], T | None], every: float = 0.02, what: str = "", timeout: float = HANG_S) -> T:
+    return waiting.until(predicate, timeout, every, what)
+
+
 def pipeline(*stages: str) -> str:
     """A Jenkinsfile whose stages have these steps."""
     made = (f"stage('S{n}') {{ steps {{ {steps} }} }}" for n, steps in enumerate(stages, start=1))
@@ -47,6 +53,11 @@ def service(says: str = "$BUILD_NUMBER", *, before: str = "") -> str:
     """A Jenkinsfile that makes a version of the sample's program that says this, quickly."""
     write = 'printf \'{"version": "%s", "commit": "x"}\' "' + says + '" > version.json'
     return pipeline(f"{before}\nsh '''{write}'''\narchiveArtifacts 'app.py,version.json'")
+
+
+def waits_for(gate: Path) -> str:
+    """A shell's words that end when somebody makes this file: what must be in the middle stays there until then."""
+    return f"until test -e {gate}; do sleep 0.1; done"
 
 
 class Clone:
@@ -67,7 +78,9 @@ class Clone:
             "GIT_CONFIG_GLOBAL": "/dev/null",
             **{f"GIT_{who}_{what}": "ann@x" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")},
         }
-        done = subprocess.run(["git", *arguments], cwd=cwd, env=environment, capture_output=True, text=True, timeout=60)
+        done = subprocess.run(
+            ["git", *arguments], cwd=cwd, env=environment, capture_output=True, text=True, timeout=HANG_S
+        )
         assert done.returncode == 0, f"git {' '.join(arguments)}: {done.stderr}"
         return done.stdout.strip()
 
@@ -104,13 +117,13 @@ class Site:
         self.close()
 
     # --- asking, patiently: processes of the portal die in these tests -------------------------------------------
-    def get(self, path: str, timeout: float = 60, **options: Any) -> Any:
+    def get(self, path: str, timeout: float = HANG_S, **options: Any) -> Any:
         """The answer's JSON; asks again while the portal is away."""
         answer = self._patiently(lambda: self.api.get(path, **options), timeout)
         assert answer.status_code < 300, f"{path}: {answer.status_code} {answer.text}"
         return answer.json()
 
-    def post(self, path: str, body: dict[str, Any] | None = None, timeout: float = 60, **options: Any) -> Any:
+    def post(self, path: str, body: dict[str, Any] | None = None, timeout: float = HANG_S, **options: Any) -> Any:
         answer = self._patiently(lambda: self.api.post(path, json=body or {}, **options), timeout)
         assert answer.status_code < 300, f"{path}: {answer.status_code} {answer.text}"
         return answer.json()
@@ -124,7 +137,7 @@ class Site:
                 found[:] = [ask()]
             except httpx.TransportError:
                 return False
-            return found[0].status_code not in {502, 503}
+            return found[0].status_code not in {502, 503, 504}
 
         until(answered, timeout=timeout, every=0.1, what="an answer")
         return found[0]
@@ -136,7 +149,7 @@ class Site:
         url = f"http://{self.who}:{token}@127.0.0.1:{self.portal.port}/git/{PROJECT}.git"
         return Clone(url, self.portal.var.parent / "clones" / f"{self.who}{self.clones}")
 
-    def build_of(self, sha: str, timeout: float = 60) -> int:
+    def build_of(self, sha: str, timeout: float = HANG_S) -> int:
         """The id of the build that a push of this commit started."""
         found = until(
             lambda: self.get(f"/api/projects/{PROJECT}/builds/", params={"commit": sha})["results"],
@@ -157,11 +170,11 @@ class Site:
         found: dict[str, Any] = self.get(f"/api/builds/{pk}/")
         return found
 
-    def ended(self, pk: int, timeout: float = 60) -> dict[str, Any]:
+    def ended(self, pk: int, timeout: float = HANG_S) -> dict[str, Any]:
         """The build when it has ended."""
         return self._at(lambda: self.build(pk), FINAL, timeout)
 
-    def running(self, pk: int, timeout: float = 60) -> dict[str, Any]:
+    def running(self, pk: int, timeout: float = HANG_S) -> dict[str, Any]:
         return self._at(lambda: self.build(pk), FINAL | {"running"}, timeout)
 
     def log(self, pk: int) -> bytes:
@@ -169,13 +182,13 @@ class Site:
         data = b""
         while True:
             path = f"/api/builds/{pk}/log/?offset={len(data)}"
-            answer = self._patiently(lambda path=path: self.api.get(path), 30)
+            answer = self._patiently(lambda path=path: self.api.get(path), HANG_S)
             assert answer.status_code == 200, answer.text
             data += answer.content
             if answer.headers["X-Log-Complete"] == "true" or not answer.content:
                 return data
 
-    def version_of(self, ref: str, timeout: float = 60) -> int:
+    def version_of(self, ref: str, timeout: float = HANG_S) -> int:
         """The number of the newest version built from this branch."""
         path, asked = f"/api/projects/{PROJECT}/versions/", {"ref": f"refs/heads/{ref}"}
         found = until(lambda: self.get(path, params=asked)["results"], timeout=timeout, what=f"a version of {ref}")
@@ -199,11 +212,11 @@ class Site:
         found: dict[str, Any] = self.get(f"/api/deployments/{pk}/")
         return found
 
-    def deployed(self, pk: int, timeout: float = 60) -> dict[str, Any]:
+    def deployed(self, pk: int, timeout: float = HANG_S) -> dict[str, Any]:
         """The deployment when it has ended."""
         return self._at(lambda: self.deployment(pk), FINAL, timeout)
 
-    def phase(self, pk: int, *phases: str, timeout: float = 60) -> str:
+    def phase(self, pk: int, *phases: str, timeout: float = HANG_S) -> str:
         """Wait until the deployment is in one of the phases (or ended); the phase ("" when ended)."""
         found = until(
             lambda: (d := self.deployment(pk)) and (d["phase"] in phases or d["state"] in FINAL) and [d["phase"]],
@@ -217,10 +230,10 @@ class Site:
         found: dict[str, Any] = next(row for row in rows if row["machine"] == machine)
         return found
 
-    def says(self, machine: str = "test-a", timeout: float = 60) -> str:
+    def says(self, machine: str = "test-a", timeout: float = HANG_S) -> str:
         """The version that answers on the service's stable address."""
         url = self.service(machine)["url"]
-        answer = self._patiently(lambda: httpx.get(f"{url.rstrip('/')}/version", timeout=5), timeout)
+        answer = self._patiently(lambda: httpx.get(f"{url.rstrip('/')}/version", timeout=HANG_S), timeout)
         return str(answer.json()["version"])
 
     def seen(self, machine: str = "test-a") -> list[dict[str, Any]]:
@@ -228,6 +241,17 @@ class Site:
         rows = self.get(f"/api/services/{self.service(machine)['id']}/instances/")
         found: list[dict[str, Any]] = rows["results"] if isinstance(rows, dict) else rows
         return found
+
+    def looked_after(self, machine: str = "test-a") -> None:
+        """Wait until the portal has looked at the service twice: the first look may have begun before we came."""
+        for _ in range(2):
+            began = time.monotonic()
+            until(lambda began=began: self._looked_since(machine, began), every=0.2, what="a look at the service")
+
+    def _looked_since(self, machine: str, began: float) -> bool:
+        asked = time.monotonic()
+        age_ms = self.service(machine)["observed"]["age_ms"]
+        return age_ms is not None and age_ms / 1000 < asked - began
 
     def instances(self, machine: str = "test-a") -> list[psutil.Process]:
         """The service's own processes (not their shims), by what stands in their environment."""
@@ -291,7 +315,7 @@ class Steady:
         while not self._end.is_set():
             self.asked += 1
             try:
-                answer = httpx.get(self.url, timeout=10)
+                answer = httpx.get(self.url, timeout=60)
                 if answer.status_code != 200:
                     self.failures.append(f"{answer.status_code} {answer.text[:80]}")
                 elif not self.versions or self.versions[-1] != answer.json()["version"]:
@@ -304,9 +328,14 @@ class Steady:
         self._thread.start()
         return self
 
+    def asked_more(self, often: int) -> None:
+        """Wait until so many more requests have ended."""
+        ended = self.asked + often
+        until(lambda: self.asked > ended, what=f"{often} more requests")
+
     def __exit__(self, *_: object) -> None:
         self._end.set()
-        self._thread.join(timeout=15)
+        self._thread.join(timeout=HANG_S)
 
 
 @contextmanager
@@ -314,7 +343,7 @@ def exclusive(database: Path) -> Iterator[None]:
     """Hold SQLite's database so that nobody else may write."""
     import sqlite3
 
-    connection = sqlite3.connect(database, timeout=60, isolation_level=None)
+    connection = sqlite3.connect(database, timeout=HANG_S, isolation_level=None)
     try:
         connection.execute("BEGIN EXCLUSIVE")
         yield

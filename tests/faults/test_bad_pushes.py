@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from tests.faults.ground import Ground
-from tests.faults.site import PROJECT, Clone, Site, pipeline, service
-from tests.waiting import until
+from tests.faults.site import PROJECT, Clone, Site, pipeline, service, until, waits_for
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
 BAD = {
     "huge": b"// x\n" * 400_000,
     "nul": b"pipeline { agent any\0 stages { } }",
@@ -26,7 +27,7 @@ BAD = {
 def test_a_bad_jenkinsfile_fails_its_build_with_one_sentence(
     site: Site, clone: Clone, ground: Ground, kind: str
 ) -> None:
-    done = site.ended(site.pushed(clone, {"Jenkinsfile": BAD[kind]}, f"bad-{kind}"), timeout=30)
+    done = site.ended(site.pushed(clone, {"Jenkinsfile": BAD[kind]}, f"bad-{kind}"))
     assert done["state"] == "failed", done
     sentence = done["error"]["sentence"]
     assert 10 < len(sentence) < 600
@@ -44,14 +45,19 @@ def test_no_jenkinsfile_at_all(site: Site, clone: Clone, ground: Ground) -> None
     assert done["error"]["code"] == "no_pipeline", done
 
 
-def test_a_branch_deleted_or_rewritten_while_it_builds(site: Site, clone: Clone, ground: Ground) -> None:
-    first = site.pushed(clone, {"Jenkinsfile": service(before="sh 'echo begun; sleep 3'")}, "moving")
+def test_a_branch_deleted_or_rewritten_while_it_builds(
+    site: Site, clone: Clone, ground: Ground, tmp_path: Path
+) -> None:
+    gate = tmp_path / "gate"
+    first = site.pushed(clone, {"Jenkinsfile": service(before=f"sh 'echo begun; {waits_for(gate)}'")}, "moving")
     until(lambda: b"begun" in site.log(first), what="the first build")
     clone.git("commit", "-q", "--amend", "-m", "Rewritten")
     sha = clone.git("rev-parse", "HEAD")
     clone.push("moving", "--force")
     second = site.build_of(sha)
+    until(lambda: b"begun" in site.log(second), what="the second build")
     clone.git("push", "-q", "origin", ":refs/heads/moving")
+    gate.touch()
     for pk in (first, second):
         done = site.ended(pk)
         assert done["state"] == "succeeded", done

@@ -11,12 +11,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.ground import PATIENCE_S, Ground
-from tests.faults.site import Site
+from tests.faults.ground import Ground
+from tests.faults.site import Site, until
+from tests.simulators.gerrit.changes import Change
 from tests.simulators.gerrit_rig import Rig
-from tests.waiting import until
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
 _numbers = itertools.count(1)
 QUICK = (
     "pipeline {\n agent any\n options { skipDefaultCheckout() }\n stages { stage('S') { steps { echo 'hello' } } }\n}\n"
@@ -30,7 +30,7 @@ def rig(site: Site) -> Iterator[Rig]:
         config, secrets = running.connection_facts()
         with site.portal.api("ops") as ops:
             body = {"name": "kills-gerrit", "kind": "gerrit", "config": config, "secrets": secrets}
-            answer = ops.post("/api/connections/", json=body, timeout=30)
+            answer = ops.post("/api/connections/", json=body)
             assert answer.status_code == 201, answer.text
         running.listening()
         yield running
@@ -53,8 +53,8 @@ def builds(site: Site, slug: str) -> Counter[str]:
     return Counter(str(build["commit"]["sha"]) for build in found)
 
 
-def all_built(site: Site, slug: str, shas: list[str], timeout: float) -> None:
-    until(lambda: set(shas) <= set(builds(site, slug)), timeout=timeout, every=0.5, what="a build of every push")
+def all_built(site: Site, slug: str, shas: list[str]) -> None:
+    until(lambda: set(shas) <= set(builds(site, slug)), every=0.5, what="a build of every push")
     assert set(builds(site, slug).values()) == {1}, "none twice"
 
 
@@ -67,7 +67,7 @@ def test_every_push_builds_once_whoever_is_killed_meanwhile(
         if number == 4:
             assert until(lambda: ground.kill(victim), what=f"a {victim} to kill")
         shas.append(rig.gerrit.push(slug, message=f"Push {number}"))
-    all_built(site, slug, shas, PATIENCE_S + 40)
+    all_built(site, slug, shas)
 
 
 def test_pushes_while_nobody_listens_are_found_one_by_one(site: Site, ground: Ground, rig: Rig, slug: str) -> None:
@@ -76,15 +76,20 @@ def test_pushes_while_nobody_listens_are_found_one_by_one(site: Site, ground: Gr
     shas += [rig.gerrit.push(slug, ref=f"topic-{number}", message=f"Beside {number}") for number in range(5)]
     rig.gerrit.delete_branch(slug, "topic-0")
     site.portal.start()
-    all_built(site, slug, shas[:10] + shas[11:], PATIENCE_S + 40)
+    all_built(site, slug, shas[:10] + shas[11:])
     assert shas[10] not in builds(site, slug)  # its branch is gone: there is nothing to build
 
 
 def test_a_restarting_gerrit_loses_no_push(site: Site, ground: Ground, rig: Rig, slug: str) -> None:
     rig.gerrit.faults.restart(3)
     shas = [rig.gerrit.push(slug, message=f"While it restarts {number}") for number in range(5)]
-    all_built(site, slug, shas, 60)
+    all_built(site, slug, shas)
     rig.listening()
+
+
+def messages(change: Change) -> Counter[str]:
+    """How often each was said under the change."""
+    return Counter(message.text.partition(" (")[0].rpartition("\n")[2] for message in list(change.messages))
 
 
 @pytest.mark.parametrize("after", [0.0, 0.3, 1.0])
@@ -95,8 +100,8 @@ def test_a_vote_is_given_once_whenever_the_worker_dies(
     time.sleep(after)
     ground.kill("group")
     ground.kill("worker")
-    vote = until(lambda: change.vote_of(rig.account, rig.label), timeout=PATIENCE_S + 60, what="the vote")
+    vote = until(lambda: change.vote_of(rig.account, rig.label), what="the vote")
     assert vote.value == 1
-    said = Counter(message.text.partition(" (")[0].rpartition("\n")[2] for message in change.messages)
+    said = until(lambda: (told := messages(change)) and told["Build #1 succeeded"] and told, what="its message")
     assert said["Build #1 succeeded"] == 1, said
     assert said["Build #1 started"] <= 1, said

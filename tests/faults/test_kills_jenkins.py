@@ -9,23 +9,22 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.ground import PATIENCE_S, Ground
-from tests.faults.site import Site
+from tests.faults.ground import Ground
+from tests.faults.site import Site, until, waits_for
 from tests.simulators.jenkins import Jenkins
-from tests.waiting import until
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
 _numbers = itertools.count(1)
 LONG = """pipeline {
   agent any
   options { skipDefaultCheckout() }
   stages {
-    stage('One') { steps { sh 'echo one; sleep 3' } }
+    stage('One') { steps { sh 'echo one; %s' } }
     stage('Two') { steps { sh 'echo two; echo kept > kept.txt'; archiveArtifacts 'kept.txt' } }
   }
 }
 """
-SLEEPS = "pipeline {\n agent any\n options { skipDefaultCheckout() }\n stages { stage('S') { steps { sh 'sleep 300' } } }\n}\n"
+SLEEPS = "pipeline {\n agent any\n options { skipDefaultCheckout() }\n stages { stage('S') { steps { sh 'sleep 3000' } } }\n}\n"
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +34,7 @@ def jenkins(site: Site, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Je
         config = {"url": running.url, "user": running.user, "folder": "kills"}
         with site.portal.api("ops") as ops:
             body = {"name": "kills", "kind": "jenkins", "config": config, "secrets": {"token": running.token}}
-            answer = ops.post("/api/connections/", json=body, timeout=30)
+            answer = ops.post("/api/connections/", json=body)
             assert answer.status_code == 201, answer.text
             assert answer.json()["last_test"]["ok"], answer.text
         yield running
@@ -50,7 +49,17 @@ def slug(site: Site, jenkins: Jenkins) -> str:
     return name
 
 
-def started(site: Site, slug: str, text: str = LONG) -> int:
+@pytest.fixture
+def gate(tmp_path: Path) -> Path:
+    """Builds stay in the middle until this file is there."""
+    return tmp_path / "gate"
+
+
+def long(gate: Path) -> str:
+    return LONG % waits_for(gate)
+
+
+def started(site: Site, slug: str, text: str = LONG % "sleep 1") -> int:
     answer = site.api.put(f"/api/projects/{slug}/pipeline/", json={"text": text})
     assert answer.status_code == 200, answer.text
     return int(site.post(f"/api/projects/{slug}/builds/", {"ref": "main"})["id"])
@@ -60,14 +69,19 @@ def runs_of(jenkins: Jenkins, slug: str) -> int:
     return len(jenkins.job(f"kills/{slug}").runs)
 
 
+def runs_there(jenkins: Jenkins, slug: str) -> bool:
+    return any(run.job.path == f"kills/{slug}" for run in jenkins.running())
+
+
 @pytest.mark.parametrize("victim", ["web", "worker", "watch", "group", "sweeper"])
 def test_a_build_over_there_goes_on_whoever_is_killed_here(
-    site: Site, ground: Ground, jenkins: Jenkins, slug: str, victim: str
+    site: Site, ground: Ground, jenkins: Jenkins, slug: str, gate: Path, victim: str
 ) -> None:
-    pk = started(site, slug)
+    pk = started(site, slug, long(gate))
     assert site.running(pk)["state"] == "running"
     assert until(lambda: ground.kill(victim), what=f"a {victim} to kill")
-    done = site.ended(pk, timeout=PATIENCE_S + 25)
+    gate.touch()
+    done = site.ended(pk)
     assert (done["state"], done["error"]) == ("succeeded", None), done
     assert [stage["state"] for stage in done["stages"]] == ["succeeded", "succeeded"]
     assert done["version"] is not None
@@ -84,17 +98,18 @@ def test_a_worker_killed_around_the_start_starts_it_once(
     time.sleep(after)
     ground.kill("group")
     ground.kill("worker")
-    done = site.ended(pk, timeout=PATIENCE_S + 45)
+    done = site.ended(pk)
     assert done["state"] == "succeeded", done
     assert runs_of(jenkins, slug) == 1
 
 
-def test_the_whole_portal_may_crash_while_it_builds(site: Site, jenkins: Jenkins, slug: str) -> None:
-    pk = started(site, slug)
+def test_the_whole_portal_may_crash_while_it_builds(site: Site, jenkins: Jenkins, slug: str, gate: Path) -> None:
+    pk = started(site, slug, long(gate))
     site.running(pk)
     site.portal.crash()
+    gate.touch()
     site.portal.start()
-    done = site.ended(pk, timeout=PATIENCE_S + 30)
+    done = site.ended(pk)
     assert done["state"] == "succeeded", done
     assert b"two" in site.log(pk)
     assert runs_of(jenkins, slug) == 1
@@ -105,16 +120,17 @@ def test_a_cancel_survives_the_worker_that_was_asked(site: Site, ground: Ground,
     site.running(pk)
     ground.kill("group")
     site.post(f"/api/builds/{pk}/cancel/")
-    done = site.ended(pk, timeout=PATIENCE_S + 30)
+    done = site.ended(pk)
     assert done["state"] == "cancelled", done
-    until(lambda: not [run for run in jenkins.running() if run.job.path == f"kills/{slug}"], what="it to stop there")
+    until(lambda: not runs_there(jenkins, slug), what="it to stop there")
 
 
-def test_jenkins_may_go_away_and_come_back(site: Site, jenkins: Jenkins, slug: str, tmp_path: Path) -> None:
-    pk = started(site, slug)
+def test_jenkins_may_go_away_and_come_back(site: Site, jenkins: Jenkins, slug: str, gate: Path) -> None:
+    pk = started(site, slug, long(gate))
     site.running(pk)
     with jenkins.faults.starting(""):
-        time.sleep(5)  # longer than the build takes there: it ends while nobody can see it
+        gate.touch()
+        until(lambda: not runs_there(jenkins, slug), what="it to end there while nobody can see it")
         assert site.build(pk)["state"] == "running"
-    done = site.ended(pk, timeout=60)
+    done = site.ended(pk)
     assert done["state"] == "succeeded", done

@@ -2,78 +2,67 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
-
 import httpx
 import pytest
 
-from tests.faults.ground import LEASE_S, PATIENCE_S, Ground
-from tests.faults.site import Site, Steady, pipeline
-from tests.portal import Portal
-from tests.waiting import until
+from tests.faults.ground import Ground
+from tests.faults.site import Clone, Site, Steady, pipeline, until
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
-Portals = Callable[..., Portal]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
+
+
+@pytest.fixture
+def deployed(site: Site, ground: Ground) -> str:
+    """The address of two instances of version 1."""
+    site.spec()
+    assert site.deployed(site.deploy(version=1))["state"] == "succeeded"
+    return str(site.service()["url"])
 
 
 def answer(url: str) -> str:
     """The version that answers, "" while nobody does."""
     try:
-        found = httpx.get(f"{url.rstrip('/')}/version", timeout=5)
+        found = httpx.get(f"{url.rstrip('/')}/version", timeout=60)
     except httpx.TransportError:
         return ""
     return str(found.json()["version"]) if found.status_code == 200 else ""
 
 
-def test_ctrl_c_stops_everything_and_the_next_start_restores_it(portals: Portals) -> None:
-    portal = portals(env={"FDD_LEASE_S": str(LEASE_S)}).start()
-    ground = Ground(portal)
-    with Site(portal) as site:
-        site.ended(1)
-        clone = site.clone()
-        site.spec()
-        assert site.deployed(site.deploy(version=1))["state"] == "succeeded"
-        url = site.service()["url"]
-        sleeper = {"Jenkinsfile": pipeline("sh 'echo begun; sleep 300'")}
-        old = site.pushed(clone, sleeper, "old")
-        until(lambda: b"begun" in site.log(old), what="the first build")
-        ground.kill("worker")  # its agent goes on as nobody's child, and must be found all the same
-        new = site.pushed(clone, sleeper, "new")
-        until(lambda: b"begun" in site.log(new), timeout=PATIENCE_S, what="the second build")
-        portal.stop()
-        assert ground.left_over() == []
-        assert portal.processes() == []
-        portal.start()
-        for build in (old, new):
-            done = site.ended(build, timeout=PATIENCE_S)
-            assert done["state"] in {"cancelled", "failed"}
-            assert "stopped" in done["error"]["sentence"]
-        assert site.service()["url"] == url
-        until(lambda: answer(url) == "1", what="version 1 on the same port")
-        until(lambda: site.service()["observed"]["ready"] == 2, what="both instances")
-        assert len(site.instances()) == 2
+def test_ctrl_c_stops_everything_and_the_next_start_restores_it(
+    site: Site, clone: Clone, ground: Ground, deployed: str
+) -> None:
+    sleeper = {"Jenkinsfile": pipeline("sh 'echo begun; sleep 3000'")}
+    old = site.pushed(clone, sleeper, "old")
+    until(lambda: b"begun" in site.log(old), what="the first build")
+    ground.kill("worker")  # its agent goes on as nobody's child, and must be found all the same
+    new = site.pushed(clone, sleeper, "new")
+    until(lambda: b"begun" in site.log(new), what="the second build")
+    site.portal.stop()
+    until(lambda: not ground.left_over(), what="no process of a build to be left")
+    until(lambda: not site.portal.processes(), what="no process at all to be left")
+    site.portal.start()
+    for build in (old, new):
+        done = site.ended(build)
+        assert done["state"] in {"cancelled", "failed"}
+        assert "stopped" in done["error"]["sentence"]
+    assert site.service()["url"] == deployed
+    until(lambda: answer(deployed) == "1", what="version 1 on the same port")
+    until(lambda: site.service()["observed"]["ready"] == 2, what="both instances")
+    assert len(site.instances()) == 2
 
 
-def test_a_crash_takes_no_service_along(portals: Portals) -> None:
-    portal = portals(env={"FDD_LEASE_S": str(LEASE_S)}).start()
-    with Site(portal) as site:
-        site.ended(1)
-        site.spec()
-        assert site.deployed(site.deploy(version=1))["state"] == "succeeded"
-        before = {process.pid for process in site.instances()}
-        assert len(before) == 2
-        pk = site.start_build()
-        with Steady(site.service()["url"]) as steady:
-            portal.crash()
-            asked = steady.asked
-            until(lambda: steady.asked > asked + 20, what="answers without a portal")
-            portal.start()
-            until(lambda: site.service()["observed"]["state"] == "healthy", what="the adoption")
-            time.sleep(2.5)  # a round of what looks after services
-        assert steady.failures == []
-        assert {process.pid for process in site.instances()} == before
-        assert all(instance["restarts"] == 0 for instance in site.seen())
-        done = site.ended(pk, timeout=PATIENCE_S + 10)
-        assert done["state"] == "succeeded" or done["error"]["sentence"]
-        assert Ground(portal).left_over() == []
+def test_a_crash_takes_no_service_along(site: Site, ground: Ground, deployed: str) -> None:
+    before = {process.pid for process in site.instances()}
+    assert len(before) == 2
+    pk = site.start_build()
+    with Steady(deployed) as steady:
+        site.portal.crash()
+        steady.asked_more(20)
+        site.portal.start()
+        until(lambda: site.service()["observed"]["state"] == "healthy", what="the adoption")
+        site.looked_after()
+    assert steady.failures == []
+    assert {process.pid for process in site.instances()} == before
+    assert all(instance["restarts"] == 0 for instance in site.seen())
+    done = site.ended(pk)
+    assert done["state"] == "succeeded" or done["error"]["sentence"]

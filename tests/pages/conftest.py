@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from django.conf import settings as django_settings
+from django.test import override_settings
 
 from scripts import assets, messages
 from tests.require import need
@@ -22,22 +23,20 @@ def catalogue() -> None:
     messages.compile_catalogue()
 
 
-@pytest.fixture(autouse=True)
-def pages(settings: Any) -> None:
-    """The addresses of `urls.py` and plain static files; no debug pages."""
-    use_pages(settings)
-
-
-def use_pages(settings: Any) -> None:
-    settings.ROOT_URLCONF = "tests.pages.urls"
-    settings.STORAGES = {
-        **django_settings.STORAGES,
-        "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
-    }
+@pytest.fixture(autouse=True, scope="module")
+def pages() -> Iterator[None]:
+    """The addresses of `urls.py` and plain static files; no debug pages. For a whole module: a change of these settings
+    forgets every compiled template."""
+    plain = {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}
     templates = copy.deepcopy(django_settings.TEMPLATES)
     templates[0]["DIRS"] = [*templates[0]["DIRS"], HERE / "templates"]
-    settings.TEMPLATES = templates
-    settings.SESSION_ENGINE = "django.contrib.sessions.backends.signed_cookies"
+    with override_settings(
+        ROOT_URLCONF="tests.pages.urls",
+        STORAGES={**django_settings.STORAGES, "staticfiles": plain},
+        TEMPLATES=templates,
+        SESSION_ENGINE="django.contrib.sessions.backends.signed_cookies",
+    ):
+        yield
 
 
 @pytest.fixture(scope="session")
@@ -63,14 +62,25 @@ def open_page(server: Any, browser: Any) -> Iterator[Callable[..., Any]]:
     """Opens an address in a fresh context. Whatever the browser complains about fails the test."""
     contexts, complaints = [], []
 
-    def make(path: str, *, width: int = 1280, language: str = "en", theme: str = "", scheme: str = "light") -> Any:
+    def make(
+        path: str,
+        *,
+        width: int = 1280,
+        language: str = "en",
+        theme: str = "",
+        scheme: str = "light",
+        on_socket: Callable[[Any], object] | None = None,
+    ) -> Any:
         context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme)
         contexts.append(context)
+        context.set_default_timeout(240_000)  # a hang, not a slow machine
         cookies = {"django_language": language, **({"fdd_theme": theme} if theme else {})}
         context.add_cookies([{"name": name, "value": value, "url": server.address} for name, value in cookies.items()])
         page = context.new_page()
         page.on("pageerror", lambda error: complaints.append(str(error)))
         page.on("console", lambda message: message.type == "error" and complaints.append(message.text))
+        if on_socket is not None:
+            page.on("websocket", on_socket)
         page.goto(server.address + path)
         return page
 

@@ -26,6 +26,8 @@ class GrowingLog:
         self.asked: list[int] = []  # offsets that sockets asked for
         self.acked = 0
         self.cut_after: int | None = None  # close the socket after so many bytes
+        self.held = False  # sockets wait; what is asked for is answered all the same
+        self.away = False  # what is asked for is refused
         self.lock = threading.Lock()
         LOGS[name] = self
 
@@ -74,7 +76,9 @@ class GrowingLog:
         try:
             while not reader.done():
                 piece = self.raw[offset : offset + FRAME]
-                if piece:
+                if self.held:
+                    await asyncio.sleep(0.02)
+                elif piece:
                     await send({"type": "websocket.send", "bytes": piece})
                     offset, sent = offset + len(piece), sent + len(piece)
                     if self.cut_after is not None and sent >= self.cut_after:

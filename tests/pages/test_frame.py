@@ -88,11 +88,32 @@ def test_the_keyboard_reaches_search_sections_and_the_list(open_page: Callable[.
     page.keyboard.press("?")
     assert page.locator("#keys[open]").is_visible()
     page.keyboard.press("Escape")
-    assert page.locator("#keys[open]").count() == 0
+    until(lambda: page.locator("#keys[open]").count() == 0)
     page.fill("#id_name", "")
     page.locator("#id_name").press("?")
     assert page.input_value("#id_name") == "?"  # what one writes is never taken for a key
     assert page.locator("#keys[open]").count() == 0
+
+
+PRESSED = """([key, at]) => { const pressed = new KeyboardEvent('keydown', { key, bubbles: true, cancelable: true });
+Object.defineProperty(pressed, 'timeStamp', { value: at });
+document.body.dispatchEvent(pressed);
+return pressed.defaultPrevented; }"""
+
+
+def test_two_keys_belong_together_by_when_they_were_pressed(open_page: Callable[..., Any]) -> None:
+    """Not by when a busy page came to hear of them; and a letter alone, however early, leads nowhere."""
+    page = open_page("/live/")
+    page.evaluate(
+        """() => { const link = document.createElement('a'); link.href = '/projects/'; link.dataset.nav = 'projects';
+        document.body.append(link); }"""  # as who is signed in has it
+    )
+    assert not page.evaluate(PRESSED, ["p", 100])
+    assert not page.evaluate(PRESSED, ["g", 5000])
+    assert not page.evaluate(PRESSED, ["p", 7000])
+    assert not page.evaluate(PRESSED, ["g", 9000])
+    assert page.evaluate(PRESSED, ["p", 10_000])
+    page.wait_for_url("**/projects/")
 
 
 def test_a_panel_slides_in_is_closed_by_escape_and_gives_the_focus_back(open_page: Callable[..., Any]) -> None:
@@ -103,7 +124,7 @@ def test_a_panel_slides_in_is_closed_by_escape_and_gives_the_focus_back(open_pag
     page.keyboard.press("Escape")
     until(lambda: page.locator("#panel[open]").count() == 0)
     assert page.evaluate("() => document.activeElement.id") == "open-production"
-    assert page.inner_html("#panel-body") == ""
+    until(lambda: page.inner_html("#panel-body") == "", what="its content to be gone")
 
 
 def test_a_refusal_opens_in_the_panel_with_a_way_out(open_page: Callable[..., Any]) -> None:
@@ -118,16 +139,21 @@ def test_a_locked_button_explains_itself(open_page: Callable[..., Any]) -> None:
     page.click("[data-opens=locked-sample]")
     assert page.locator("#locked-sample .refusal").is_visible()
     page.click("#locked-sample [data-closes]")
-    assert not page.locator("#locked-sample").is_visible()
+    until(lambda: not page.locator("#locked-sample").is_visible())
 
 
 def test_copying(open_page: Callable[..., Any]) -> None:
     page = open_page("/gallery/")
     page.context.grant_permissions(["clipboard-read", "clipboard-write"])
-    page.locator(".sha").first.click()
-    assert page.evaluate("() => navigator.clipboard.readText()") == "9f3c2ab17de04c58b1e6a2f4d7709c3e5a81b6cd"
+    said = page.locator(".sha").first.get_attribute("title")
+    page.evaluate("() => { const sha = document.querySelector('.sha'); sha.click(); sha.click(); }")
     until(lambda: "Copied" in (page.text_content("#toasts") or ""))
+    sha = page.evaluate("() => navigator.clipboard.readText()")
+    assert sha == "9f3c2ab17de04c58b1e6a2f4d7709c3e5a81b6cd"
+    until(lambda: page.locator("[data-copied]").count() == 0, what="the word that it was copied to go")
+    assert page.locator(".sha").first.get_attribute("title") == said
     page.click(".problem >> text=Copy all >> nth=0")
+    until(lambda: page.evaluate("() => navigator.clipboard.readText()") != sha, what="the other text")
     text = page.evaluate("() => navigator.clipboard.readText()")
     assert text.startswith("Instance shop-api-7d9f-2 never became healthy")
     assert text.endswith("exit status 2")
@@ -152,7 +178,10 @@ def test_the_editor_lists_problems_as_one_types(open_page: Callable[..., Any]) -
     until(lambda: "1 problems" in (page.text_content(".editor-verdict") or ""))
     assert "Line 2, column 1" in (page.text_content(".editor-problem") or "")
     assert "broken" in page.input_value(".editor-text")  # the form's own field is kept in step
-    assert page.locator(".ace_gutter-cell.ace_error, .ace_gutter-cell .ace_error").count() >= 1
+    page.wait_for_selector(
+        ".ace_gutter-cell.ace_error, .ace_gutter-cell .ace_error"
+    )  # the editor draws in its own time
+    page.wait_for_selector(".ace_string")
     coloured = page.evaluate("() => getComputedStyle(document.querySelector('.ace_string')).color")
     assert coloured != page.evaluate("() => getComputedStyle(document.querySelector('.ace_portal, .ace-portal')).color")
 

@@ -42,7 +42,13 @@ def million(open_page: Callable[..., Any]) -> Any:
     page = open_page("/gallery/")
     page.locator("[data-log]").scroll_into_view_if_needed()
     until(lambda: LAST in shown(page), what="the end of the log")
+    until(lambda: page.locator('button[data-log-do="error"]').is_visible(), what="its marks: steps and the first error")
+    page.evaluate("() => document.fonts.ready.then(() => true)")  # a font that comes late changes where lines break
     return page
+
+
+def scrolled(page: Any) -> float:
+    return page.evaluate("() => document.querySelector('[data-log-scroll]').scrollTop")
 
 
 def rows(page: Any) -> int:
@@ -103,7 +109,7 @@ def test_search_goes_from_hit_to_hit_and_round_the_end(million: Any) -> None:
     million.fill(".log-find input", "module_503.")
     million.press(".log-find input", "Enter")
     until(lambda: 503 in shown(million), what="the first hit")
-    assert million.evaluate("() => CSS.highlights.get('log-find').size") >= 1
+    until(lambda: million.evaluate("() => CSS.highlights.get('log-find').size") >= 1, what="the hit to be marked")
     million.press(".log-find input", "Enter")
     until(lambda: 1480 in shown(million), what="the second hit")
     million.press(".log-find input", "Shift+Enter")
@@ -178,8 +184,10 @@ def test_scrolling_up_stops_following_and_the_button_brings_it_back(
     page = open_page(address(request))
     until(lambda: 300 in shown(page))
     page.locator("[data-log-scroll]").hover()
+    end = scrolled(page)
     page.mouse.wheel(0, -2000)
-    until(lambda: 300 not in shown(page))
+    until(lambda: scrolled(page) == end - 2000, what="the wheel to have turned")
+    until(lambda: shown(page) and 300 not in shown(page))
     before = shown(page)
     log.write("".join(f"line {n}\n" for n in range(301, 401)))
     follow = page.locator("button.log-follow")
@@ -197,6 +205,8 @@ def test_letters_cut_between_frames_and_lines_without_end_are_put_together(
     until(lambda: log.asked, what="the socket")
     word = "构建成功🎉" * 100  # 1600 bytes: frames of 1000 cut letters
     log.write(word)
+    until(lambda: log.acked == len(log.raw), what="the half line in the browser")
+    assert page.evaluate("() => document.querySelector('[data-log]').logView.source.total") == 0
     assert lines(page) == 0
     log.write(f"\n\x1b[31mred\x1b[0m\r\n{word}\nlast line without an end")
     until(lambda: lines(page) == 3)
@@ -224,6 +234,72 @@ def test_after_a_broken_connection_no_line_is_lost_or_doubled(
         page.evaluate(f"() => {{ location.hash = '#L{n}'; }}")
         until(lambda n=n: text_of(page, n) == f"number {n}", what=f"line {n}")
     assert all(log.raw[:offset].endswith(b"\n") or offset == 0 for offset in log.asked)
+
+
+def test_lines_that_a_page_knew_of_before_their_bytes_came_are_not_doubled(
+    open_page: Callable[..., Any], log: GrowingLog, request: Any
+) -> None:
+    """Whoever scrolls back in a log that grows is told how long it is by now; the socket brings those lines later."""
+    log.write("".join(f"line {n}\n" for n in range(1, 2001)))
+    page = open_page(address(request))
+    until(lambda: 2000 in shown(page))
+    until(lambda: log.asked, what="the socket")
+    log.held = True
+    log.write("".join(f"line {n}\n" for n in range(2001, 2051)))
+    do(page, "start")
+    until(lambda: text_of(page, 1) == "line 1", what="a page that is told of 2050 lines")
+    log.complete = True
+    do(page, "end")
+    page.evaluate("() => { location.hash = '#L700'; }")
+    until(lambda: text_of(page, 700) == "line 700", what="a page that is told that this is all")
+    log.held = False
+    until(lambda: page.get_attribute("[data-log]", "data-complete") == "true", what="the end over the socket")
+    until(lambda: lines(page) == 2050, what="every line, once")
+    do(page, "end")
+    until(lambda: text_of(page, 2050) == "line 2050")
+    assert lines(page) == 2050
+
+
+def test_a_server_that_answers_nothing_while_the_socket_is_back_doubles_no_line(
+    open_page: Callable[..., Any], log: GrowingLog, request: Any
+) -> None:
+    log.write("".join(f"line {n}\n" for n in range(1, 101)))
+    page = open_page(address(request))
+    until(lambda: lines(page) == 100)
+    until(lambda: log.asked, what="the socket")
+    log.away = True
+    log.cut_after = 1
+    log.write("line 101\n")
+    until(lambda: len(log.asked) > 1, what="a second connection")
+    log.write("line 102\n")
+    until(lambda: text_of(page, 102) == "line 102", what="the line after the gap")
+    log.away = False
+    log.complete = True
+    until(lambda: page.get_attribute("[data-log]", "data-complete") == "true")
+    until(lambda: lines(page) == 102, what="every line, once")
+    assert [text_of(page, n) for n in (100, 101, 102)] == ["line 100", "line 101", "line 102"]
+    assert all(log.raw[:offset].endswith(b"\n") and offset for offset in log.asked)
+
+
+def test_a_reader_who_has_gone_elsewhere_stays_there_when_the_marks_come(
+    open_page: Callable[..., Any], server: Any, log: GrowingLog, request: Any
+) -> None:
+    log.write("".join(f"line {n}\n" for n in range(1, 301)))
+    server.held.add("/marks/")
+    page = open_page(address(request))
+    until(lambda: 300 in shown(page))
+    do(page, "start")
+    until(lambda: shown(page)[:1] == [1])
+    page.evaluate(COUNT_ROWS)
+    server.held.clear()
+    until(lambda: log.asked, what="the socket, which is opened when the marks are there")
+    until(lambda: page.evaluate("() => window.rowsAtMarks"), what="the marks")
+    assert shown(page)[0] == 1
+    assert page.evaluate("() => window.rowsAtMarks") > 0, "and at no moment is there nothing to see"
+
+
+COUNT_ROWS = """() => { const root = document.querySelector('[data-log]');
+root.logView.source.addEventListener('marks', () => { window.rowsAtMarks = root.querySelectorAll('.log-row').length || -1; }); }"""
 
 
 def test_without_a_socket_it_polls(open_page: Callable[..., Any], server: Any, log: GrowingLog, request: Any) -> None:

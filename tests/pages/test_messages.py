@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import io
+import multiprocessing
 from pathlib import Path
+from typing import IO
 
 import pytest
 from babel.messages.catalog import Catalog
+from babel.messages.mofile import write_mo
 from django.utils import translation
 
 from scripts import messages
@@ -73,6 +76,27 @@ def test_a_fresh_catalogue_is_extracted_and_compiled_without_gettext(
     compiled = messages.compile_catalogue()
     stamp = compiled.stat().st_mtime_ns
     assert messages.compile_catalogue().stat().st_mtime_ns == stamp
+
+
+def test_several_who_compile_at_once_do_not_disturb_each_other(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """As the first processes do on a fresh checkout: each is held where it has written and not yet moved its file."""
+    monkeypatch.setattr(messages, "CATALOGUE", tmp_path / "django.po")
+    messages.save(Catalog(locale="zh_Hans", fuzzy=False))
+    forking = multiprocessing.get_context("fork")
+    barrier = forking.Barrier(4)
+
+    def write_and_wait(file: IO[bytes], catalogue: Catalog) -> None:
+        write_mo(file, catalogue)
+        barrier.wait(60)
+
+    monkeypatch.setattr(messages, "write_mo", write_and_wait)
+    others = [forking.Process(target=messages.compile_catalogue) for _ in range(4)]
+    for one in others:
+        one.start()
+    for one in others:
+        one.join(120)
+    assert [one.exitcode for one in others] == [0] * 4
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["django.mo", "django.po"]
 
 
 def test_plural_sentences_work_in_both_languages() -> None:

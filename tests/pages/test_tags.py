@@ -121,10 +121,10 @@ def test_a_duration_says_what_is_usual_and_counts_when_it_runs() -> None:
 
 def test_progress_is_known_or_expected() -> None:
     assert 'value="67"' in render("{% progress done=2 total=3 %}")
-    since = timezone.now() - timedelta(seconds=40)
-    html = render("{% progress since=t expected_ms=80000 %}", t=since)
+    since = timezone.now() - timedelta(hours=40)
+    html = render("{% progress since=t expected_ms=288000000 %}", t=since)
     assert 'value="50"' in html
-    assert 'data-expected="80000"' in html
+    assert 'data-expected="288000000"' in html
     assert "value=" not in render("{% progress since=t %}", t=since)  # nothing is known: it only moves
 
 

@@ -27,11 +27,27 @@ def live_part(request: HttpRequest) -> HttpResponse:
     return render(request, "live_part.html", {"count": next(counter)})
 
 
+def live_other(request: HttpRequest) -> HttpResponse:
+    """Another part, for who brings it into the page later."""
+    return render(request, "live_other.html", {"count": next(counter)})
+
+
+def slow_panel(request: HttpRequest) -> HttpResponse:
+    """What a panel is filled with, when a test lets it."""
+    return render(request, "slow_panel.html")
+
+
+def service_log(request: HttpRequest) -> HttpResponse:
+    return render(request, "slog_page.html")
+
+
 def log_page(request: HttpRequest, name: str) -> HttpResponse:
     return render(request, "log_page.html", {"name": name})
 
 
 def log_lines(request: HttpRequest, name: str) -> JsonResponse:
+    if LOGS[name].away:
+        return JsonResponse({}, status=503)
     stage = request.GET.get("stage", "")
     return JsonResponse(LOGS[name].lines(int(request.GET["from"]), int(request.GET["count"]), stage))
 
@@ -56,6 +72,9 @@ urlpatterns = [
     path("driver-error/", driver_error),
     path("live/", live),
     path("live/part/", live_part),
+    path("live/other/", live_other),
+    path("slow-panel/", slow_panel),
+    path("slog/", service_log),
     path("", live, name="home"),
     path("projects/", live, name="projects"),
     path("log/<slug:name>/", log_page),

@@ -15,7 +15,7 @@ from .matrix import API, OPS, PAGES, Ask
 from .stage import Stage
 from .test_lists import PASSING
 
-pytestmark = [pytest.mark.django_db, pytest.mark.slow, pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.django_db, pytest.mark.slow, pytest.mark.timeout(1800)]
 LINES = [ask for ask in (*API, *PAGES) if "<" in ask.route and ask.level != OPS]
 # Whoever knows a name may ask for a role there, and is told the same whether there is such a project or not.
 BY_NAME = "access-requests/"
@@ -61,8 +61,7 @@ def others(stage: Stage, hidden: Hidden) -> Iterator[tuple[Ask, str]]:
 
 
 @pytest.mark.parametrize("role", ["stranger", "owner", "team", "token"])
-def test_what_belongs_to_somebody_else_is_not_there(role: str) -> None:
-    stage, hidden = Stage(), Hidden()
+def test_what_belongs_to_somebody_else_is_not_there(role: str, stage: Stage, hidden: Hidden) -> None:
     client, wrong, asked = stage.clients[role], [], 0
     for ask, where in others(stage, hidden):
         if ask.route.endswith(BY_NAME) or (role == "token" and not ask.api):
@@ -75,9 +74,9 @@ def test_what_belongs_to_somebody_else_is_not_there(role: str) -> None:
     assert asked >= 30
 
 
-def test_the_neighbours_of_ones_own_ids_are_not_there() -> None:
+@pytest.mark.usefixtures("hidden")
+def test_the_neighbours_of_ones_own_ids_are_not_there(stage: Stage) -> None:
     """Whoever counts up or down meets what is theirs and nothing else."""
-    stage, _ = Stage(), Hidden()
     client, wrong = stage.clients["owner"], []
     for ask in LINES:
         room = ask.route.removeprefix("api/").split("/")[0]
@@ -92,8 +91,8 @@ def test_the_neighbours_of_ones_own_ids_are_not_there() -> None:
 
 
 @pytest.mark.parametrize("role", ["owner", "ops"])
-def test_absurd_ids_are_not_there_either(role: str) -> None:
-    stage, wrong = Stage(), []
+def test_absurd_ids_are_not_there_either(role: str, stage: Stage) -> None:
+    wrong = []
     for ask in SEEN:
         for kind, name in parameters(ask):
             for value in ABSURD[kind]:
@@ -104,8 +103,7 @@ def test_absurd_ids_are_not_there_either(role: str) -> None:
     assert not wrong, "\n" + "\n".join(wrong)
 
 
-def test_hidden_and_absent_are_told_with_the_same_words() -> None:
-    stage, hidden = Stage(), Hidden()
+def test_hidden_and_absent_are_told_with_the_same_words(stage: Stage, hidden: Hidden) -> None:
     client, wrong = stage.clients["owner"], []
     for ask, where in others(stage, hidden):
         name = next(n for _, n in parameters(ask) if where == with_value(stage, ask, n, foreign(hidden, ask, n)))
@@ -127,9 +125,8 @@ def same(text: bytes, where: str) -> bytes:
     return re.sub(rb"[0-9a-f]{64}|\b\d+Z?\b|quetzal|never-was|QUETZAL", b"<asked>", value)
 
 
-def test_a_body_cannot_name_what_belongs_to_somebody_else() -> None:
+def test_a_body_cannot_name_what_belongs_to_somebody_else(stage: Stage, hidden: Hidden) -> None:
     """A version, a connection or a machine in a body is looked for among one's own."""
-    stage, hidden = Stage(), Hidden()
     owner = stage.clients["owner"]
     foreign_version = hidden.version.number
     assert not stage.project.versions.filter(number=foreign_version).exists()

@@ -19,7 +19,7 @@ from tests.simulators.slapd import BASE, Slapd
 
 from .conftest import PASSWORD, sign_in, signed_in
 
-pytestmark = [pytest.mark.django_db, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.django_db, pytest.mark.timeout(900)]
 THEIRS = "password of the directory"
 
 

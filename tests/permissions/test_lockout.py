@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 from axes.models import AccessAttempt
+from django.contrib.auth.hashers import PBKDF2PasswordHasher
 from django.db.models import F
 from django.test import Client
 from django.urls import reverse
@@ -243,18 +244,24 @@ def test_changing_ones_password_is_no_way_around_it(ann: User) -> None:
     assert client.post("/me/password/", {**form, "old": PASSWORD}).status_code == 429
 
 
-@pytest.mark.slow
+class ShorterHasher(PBKDF2PasswordHasher):
+    """The portal's own with fewer turns: still far more work than all the rest of a sign-in."""
+
+    iterations = 200_000
+
+
 def test_who_exists_is_not_told_by_the_time_it_takes(db: Any, settings: Any) -> None:
-    """Real hashes: the medians of both differ by less than half of what one hash costs."""
-    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.PBKDF2PasswordHasher"]
+    """Real hashes: the medians differ by less than half of what one hash costs. It is the processor's time that is
+    measured, which others who use the machine do not lengthen."""
+    settings.PASSWORD_HASHERS = ["tests.permissions.test_lockout.ShorterHasher"]
     settings.LOCKOUT_FAILURES = settings.AXES_FAILURE_LIMIT = settings.LOCKOUT_FAILURES_OF_ADDRESS = 1000
     world.person("there", password=PASSWORD)
     world.person("robot", is_service=True)
     taken: dict[str, list[float]] = {"there": [], "absent": [], "robot": []}
     for _ in range(7):
         for name, times in taken.items():
-            began = time.perf_counter()
+            began = time.thread_time()
             page(name, "wrong")
-            times.append(time.perf_counter() - began)
+            times.append(time.thread_time() - began)
     medians = {name: sorted(times)[3] for name, times in taken.items()}
     assert max(medians.values()) - min(medians.values()) < max(medians.values()) / 2, medians

@@ -18,7 +18,7 @@ from .hidden import Hidden
 from .matrix import API, OPS, PAGES, SAFE, Ask
 from .stage import Stage, send
 
-pytestmark = [pytest.mark.django_db, pytest.mark.slow, pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.django_db, pytest.mark.slow, pytest.mark.timeout(1800)]
 WRITES = [ask for ask in (*API, *PAGES) if ask.method not in SAFE and ask.method != "DELETE"]
 TIMES = (models.DateTimeField, models.DateField, models.UUIDField, models.BinaryField)
 # Random or made of the time, so different at each request.

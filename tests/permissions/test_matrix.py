@@ -15,7 +15,7 @@ from .matrix_admin import ADMIN, ADMIN_ROLES, SCREENS
 from .matrix_doors import GIT, SOCKETS
 from .stage import Stage
 
-pytestmark = [pytest.mark.django_db, pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.django_db, pytest.mark.timeout(1800)]
 METHODS = ("get", "post", "put", "patch", "delete")
 LINES = [*API, *PAGES]
 
@@ -69,14 +69,12 @@ def wrong(stage: Stage, ask: Ask, role: str) -> str:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("lines", [API, PAGES], ids=["api", "pages"])
-def test_everybody_gets_what_the_matrix_says(lines: list[Ask]) -> None:
-    stage = Stage()
+def test_everybody_gets_what_the_matrix_says(lines: list[Ask], stage: Stage) -> None:
     complaints = [said for role in ROLES for ask in lines if (said := wrong(stage, ask, role))]
     assert not complaints, "\n" + "\n".join(complaints)
 
 
-def test_a_browser_writes_nothing_without_its_csrf_token() -> None:
-    stage = Stage()
+def test_a_browser_writes_nothing_without_its_csrf_token(stage: Stage) -> None:
     ops = stage.client(world.ops("olaf"), csrf=True)
     for ask in LINES:
         if ask.method not in SAFE:

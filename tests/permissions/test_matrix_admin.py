@@ -32,7 +32,7 @@ from .matrix import ROLES, Ask
 from .matrix_admin import ADMIN, ADMIN_ROLES, SCREENS, Screen, ScreenAsk
 from .stage import MAY_BE_WRITTEN, Stage
 
-pytestmark = [pytest.mark.django_db, pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.django_db, pytest.mark.timeout(1800)]
 OF_A_TABLE = ("changelist", "add", "history", "delete", "change")
 # Django's own journal of the ops screen keeps what was done, and sessions and sign-ins are told apart elsewhere.
 QUIET = (*MAY_BE_WRITTEN, "django_admin_log")
@@ -78,6 +78,11 @@ class OpsStage(Stage):
             self.clients[name] = self.client(self.people[name])
 
 
+@pytest.fixture(scope="module")
+def stage(open_transaction: None) -> OpsStage:
+    return OpsStage()
+
+
 def model_of(screen: Screen) -> Any:
     return next(model for model in admin.site._registry if model._meta.label == screen.model)
 
@@ -97,7 +102,7 @@ def routes(patterns: list[Any], prefix: str) -> Iterator[str]:
             yield {"app_list": "admin/<app_label>/"}.get(pattern.name or "", where.replace("(?P<url>.*)$", "<url>"))
 
 
-def test_every_address_and_bulk_action_has_a_line_and_every_line_is_there() -> None:
+def test_every_address_and_bulk_action_has_a_line_and_every_line_is_there(stage: OpsStage) -> None:
     registered = {model._meta.label: model for model in admin.site._registry}
     assert sorted(registered) == sorted(screen.model for screen in SCREENS), "say in matrix_admin.py who may do what"
     tables = {f"admin/{m._meta.app_label}/{m._meta.model_name}/" for m in registered.values()}
@@ -107,7 +112,7 @@ def test_every_address_and_bulk_action_has_a_line_and_every_line_is_there() -> N
     told = {ask.route for ask in ADMIN}
     assert sorted(found - standard - told) == [], "say in matrix_admin.py who may do this"
     assert sorted((standard | told) - found) == []
-    ops, root = world.ops(), User.objects.create_superuser("root", password=None)
+    ops, root = stage.people["ops"], stage.people["root"]
     for screen in SCREENS:
         model = registered[screen.model]
         assert offered(model, ops) == set(screen.actions), screen.model
@@ -174,8 +179,7 @@ def wrong(stage: OpsStage, screen: Screen, ask: ScreenAsk, role: str) -> str:
 
 
 @pytest.mark.slow
-def test_everybody_gets_of_every_table_what_the_matrix_says() -> None:
-    stage = OpsStage()
+def test_everybody_gets_of_every_table_what_the_matrix_says(stage: OpsStage) -> None:
     complaints = [
         said
         for role in ADMIN_ROLES
@@ -187,8 +191,8 @@ def test_everybody_gets_of_every_table_what_the_matrix_says() -> None:
 
 
 @pytest.mark.slow
-def test_everybody_gets_of_the_other_addresses_what_the_matrix_says() -> None:
-    stage, complaints = Stage(), []
+def test_everybody_gets_of_the_other_addresses_what_the_matrix_says(stage: OpsStage) -> None:
+    complaints = []
     for role in ROLES:
         for ask in ADMIN:
             answer, expected = stage.ask(stage.clients[role], ask), ask.expected(role)
@@ -200,8 +204,7 @@ def test_everybody_gets_of_the_other_addresses_what_the_matrix_says() -> None:
     assert not complaints, "\n" + "\n".join(complaints)
 
 
-def test_the_ops_screen_writes_nothing_without_a_csrf_token() -> None:
-    stage = OpsStage()
+def test_the_ops_screen_writes_nothing_without_a_csrf_token(stage: OpsStage) -> None:
     root = stage.client(stage.people["root"], csrf=True)
     for screen in SCREENS:
         for ask in screen.asks():

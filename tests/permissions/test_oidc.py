@@ -46,7 +46,7 @@ def back_of(client: Client, **query: str) -> str:
     """Start at the portal, sign in at the provider; the address that the browser is sent back to."""
     start = client.get("/sign-in/oidc/", query)
     assert start.status_code == 302, start.content
-    answer = httpx.get(start["Location"], timeout=10)
+    answer = httpx.get(start["Location"], timeout=120)
     assert answer.status_code == 302, answer.text
     url = urlsplit(answer.headers["Location"])
     return f"{url.path}?{url.query}"
@@ -266,7 +266,7 @@ def test_odd_groups_give_nothing(mapped: Provider, groups: Any) -> None:
 
 # --- a whole portal ---------------------------------------------------------------------------------------------------
 @pytest.mark.slow
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(900)
 def test_in_a_real_portal_from_the_button_to_the_home_page(served: Provider, portals: Any) -> None:
     served.spoil, served.claims = {}, {"sub": "77", "preferred_username": "lin", "groups": ["release-ops"]}
     env = {
@@ -274,7 +274,7 @@ def test_in_a_real_portal_from_the_button_to_the_home_page(served: Provider, por
         "OIDC_GROUP_TEAMS": "release-ops=ops",
     }  # fmt: skip
     portal: Portal = portals(env=env).start()
-    with httpx.Client(base_url=portal.url, follow_redirects=True, timeout=30) as browser:
+    with httpx.Client(base_url=portal.url, follow_redirects=True, timeout=120) as browser:
         page = browser.get("/sign-in/?next=/projects/")
         assert "Sign in with Example" in page.text
         href = page.text.split('href="/sign-in/oidc/')[1].split('"')[0].replace("&amp;", "&")
@@ -282,7 +282,7 @@ def test_in_a_real_portal_from_the_button_to_the_home_page(served: Provider, por
         assert answer.url.path == "/projects/"
         me = browser.get("/api/me/").json()
         assert (me["username"], me["is_ops"]) == ("lin", True)
-    with httpx.Client(base_url=portal.url, timeout=30) as local:
+    with httpx.Client(base_url=portal.url, timeout=120) as local:
         token = local.get("/sign-in/").cookies["csrftoken"]
         form = {"username": "admin", "password": portal.credentials()["users"]["admin"], "csrfmiddlewaretoken": token}
         assert local.post("/sign-in/", data=form, headers={"Referer": portal.url}).status_code == 302

@@ -113,19 +113,18 @@ def test_an_unused_session_ends(ann: User) -> None:
 
 def test_using_it_keeps_it(ann: User) -> None:
     client = browser()
-    Session.objects.update(expire_date=timezone.now() + timedelta(seconds=30))
     turn_back(client, sessions.SEEN, 120)
-    Session.objects.update(expire_date=timezone.now() + timedelta(seconds=30))
+    Session.objects.update(expire_date=timezone.now() + timedelta(seconds=300))
     assert signed_in(client)
     left = Session.objects.get().expire_date - timezone.now()
-    assert left > timedelta(seconds=portal.SESSION_COOKIE_AGE - 60)
+    assert left > timedelta(seconds=portal.SESSION_COOKIE_AGE - 300)
 
 
 def test_an_old_session_ends_however_much_it_is_used(ann: User) -> None:
     client = browser()
-    turn_back(client, BEGAN, portal.SESSION_ABSOLUTE_S - 100)
+    turn_back(client, BEGAN, portal.SESSION_ABSOLUTE_S - 600)
     assert signed_in(client)
-    turn_back(client, BEGAN, 101)
+    turn_back(client, BEGAN, 601)
     assert by_socket(client) is None
     assert not signed_in(client)
     assert not Session.objects.filter(session_key=client.cookies[portal.SESSION_COOKIE_NAME].value).exists()
@@ -136,18 +135,21 @@ def test_a_clock_that_goes_back_ends_no_session_and_keeps_none_for_ever(ann: Use
     turn_back(client, BEGAN, -3600)
     turn_back(client, sessions.SEEN, -3600)
     assert signed_in(client)
-    assert abs(client.session[sessions.SEEN] - time.time()) < 30, "seen again, on today's clock"
+    assert abs(client.session[sessions.SEEN] - time.time()) < 600, "seen again, on today's clock"
 
 
 def test_looking_writes_once_a_minute(ann: User, django_assert_num_queries: Any) -> None:
+    browser(EDGE).get("/me/")  # the page is known now: what follows takes no minute
     client = browser()
-    first = SignedIn.objects.get().seen_at
+    turn_back(client, sessions.SEEN, -30)
+    seen = SignedIn.objects.filter(user_agent=FIREFOX)
+    first = seen.get().seen_at
     for _ in range(3):
         client.get("/me/")
-    assert SignedIn.objects.get().seen_at == first
-    turn_back(client, sessions.SEEN, 61)
+    assert seen.get().seen_at == first
+    turn_back(client, sessions.SEEN, 91)
     client.get("/me/")
-    assert SignedIn.objects.get().seen_at > first
+    assert seen.get().seen_at > first
 
 
 def test_a_session_that_moves_is_seen_where_it_is_now(ann: User) -> None:

@@ -42,7 +42,6 @@ def end(days: int | None) -> Any:
     return None if days is None else timezone.now() + timedelta(days=days)
 
 
-@pytest.mark.timeout(300)
 @settings(max_examples=40, deadline=None, database=None, suppress_health_check=list(HealthCheck))
 @given(
     given_grants=st.lists(GRANT, max_size=8),

@@ -36,7 +36,7 @@ def at_once(*calls: Callable[[], Any]) -> list[Any]:
 
     def run(number: int, call: Callable[[], Any]) -> None:
         try:
-            gate.wait(10)
+            gate.wait(120)
             answers[number] = call()
         except AppError as error:
             answers[number] = error
@@ -47,7 +47,7 @@ def at_once(*calls: Callable[[], Any]) -> list[Any]:
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(60)
+        thread.join(120)
     return answers
 
 

@@ -83,7 +83,7 @@ class Person:
 
     def __init__(self, portal: Portal, name: str, answers: list[tuple[str, bytes]], password: str = "") -> None:
         self.portal, self.name, self.answers = portal, name, answers
-        self.client = httpx.Client(base_url=portal.url, timeout=60, headers={"Referer": portal.url})
+        self.client = httpx.Client(base_url=portal.url, timeout=180, headers={"Referer": portal.url})
         if name:
             password = password or portal.credentials()["users"][name]
             answer = self.post("/sign-in/", {"username": name, "password": password})
@@ -125,13 +125,13 @@ class Sower:
     def __init__(self, portal: Portal, rude: str, garden: Garden, answers: list[tuple[str, bytes]]) -> None:
         self.portal, self.rude, self.garden, self.answers = portal, rude, garden, answers
         self.site = Site(portal)
-        self.http = httpx.Client(timeout=60)  # one for all: each reads every certificate of the system
+        self.http = httpx.Client(timeout=180)  # one for all: each reads every certificate of the system
         self.tokens = portal.credentials()["tokens"]
 
     def api(self, method: str, path: str, body: Any = None, who: str = "dev", **options: Any) -> httpx.Response:
         headers = {"Authorization": f"Bearer {self.tokens[who]}", **options.pop("headers", {})}
         answer = self.http.request(
-            method, f"{self.portal.url}/api/{path}", json=body, headers=headers, timeout=60, **options
+            method, f"{self.portal.url}/api/{path}", json=body, headers=headers, timeout=180, **options
         )
         self.answers.append((f"{who}: {method} /api/{path} {answer.status_code}", answer.content))
         return answer
@@ -250,10 +250,10 @@ class Sower:
         clone = self.site.clone()
         pk = self.site.pushed(clone, {"Jenkinsfile": JENKINSFILE})
         self.watch(pk)
-        self.site.ended(pk, timeout=120)
+        self.site.ended(pk, timeout=300)
         given = {"ref": "main", "parameters": {"PASS": self.garden.plant("password parameter")}}
         started = self.api("POST", "projects/sample/builds/", given).json()["id"]
-        ended = self.site.ended(started, timeout=120)
+        ended = self.site.ended(started, timeout=300)
         assert ended["state"] == "failed", ended
         assert "went wrong with ****" in json.dumps(ended), self.site.log(started).decode()
         assert b"raw ****" in self.site.log(started)
@@ -263,9 +263,12 @@ class Sower:
         """The log as it comes over the socket."""
         where = self.portal.url.replace("http://", "ws://") + f"/ws/builds/{pk}/log/"
         headers = {"Authorization": f"Bearer {self.tokens['dev']}"}
-        with connect(where, additional_headers=headers, proxy=None) as socket, contextlib.suppress(ConnectionClosed):
+        with (
+            connect(where, additional_headers=headers, proxy=None, open_timeout=180) as socket,
+            contextlib.suppress(ConnectionClosed),
+        ):
             while True:
-                frame = socket.recv(timeout=60)
+                frame = socket.recv(timeout=180)
                 data = frame if isinstance(frame, bytes) else frame.encode()
                 self.answers.append((f"socket of build {pk}", data))
                 socket.send(json.dumps({"ack": 10**9}))
@@ -339,8 +342,8 @@ class Sower:
 def connect_refused(url: str, key: str) -> bytes:
     where = url.replace("http://", "ws://") + "/ws/home/"
     with (
-        connect(where, additional_headers={"Authorization": f"Bearer {key}"}, proxy=None) as socket,
+        connect(where, additional_headers={"Authorization": f"Bearer {key}"}, proxy=None, open_timeout=180) as socket,
         pytest.raises(ConnectionClosed) as closed,
     ):
-        socket.recv(timeout=20)
+        socket.recv(timeout=180)
     return str(closed.value).encode()

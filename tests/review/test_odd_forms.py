@@ -12,7 +12,7 @@ from fangduoduo_release.common.actor import SYSTEM
 from projects.actions import save_spec
 from tests import world
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.timeout(1800)]  # much is asked for here: no sign of a hang
 ODD = (
     "",
     "-1",

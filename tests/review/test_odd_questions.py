@@ -15,7 +15,7 @@ from fangduoduo_release.common.actor import SYSTEM
 from projects.actions import save_spec
 from tests import world
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.timeout(1800)]  # much is asked for here: no sign of a hang
 ODD = ("-1", "0", "9" * 40, "1e400", "NaN", "²", "x", "%ED%A0%80", "%FF", "../../etc/passwd", "a%0d%0ab", "'\"<b>", "")
 SHARES = 6  # of the addresses, so that each ends in time on a machine that does much else
 NAMES = (

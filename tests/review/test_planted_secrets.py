@@ -21,7 +21,7 @@ from tests.waiting import until
 from .planting import Garden, database_texts, file_texts
 from .sowing import Person, Rude, Sower
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
 # Where secrets are meant to be: keys, what people committed, the first sign-in's words, instances' own orders.
 MEANT_FOR = ("secrets/", "repositories/", "demo-credentials.json", "staticfiles/")
 

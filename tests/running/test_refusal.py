@@ -143,7 +143,7 @@ def test_no_process_starts_in_an_unsafe_production(command: list[str], tmp_path:
     done = subprocess.run(
         [sys.executable, *command],
         cwd=ROOT, env={**inherited, "FDD_VAR": str(tmp_path), "SECRET_KEY": "hunter2"},
-        capture_output=True, text=True, timeout=60, stdin=subprocess.DEVNULL,
+        capture_output=True, text=True, timeout=300, stdin=subprocess.DEVNULL,
     )  # fmt: skip
     assert done.returncode == checks.REFUSED, done.stderr
     assert "refused: SECRET_KEY can be guessed." in done.stderr

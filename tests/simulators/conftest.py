@@ -32,7 +32,7 @@ def person(jenkins: Jenkins) -> Iterator[Person]:
 def asker(gerrit_rig: Rig) -> Iterator[Asker]:
     """With the project team/app."""
     gerrit_rig.gerrit.create_project("team/app")
-    with httpx.Client(base_url=f"{gerrit_rig.url}a/", auth=(USER, gerrit_rig.password), timeout=20) as client:
+    with httpx.Client(base_url=f"{gerrit_rig.url}a/", auth=(USER, gerrit_rig.password), timeout=60) as client:
         yield Asker(gerrit_rig, client)
 
 

@@ -12,6 +12,7 @@ from typing import Any, Self
 
 import asyncssh
 
+from tests.portal import free_port
 from tests.simulators.gerrit import Account, Gerrit
 from tests.simulators.gerrit.events import ref_updated
 from tests.simulators.gerrit.repository import environment
@@ -49,7 +50,7 @@ class Rig:
         self.gerrit.accounts.add_group(self.group)
 
     def __enter__(self) -> Self:
-        self.gerrit.start()
+        self.gerrit.start(ssh_port=free_port())  # which stays its own while it listens to nobody
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -41,10 +41,10 @@ class Person:
     session: requests.Session
 
     def get(self, path: str) -> requests.Response:
-        return self.session.get(self.jenkins.url + path, timeout=10)
+        return self.session.get(self.jenkins.url + path, timeout=60)
 
     def post(self, path: str, data: Any = None, **more: Any) -> requests.Response:
-        return self.session.post(self.jenkins.url + path, data=data, timeout=10, allow_redirects=False, **more)
+        return self.session.post(self.jenkins.url + path, data=data, timeout=60, allow_redirects=False, **more)
 
     def json(self, path: str) -> Any:
         answer = self.get(path)
@@ -64,7 +64,7 @@ class Person:
 
 
 def ended(run: Run) -> str:
-    assert run.done.wait(20), text_of(run)
+    assert run.done.wait(120), text_of(run)
     return str(run.result)
 
 

@@ -87,7 +87,7 @@ class Rig:
 
     def end(self, job: str, number: int) -> None:
         self.open(job, number)
-        assert self.run(job, number).done.wait(20), self.log(job, number)
+        assert self.run(job, number).done.wait(120), self.log(job, number)
 
     def log(self, job: str, number: int) -> str:
         return self.run(job, number).log.since(0)[0].decode()
@@ -126,7 +126,7 @@ class Rig:
             headers["Cookie"] = self.cookie
         if "Jenkins-Crumb" in headers:
             headers["Jenkins-Crumb"] = self.ours(headers["Jenkins-Crumb"])
-        connection = HTTPConnection("127.0.0.1", self.jenkins.port, timeout=20)
+        connection = HTTPConnection("127.0.0.1", self.jenkins.port, timeout=60)
         try:
             connection.request(recording.method, self.ours(recording.target), recording.sent_body, headers)
             answer = connection.getresponse()

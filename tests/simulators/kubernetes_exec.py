@@ -58,7 +58,7 @@ def _read(name: str, text: str) -> Exchange:
 
 
 def replay(rig: Rig, pod: str, exchange: Exchange) -> list[str]:
-    return asyncio.run(asyncio.wait_for(_replay(rig, pod, exchange), 20))
+    return asyncio.run(asyncio.wait_for(_replay(rig, pod, exchange), 120))
 
 
 async def _replay(rig: Rig, pod: str, exchange: Exchange) -> list[str]:
@@ -67,7 +67,7 @@ async def _replay(rig: Rig, pod: str, exchange: Exchange) -> list[str]:
     try:
         async with connect(
             f"{rig.url.replace('https', 'wss')}{target}", ssl=context, additional_headers=rig.headers,
-            subprotocols=[exchange.protocol], proxy=None,  # type: ignore[list-item]
+            subprotocols=[exchange.protocol], proxy=None, open_timeout=60,  # type: ignore[list-item]
         ) as socket:  # fmt: skip
             if exchange.refused:
                 return ["refused when it was recorded, not now"]
@@ -81,9 +81,16 @@ async def _replay(rig: Rig, pod: str, exchange: Exchange) -> list[str]:
 
 
 async def _talk(socket: ClientConnection, exchange: Exchange) -> list[bytes]:
+    """At a terminal a line is typed when the shell asks for one, lest its echo stand amid what the one before it says."""
+    said: list[bytes] = []
+    typed = 0
     for frame in exchange.sent:
+        if frame[0] == 0 and "tty=true" in exchange.target:
+            while _by_channel(said).get(1, "").count("$ ") <= typed:
+                said.append(await socket.recv(decode=False))
+            typed += 1
         await socket.send(frame)
-    return [bytes(frame) async for frame in socket if isinstance(frame, bytes)]
+    return said + [bytes(frame) async for frame in socket if isinstance(frame, bytes)]
 
 
 def _unlike(exchange: Exchange, said: list[bytes]) -> Iterator[str]:

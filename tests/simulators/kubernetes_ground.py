@@ -52,7 +52,7 @@ class Caller:
     def __init__(self, rig: Rig, user: str = ADMIN) -> None:
         self.rig = rig
         self.http = httpx.Client(
-            base_url=rig.url, verify=ssl.create_default_context(cadata=rig.ca), timeout=20,
+            base_url=rig.url, verify=ssl.create_default_context(cadata=rig.ca), timeout=60,
             headers={"Authorization": f"Bearer {rig.users.named[user].token}"},
         )  # fmt: skip
 
@@ -109,7 +109,7 @@ class Watched:
         self._begun = threading.Event()
         self._thread = threading.Thread(target=self._listen, args=(caller, path, query), daemon=True)
         self._thread.start()
-        assert self._begun.wait(10)
+        assert self._begun.wait(60)
 
     def _listen(self, caller: Caller, path: str, query: dict[str, str]) -> None:
         try:

@@ -31,7 +31,7 @@ class Load:
         self.rig.create("Service", SPACE, service)
         self.rig.rolled_out(SPACE, "web")
         self.url = until(lambda: self.rig.service_url(SPACE, "web"), what="the proxy")
-        until(lambda: httpx.get(self.url).status_code == 200, what="its pods")
+        until(lambda: httpx.get(self.url, timeout=60).status_code == 200, what="its pods")
         for thread in self._threads:
             thread.start()
         return self
@@ -53,7 +53,7 @@ class Load:
             self.rig.faults.edit("deployments", SPACE, "web", template)
 
     def _ask(self) -> None:
-        with httpx.Client() as client:
+        with httpx.Client(timeout=60) as client:
             while not self._ended.is_set():
                 answer = client.get(self.url)
                 with self._lock:
@@ -68,5 +68,5 @@ class Load:
 def roll(rig: Rig, load: Load) -> None:
     """From v1 to v2, until the old pods are gone."""
     load.deploy("v2")
-    rig.rolled_out(SPACE, "web", 30)
-    until(lambda: len(rig.all("pods", SPACE)) == 3, 30, what="the old pods' end")
+    rig.rolled_out(SPACE, "web")
+    until(lambda: len(rig.all("pods", SPACE)) == 3, what="the old pods' end")

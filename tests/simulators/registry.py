@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import socket
 import subprocess
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -19,7 +20,6 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from tests.portal import free_port
 from tests.require import need
 from tests.waiting import until
 
@@ -80,7 +80,10 @@ class DockerRegistry:
         tokens: tuple[str, str, str, bytes] | None = None,
     ) -> None:
         (self._program,) = need("docker-registry")
-        self.port = free_port()
+        self._held = socket.socket()  # the port stays ours also while nobody listens there
+        self._held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        self._held.bind(("127.0.0.1", 0))
+        self.port = int(self._held.getsockname()[1])
         self.host = f"127.0.0.1:{self.port}"
         self.url = f"{'https' if tls else 'http'}://{self.host}"
         self._config = folder / "config.yml"
@@ -112,7 +115,7 @@ class DockerRegistry:
                 }
             }
         self._config.write_text(json.dumps(config))  # JSON is YAML too
-        self.client = httpx.Client(base_url=self.url, auth=self._auth, verify=False, trust_env=False, timeout=10)
+        self.client = httpx.Client(base_url=self.url, auth=self._auth, verify=False, trust_env=False, timeout=60)
 
     def __enter__(self) -> Self:
         self.start()
@@ -120,6 +123,7 @@ class DockerRegistry:
 
     def __exit__(self, *_: object) -> None:
         self.stop()
+        self._held.close()
         self.client.close()
 
     def start(self) -> None:
@@ -134,7 +138,7 @@ class DockerRegistry:
     def stop(self) -> None:
         if self._process is not None:
             self._process.terminate()
-            self._process.wait(15)
+            self._process.wait(60)
             self._process = None
 
     def _answers(self) -> bool:

@@ -45,7 +45,7 @@ class Slapd:
 
     def __exit__(self, *_: object) -> None:
         self._process.terminate()
-        self._process.wait(15)
+        self._process.wait(60)
 
     def _answers(self) -> bool:
         assert self._process.poll() is None, "slapd ended"

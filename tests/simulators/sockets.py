@@ -1,4 +1,7 @@
-"""The HTTP socket that simulated servers share: one thread per connection, TLS where it is wanted, stopped at once."""
+"""The HTTP socket that simulated servers share: one thread per connection, TLS where it is wanted, stopped at once.
+
+And a port that is kept while its server is away.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +13,19 @@ from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 _RESET = struct.pack("ii", 1, 0)
+
+
+def held(port: int = 0) -> socket.socket:
+    """A port of loopback that stays ours while nobody listens on it: a server that goes away comes back to it. Others are
+    not given it, we may listen on it beside this, and who asks meanwhile is refused."""
+    found = socket.socket()
+    found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        found.bind(("127.0.0.1", port))
+    except OSError:
+        found.close()
+        raise
+    return found
 
 
 class _Server(ThreadingHTTPServer):

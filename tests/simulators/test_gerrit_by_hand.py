@@ -21,7 +21,7 @@ ROOT = Path(__file__).parents[2]
 
 
 def _tell(rig: Rig, what: str, **given: Any) -> Any:
-    answer = httpx.post(f"{rig.url}__sim__/{what}", json=given)
+    answer = httpx.post(f"{rig.url}__sim__/{what}", json=given, timeout=60)
     assert answer.status_code == 200, answer.text
     return answer.json()
 
@@ -38,7 +38,7 @@ def test_another_process_may_do_what_a_test_may(asker: Asker) -> None:
     assert "GET /a/projects/" in _tell(rig, "requests", pattern="projects/$")
     assert _tell(rig, "events")[-1]["type"] == "change-merged"
     assert _tell(rig, "listeners") == 0
-    wrong = httpx.post(f"{rig.url}__sim__/faults/none", json={})
+    wrong = httpx.post(f"{rig.url}__sim__/faults/none", json={}, timeout=60)
     assert (wrong.status_code, "error" in wrong.json()) == (400, True)
 
 
@@ -64,7 +64,7 @@ def test_it_runs_by_hand(tmp_path: Path) -> None:
     try:
         assert process.stdout is not None
         said = dict(process.stdout.readline().split(maxsplit=1) for _ in range(3))
-        answer = httpx.get(f"{said['url'].strip()}a/projects/a%2Fb", auth=("me", "secret"))
+        answer = httpx.get(f"{said['url'].strip()}a/projects/a%2Fb", auth=("me", "secret"), timeout=60)
         assert answer.status_code == 200
 
         async def version() -> object:
@@ -78,7 +78,7 @@ def test_it_runs_by_hand(tmp_path: Path) -> None:
         assert asyncio.run(version()) == "gerrit version 3.10.2\n"
     finally:
         process.send_signal(signal.SIGTERM)
-        assert process.wait(20) == 0
+        assert process.wait(60) == 0
 
 
 def test_events_are_posted_to_webhooks_and_tried_again(asker: Asker, tmp_path: Path) -> None:

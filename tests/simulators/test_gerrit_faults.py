@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from email.utils import parsedate_to_datetime
 
@@ -59,6 +60,17 @@ def test_an_answer_may_come_late_or_by_half(asker: Asker) -> None:
     assert time.monotonic() - begun >= 0.3
     with asker.gerrit.faults.truncated("/projects"), pytest.raises(json.JSONDecodeError):
         json.loads(asker.send("GET", "projects/").text.partition("\n")[2])
+
+
+def test_an_answer_may_be_held_until_it_is_let_go(asker: Asker) -> None:
+    held = asker.gerrit.faults.held("/version", times=1)
+    with ThreadPoolExecutor(1) as hands:
+        answer = hands.submit(asker.get, "config/server/version")
+        until(lambda: held.hits, what="the question")
+        assert asker.get("config/server/version") == "3.10.2", "others are answered"
+        assert not answer.done()
+        held.lift()
+        assert answer.result(60) == "3.10.2"
 
 
 def test_git_fails_where_http_fails(asker: Asker) -> None:
@@ -139,7 +151,7 @@ async def test_silence_is_not_even_an_answer_to_a_keepalive(asker: Asker) -> Non
         asker.gerrit.push("team/app")
         assert not asker.gerrit.daemon.connections[0].is_closed()
         with suppress(asyncssh.Error):
-            assert await asyncio.wait_for(process.stdout.readline(), 10) == "", (
+            assert await asyncio.wait_for(process.stdout.readline(), 60) == "", (
                 "nothing comes before the client gives up"
             )
 
@@ -252,10 +264,13 @@ async def test_what_happens_while_it_restarts_is_never_heard_of(asker: Asker) ->
         assert (await event(process))["refUpdate"]["newRev"] == tip
 
 
-def test_it_comes_back_by_itself(asker: Asker) -> None:
-    asker.gerrit.faults.restart(0.2)
-    assert asker.send("GET", "projects/").status_code == 503
+async def test_it_comes_back_by_itself(asker: Asker) -> None:
+    async with connected(asker.rig) as connection:
+        asker.gerrit.faults.restart(0.2)
+        await connection.wait_closed()  # it was away; that HTTP is so too, until it is back, is looked at above
     until(lambda: asker.send("GET", "projects/").status_code == 200, what="Gerrit to come back")
+    async with connected(asker.rig):
+        pass
 
 
 @pytest.mark.slow

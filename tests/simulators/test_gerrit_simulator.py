@@ -19,7 +19,7 @@ NAMED = {"name": "Release Portal", "email": "portal@example.com"}
 
 def test_a_wrong_password_or_none_is_not_let_in(asker: Asker) -> None:
     for auth in (None, (USER, "wrong"), ("nobody", "x")):
-        answer = httpx.get(f"{asker.rig.url}a/projects/", auth=auth)
+        answer = httpx.get(f"{asker.rig.url}a/projects/", auth=auth, timeout=60)
         assert (answer.status_code, answer.text) == (401, "Unauthorized")
         assert answer.headers["www-authenticate"] == 'Basic realm="Gerrit Code Review"'
 
@@ -27,12 +27,12 @@ def test_a_wrong_password_or_none_is_not_let_in(asker: Asker) -> None:
 def test_a_changed_password_holds_at_once(asker: Asker) -> None:
     asker.gerrit.faults.change_password(USER, "new")
     assert asker.send("GET", "projects/").status_code == 401
-    assert httpx.get(f"{asker.rig.url}a/projects/", auth=(USER, "new")).status_code == 200
+    assert httpx.get(f"{asker.rig.url}a/projects/", auth=(USER, "new"), timeout=60).status_code == 200
 
 
 def test_only_the_version_is_for_everybody(asker: Asker) -> None:
-    assert data_of(httpx.get(f"{asker.rig.url}config/server/version")) == "3.10.2"
-    answer = httpx.get(f"{asker.rig.url}projects/team%2Fapp", auth=(USER, asker.rig.password))
+    assert data_of(httpx.get(f"{asker.rig.url}config/server/version", timeout=60)) == "3.10.2"
+    answer = httpx.get(f"{asker.rig.url}projects/team%2Fapp", auth=(USER, asker.rig.password), timeout=60)
     assert (answer.status_code, answer.text) == (404, "Not found: team/app")
 
 
@@ -54,7 +54,7 @@ def test_a_context_path_is_before_everything(tmp_path: Path) -> None:
     with Rig(tmp_path / "server", prefix="/r") as rig:
         rig.gerrit.create_project("app")
         assert rig.url.endswith("/r/")
-        answer = httpx.get(f"{rig.url}a/projects/app", auth=(USER, rig.password))
+        answer = httpx.get(f"{rig.url}a/projects/app", auth=(USER, rig.password), timeout=60)
         assert data_of(answer)["name"] == "app"
         assert "refs/heads/master" in rig.git("ls-remote", rig.git_url("app")).stdout
 
@@ -65,9 +65,10 @@ def test_it_speaks_tls(tmp_path: Path) -> None:
         config, secrets = rig.connection_facts()
         (tmp_path / "ca.pem").write_text(config["ca"])
         where, login = f"{config['url']}a/projects/app", (USER, secrets["password"])
-        assert httpx.get(where, auth=login, verify=ssl.create_default_context(cadata=config["ca"])).status_code == 200
+        trusted = ssl.create_default_context(cadata=config["ca"])
+        assert httpx.get(where, auth=login, verify=trusted, timeout=60).status_code == 200
         with pytest.raises(httpx.ConnectError):
-            httpx.get(where, auth=login)
+            httpx.get(where, auth=login, timeout=60)
         trusting = ("-c", f"http.sslCAInfo={tmp_path / 'ca.pem'}")
         tree = tmp_path / "tree"
         rig.git(*trusting, "clone", "-q", rig.git_url("app"), str(tree))
@@ -194,7 +195,7 @@ def test_access_is_checked_for_an_account(asker: Asker) -> None:
     assert asker.refusal("GET", f"{path}nobody") == (422, "Account 'nobody' not found")
     asker.gerrit.faults.forbid(USER, "viewAccess")
     assert asker.refusal("GET", f"{path}guest") == (403, "view access not permitted")
-    with httpx.Client(base_url=f"{asker.rig.url}a/", auth=("guest", "guest")) as guest:
+    with httpx.Client(base_url=f"{asker.rig.url}a/", auth=("guest", "guest"), timeout=60) as guest:
         assert guest.get("projects/team%2Fapp").status_code == 404
 
 

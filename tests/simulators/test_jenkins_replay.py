@@ -178,7 +178,7 @@ def _bad_ends(play: Play) -> None:
         rig.open("rig-pipe", 5, str(gate))
     rig.said("rig-pipe", 5, "+ echo tick 7")
     play("wfapi-describe-slow-running", "stop-running")
-    assert rig.run("rig-pipe", 5).done.wait(20)
+    assert rig.run("rig-pipe", 5).done.wait(120)
     play("build-info-aborted", "consoleText-aborted", "wfapi-describe-aborted", "stop-get", "stop-missing")
     play("job-info-after", "job-info-after-tree", "build-delay", "build-delay-duplicate", "queue-with-item")
     play("queue-cancel", "queue-cancel-missing", "queue-item-cancelled")
@@ -196,7 +196,7 @@ def _waiting(play: Play) -> None:
     rig.said("rig-nolabel", 1, "label")
     play("queue-buildable-placeholder", "build-info-waiting-for-node", "progressiveText-waiting-for-node")
     play("wfapi-describe-no-stage", "stop-waiting-for-node")
-    assert rig.run("rig-nolabel", 1).done.wait(20)
+    assert rig.run("rig-nolabel", 1).done.wait(120)
     play("build-info-aborted-in-queue", "serial-stop", "serial-term", "serial-kill")
     rig.end("rig-serial", 2)
     for name in ("rig-syntax", "rig-sandbox"):
@@ -211,7 +211,7 @@ def _questions(play: Play) -> None:
     play.rig.trigger("rig-input")
     play.rig.said("rig-input", 1, "Go or Abort")
     play("wfapi-pendingInputActions", "build-info-input", "wfapi-describe-input", "input-proceed")
-    assert play.rig.run("rig-input", 1).done.wait(20)
+    assert play.rig.run("rig-input", 1).done.wait(120)
     play("wfapi-describe-input-done")
 
 

@@ -50,7 +50,7 @@ def test_a_tree_that_cannot_be_read_is_an_error_of_the_server(person: Person, tr
 
 
 def test_python_jenkins_makes_and_changes_jobs_in_folders(jenkins: Jenkins) -> None:
-    client = python_jenkins.Jenkins(jenkins.url, jenkins.user, jenkins.token, timeout=10)
+    client = python_jenkins.Jenkins(jenkins.url, jenkins.user, jenkins.token, timeout=60)
     assert client.get_whoami()["fullName"] == jenkins.user
     assert {"workflow-job", "git"} <= {plugin["shortName"] for plugin in client.get_plugins().values()}
     client.create_folder("portal")
@@ -76,7 +76,7 @@ def test_a_context_path_stands_in_every_address(tmp_path: Path) -> None:
         assert person.json("job/a/job/b/1/api/json")["url"] == f"{jenkins.url}job/a/job/b/1/"
         stage = person.json("job/a/job/b/1/wfapi/describe")["stages"][0]
         assert stage["_links"]["self"]["href"].startswith("/ci/job/a/job/b/1/execution/node/")
-        assert session.get(jenkins.url.replace("/ci", "") + "api/json", timeout=10).status_code == 404
+        assert session.get(jenkins.url.replace("/ci", "") + "api/json", timeout=60).status_code == 404
 
 
 def test_the_validator_says_what_is_wrong_and_where(person: Person) -> None:

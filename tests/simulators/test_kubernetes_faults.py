@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 import time
 
 import httpx
@@ -48,7 +47,7 @@ def test_a_server_that_goes_comes_back_with_all_it_knew(caller: Caller) -> None:
     caller.rig.rolled_out(SPACE, "web")
     with caller.watching() as watched:
         caller.rig.faults.go_away()
-        assert watched.ended.wait(5)
+        assert watched.ended.wait(60)
     for _ in range(3):
         with pytest.raises(httpx.ConnectError):
             caller.http.get(PODS)
@@ -63,12 +62,12 @@ def test_a_server_that_goes_comes_back_with_all_it_knew(caller: Caller) -> None:
 
 def test_watches_are_cut_after_a_time_or_within_a_line(caller: Caller) -> None:
     with caller.rig.faults.cut_watches(0.2), caller.watching() as watched:
-        assert watched.ended.wait(5)
+        assert watched.ended.wait(60)
         assert watched.error is None
     caller.applied(deployment())
     caller.rig.rolled_out(SPACE, "web")
     with caller.rig.faults.cut_watches(after_bytes=700), caller.watching(resourceVersion="0") as watched:
-        assert watched.ended.wait(5)
+        assert watched.ended.wait(60)
         assert watched.error is not None
     assert len(watched.rest) + sum(1 for _ in watched.events) >= 1
     assert watched.rest.startswith('{"type":')
@@ -78,7 +77,7 @@ def test_a_watch_may_fall_silent(caller: Caller) -> None:
     with caller.watching(timeoutSeconds="1") as watched, caller.rig.faults.silence():
         caller.applied(deployment())
         caller.rig.rolled_out(SPACE, "web")
-        assert watched.ended.wait(5)
+        assert watched.ended.wait(60)
     assert watched.events == []
 
 
@@ -150,9 +149,10 @@ def test_who_may_what(caller: Caller) -> None:
 
 
 def test_tokens_expire_and_rotate(caller: Caller) -> None:
-    caller.rig.user("short", Rule(), expires_in=0.2)
+    user = caller.rig.user("short", Rule(), expires_in=3600)
     with Caller(caller.rig, "short") as short:
         short.get(PODS)
+        user.expires -= 3600
         until(lambda: short.http.get(PODS).status_code == 401, what="the end of the token")
     token = caller.rig.users.rotate("portal")
     assert caller.http.get(PODS).status_code == 401
@@ -176,9 +176,9 @@ def test_another_process_may_do_so_too(caller: Caller) -> None:
     assert tell("fill", namespace=SPACE, deployments=1, replicas=3).json() == ["app-0"]
     assert len(tell("pods", namespace=SPACE).json()) == 3
     assert tell("faults/nonsense").status_code == 400
-    threading.Timer(0.3, caller.rig.faults.come_back).start()
     with pytest.raises(httpx.TransportError):
         tell("faults/go_away")
+    caller.rig.faults.come_back()
     until(lambda: _there(caller), what="its return")
 
 
@@ -225,7 +225,6 @@ def test_what_is_too_large_is_refused(caller: Caller) -> None:
 
 def test_plain_http_and_client_certificates(tmp_path: object) -> None:
     with Rig(tls=False) as rig:
-        assert httpx.get(f"{rig.url}/version").json()["gitVersion"] == "v1.33.13"
-        assert (
-            httpx.get(f"{rig.url}/api/v1/nodes", headers=rig.headers).json()["items"][0]["metadata"]["name"] == "node1"
-        )
+        assert httpx.get(f"{rig.url}/version", timeout=60).json()["gitVersion"] == "v1.33.13"
+        nodes = httpx.get(f"{rig.url}/api/v1/nodes", headers=rig.headers, timeout=60).json()["items"]
+        assert nodes[0]["metadata"]["name"] == "node1"

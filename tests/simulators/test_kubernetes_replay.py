@@ -44,7 +44,7 @@ class Play:
     def __init__(self, rig: Rig) -> None:
         self.rig = rig
         self.found: dict[str, list[str]] = {}
-        self.client = httpx.Client(base_url=rig.url, verify=ssl.create_default_context(cadata=rig.ca), timeout=20)
+        self.client = httpx.Client(base_url=rig.url, verify=ssl.create_default_context(cadata=rig.ca), timeout=60)
         self.pod = ""
 
     def __call__(self, *names: str) -> None:
@@ -84,18 +84,19 @@ class Play:
 
         thread = threading.Thread(target=listen)
         thread.start()
-        assert seen.wait(10)
+        assert seen.wait(60)
         what()
-        thread.join(15)
+        thread.join(60)
         found = [json.loads(line) for line in lines]
         self.found[name] = [*_in_head(recording, heads[0]), *_in_events(wanted, found)]
 
     def watched_pods(self, name: str, what: Callable[[], None], first: int) -> None:
         """Pods are watched until the time is up; each recorded one must have its like, for as long as it was watched."""
         recording = RECORDINGS[name]
-        target = recording.target.replace("timeoutSeconds=10", "timeoutSeconds=2")
+        target = recording.target.replace("timeoutSeconds=10", "timeoutSeconds=1")
         target = re.sub(r"resourceVersion=\d+", f"resourceVersion={first}", target)
         what()
+        self.settled()  # what was before the watch began it tells, too, and then it has all the time it needs
         answer = self.client.get(target, headers=self.rig.headers)
         wanted, found = (
             [json.loads(line) for line in text.splitlines() if line] for text in (recording.body, answer.text)
@@ -200,10 +201,18 @@ def _roll(play: Play) -> None:
 
 def _fail(play: Play) -> None:
     rig = play.rig
-    play.watched("watch-deployment-failed-rollout", lambda: play.apply("rig.local/app:crash"))
-    until(lambda: any(pod["status"]["containerStatuses"][0]["restartCount"] == 1
-                      and "terminated" in pod["status"]["containerStatuses"][0]["state"] for pod in rig.pods("facts")),
-          what="the second crash")  # fmt: skip
+
+    def crash() -> None:
+        """Its deadline passes when it has crashed for the second time."""
+        rig.pace.second = 3600
+        play.apply("rig.local/app:crash")
+        until(lambda: any(pod["status"]["containerStatuses"][0]["restartCount"] == 1
+                          and "terminated" in pod["status"]["containerStatuses"][0]["state"]
+                          for pod in rig.pods("facts")), what="the second crash")  # fmt: skip
+        rig.pace.second = SECOND
+        rig.call(rig.controllers.everything)
+
+    play.watched("watch-deployment-failed-rollout", crash)
     play("pods-crashloop")
     play.apply("rig.local/nosuch:v9")
     until(lambda: any("ErrImagePull" in json.dumps(pod["status"]) for pod in rig.pods("facts"))

@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import os
 
+from fangduoduo_release.common import given
+
 ESTABLISHED = "01"
 LISTEN = "0A"
 
@@ -46,7 +48,7 @@ def pids() -> list[int]:
 
 def environment(pid: int) -> dict[str, str]:
     """What the process was given at exec ({} when it is gone or not ours to read)."""
-    pairs = (entry.partition(b"=") for entry in _read(f"/proc/{pid}/environ").split(b"\0") if entry)
+    pairs = (entry.partition(b"=") for entry in given.environment(pid))
     return {os.fsdecode(name): os.fsdecode(value) for name, _, value in pairs}
 
 
@@ -54,8 +56,11 @@ def marked(name: bytes, value: bytes) -> list[int]:
     """Pids of living processes (not the caller) with this variable in their environment."""
     wanted = name + b"=" + value
     me = os.getpid()
-    found = (pid for pid in pids() if pid != me and wanted in _read(f"/proc/{pid}/environ").split(b"\0"))
-    return [pid for pid in found if start_ticks(pid)]
+    return [
+        pid
+        for pid in pids()
+        if pid != me and start_ticks(pid) and wanted in given.environment(pid) and start_ticks(pid)
+    ]
 
 
 def descendants(pid: int) -> list[int]:

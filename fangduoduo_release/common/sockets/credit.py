@@ -6,8 +6,10 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+from django.conf import settings
+
 WINDOW = 256 * 1024
-PATIENCE_S = 30.0  # without an acknowledgement while bytes wait
+PATIENCE_S = float(settings.SOCKET_PATIENCE_S)  # without an acknowledgement while bytes wait
 PARTING_S = 5.0  # for the last acknowledgement, and for a goodbye
 DONE, BAD_REQUEST, TOO_BIG, TOO_SLOW = 1000, 4400, 4413, 4408  # daphne sends 1000 and 3000 to 4999 only
 

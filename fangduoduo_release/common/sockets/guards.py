@@ -26,8 +26,8 @@ from .poller import poller
 from .pool import DatabasePool
 
 logger = logging.getLogger(__name__)
-RECHECK_S = 10.0
-BLIND_S = 60.0  # so long a socket stays open while nobody can be asked
+RECHECK_S = float(settings.SOCKET_RECHECK_S)
+BLIND_S = max(60.0, 3 * RECHECK_S)  # so long a socket stays open while nobody can be asked
 NOT_SIGNED_IN, NOT_ANY_MORE, UNSEEN, TRY_LATER = 4401, 4403, 4404, 4503
 
 Check = Callable[[Any], object]

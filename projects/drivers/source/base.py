@@ -28,10 +28,14 @@ from .news import (
 )
 
 __all__ = [
-    "HEADS", "TAGS", "ZERO", "ChangeMoved", "Commit", "Credentials", "FileContent", "FileEntry", "Moved", "News",
+    "HEADS", "STILL_FETCHING", "TAGS", "ZERO", "ChangeMoved", "Commit", "Credentials", "FileContent", "FileEntry", "Moved", "News",
     "PatchSet", "Person", "Poll", "PushEvent", "Ref", "Repository", "RepositoryNews", "RepositoryState", "Reviewing",
     "Source", "Starter", "short_name",
 ]  # fmt: skip
+
+
+STILL_FETCHING = "still_fetching"
+"""The code of an Unavailable that says nothing against the server: what is asked for is on its way."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,7 +193,7 @@ class Source(Protocol):
 
     def refresh(self, repository: Repository, *, ref: str = "") -> None:
         """Bring what this side keeps up to date, and `ref` too where it is neither a branch nor a tag (a change's);
-        nothing to do for repositories that live here."""
+        nothing to do for repositories that live here. Unavailable STILL_FETCHING: it goes on by itself."""
 
     def branches(self, repository: Repository, *, limit: int = 10_000) -> Sequence[Ref]:
         """Newest commit first."""

@@ -60,7 +60,8 @@ class GitConfig:
     """What kind `git` needs to know of its place. Sizes in bytes, times in seconds.
 
     `clone_base` is the address `/git` is served at, without a slash at its end. `allow_private` lets bound
-    repositories live on loopback and private networks. `ca`: PEM; when given, servers' certificates must come from it.
+    repositories live on loopback and private networks. A fetch that takes longer than `fetch_wait` goes on in the
+    background, for at most `fetch_timeout`. `ca`: PEM; when given, servers' certificates must come from it.
     """
 
     root: Path
@@ -70,7 +71,8 @@ class GitConfig:
     allow_private: bool = False
     program: str = "git"
     timeout: float = 20.0
-    look_timeout: float = 30.0
+    look_timeout: float = 20.0
+    fetch_wait: float = 15.0
     fetch_timeout: float = 600.0
     max_pack: int = 2 << 30
     ca: str = field(default="", repr=False)
@@ -128,7 +130,8 @@ class GitSource:
         return sha
 
     def exists(self, repository: Repository) -> bool:
-        return (self.path(repository) / "HEAD").is_file()
+        path = self.path(repository)
+        return git_mirror.is_filled(path) if repository.bound else (path / "HEAD").is_file()
 
     def state(self, repository: Repository) -> RepositoryState:
         if repository.bound:
@@ -137,7 +140,10 @@ class GitSource:
         return git_read.state(self.git, self._here(repository))
 
     def refresh(self, repository: Repository, *, ref: str = "") -> None:
-        """Fetch a bound repository into its mirror. NotFound (`ref`), Rejected, Unavailable, Invalid (address)."""
+        """Fetch a bound repository into its mirror. NotFound (`ref`), Rejected, Unavailable, Invalid (address).
+
+        Unavailable with the code STILL_FETCHING when it takes long: it goes on, and a later call finds what it brought.
+        """
         if repository.bound:
             more = (ref,) if ref.startswith("refs/") and not ref.startswith((HEADS, TAGS)) else ()
             git_mirror.fetch(self.git, self.config, repository, self.path(repository), more=more)
@@ -225,7 +231,7 @@ class GitSource:
 
     def _here(self, repository: Repository) -> Path:
         path = self.path(repository)
-        if not (path / "HEAD").is_file():
+        if not self.exists(repository):
             if repository.bound:
                 self.refresh(repository)
                 return path

@@ -34,7 +34,7 @@ BASE_CONFIG: tuple[tuple[str, str], ...] = (
     ("protocol.file.allow", "user"),
     ("advice.detachedHead", "false"),
 )
-_STDERR = 64 * 1024
+STDERR_MAX = 64 * 1024
 # A constant: the limit and the command arrive as arguments, never inside the text.
 _LIMITED = 'ulimit -f "$1" && shift && exec "$@"'
 
@@ -135,10 +135,7 @@ class Git:
                 start_new_session=True,
             )
         except OSError as error:
-            raise Unavailable(
-                S("Git cannot be started on this machine: %(reason)s.", reason=error.strerror or "?"),
-                code="git_missing",
-            ) from error
+            raise cannot_start(error) from error
         seconds = self.timeout if timeout is None else timeout
         try:
             return _converse(process, stdin, time.monotonic() + seconds, max_output or self.max_output)
@@ -147,7 +144,7 @@ class Git:
                 S("Git took longer than %(seconds)s s and was stopped.", seconds=round(seconds)), code="git_timeout"
             ) from None
         finally:
-            _end(process)
+            end(process)
 
 
 def _converse(process: subprocess.Popen[bytes], stdin: bytes, deadline: float, max_output: int) -> Answer:
@@ -184,7 +181,7 @@ def _converse(process: subprocess.Popen[bytes], stdin: bytes, deadline: float, m
                     out += chunk
                     if len(out) > max_output:
                         return Answer(0, bytes(out[:max_output]), err.decode(errors="replace"), truncated=True)
-                elif len(err) < _STDERR:
+                elif len(err) < STDERR_MAX:
                     err += chunk
     try:
         code = process.wait(max(0.1, deadline - time.monotonic()))
@@ -203,7 +200,12 @@ def _feed(process: subprocess.Popen[bytes], todo: memoryview) -> memoryview:
         return todo
 
 
-def _end(process: subprocess.Popen[bytes]) -> None:
+def cannot_start(error: OSError) -> Unavailable:
+    sentence = S("Git cannot be started on this machine: %(reason)s.", reason=error.strerror or "?")
+    return Unavailable(sentence, code="git_missing")
+
+
+def end(process: subprocess.Popen[bytes]) -> None:
     """Nothing of the call survives it: its whole group is told to go (git removes its lock files), then killed."""
     if process.poll() is None:
         for wanted, patience in ((signal.SIGTERM, 2.0), (signal.SIGKILL, 5.0)):

@@ -7,25 +7,25 @@ know what the commits are for.
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import shutil
 import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fangduoduo_release.common.errors import Rejected, Unavailable
 from fangduoduo_release.common.sentence import S
 
+from . import git_lasting
 from .base import HEADS, TAGS, Repository
 from .git_command import Git
 from .git_complaints import explain
 from .git_leftovers import drop_locks
 from .git_names import check_ref, check_slug, is_sha
 from .git_packing import pack
-from .git_remote import RemoteUrl, carry_pins, judge_url, signed_in
+from .git_remote import RemoteUrl, carry_pins, environment, judge_url, signed_in
 
 if TYPE_CHECKING:
     from .git import GitConfig
@@ -34,6 +34,10 @@ _REFSPECS = ("+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*")
 _PEELED = "^{}"
 """Follows the name of an annotated tag in a second line that says which commit the tag leads to."""
 _MAX_LISTING = 16 << 20
+_LEAST_S = 3.0  # for a fetch, however long one waited for somebody else's
+_DEFAULT_S = 5.0
+_EMPTY = "fdd-not-fetched"
+"""In a mirror: no fetch has succeeded yet."""
 _PORTS_COUNT = "fdd-ports-count"
 """In a mirror: what is pinned of its server is pinned for its port. Later its address may be another server's."""
 
@@ -46,13 +50,16 @@ class Remote:
     tips: Mapping[str, str]
 
 
-def look(git: Git, config: GitConfig, repository: Repository) -> Remote:
-    """Ask the server for its branches and tags, nothing else. Rejected, Unavailable, Invalid (address)."""
+def look(git: Git, config: GitConfig, repository: Repository, *, timeout: float = 0.0) -> Remote:
+    """Ask the server for its branches and tags, nothing else. Rejected, Unavailable, Invalid (address).
+
+    `timeout` in seconds, `config.look_timeout` unless given.
+    """
     url = judge_url(repository.url, allow_private=config.allow_private)
     with signed_in(url, repository.credentials, _known_hosts(config, url, repository), ca=config.ca) as env:
         answer = git.ask(
             "ls-remote", "--symref", "--end-of-options", url.text, "HEAD", "refs/heads/*", "refs/tags/*",
-            env=env, timeout=config.look_timeout, max_output=_MAX_LISTING,
+            env=env, timeout=timeout or config.look_timeout, max_output=_MAX_LISTING,
         )  # fmt: skip
     if answer.truncated:
         raise Rejected(S("The repository has more branches and tags than can be followed."), code="too_many_refs")
@@ -71,25 +78,40 @@ def look(git: Git, config: GitConfig, repository: Repository) -> Remote:
 def fetch(git: Git, config: GitConfig, repository: Repository, mirror: Path, *, more: Sequence[str] = ()) -> None:
     """Make the mirror equal to the server's branches and tags, deletions included; one fetch per mirror at a time.
 
-    `more`: full names of other refs to bring too. They stay when later fetches do not name them.
+    `more`: full names of other refs to bring too. They stay when later fetches do not name them. One that takes longer
+    than `config.fetch_wait` goes on when this raises Unavailable (STILL_FETCHING).
     """
     url = judge_url(repository.url, allow_private=config.allow_private)
     config.mirrors.mkdir(parents=True, exist_ok=True)
-    with _alone(mirror.with_suffix(".lock"), config.fetch_timeout):
+    patience = git_lasting.Patience(config.fetch_wait, config.fetch_timeout)
+    until = time.monotonic() + config.fetch_wait
+    refspecs = [*_REFSPECS, *(f"+{check_ref(ref)}:{ref}" for ref in more)]
+    known_hosts = _known_hosts(config, url, repository)
+    with git_lasting.only_one(mirror.with_suffix(".lock"), patience) as lock:
         _prepare(git, mirror)
+        _sweep(mirror)
         drop_locks(mirror, config.fetch_timeout)  # a fetch that was killed left them, and no other would ever succeed
-        refspecs = [*_REFSPECS, *(f"+{check_ref(ref)}:{ref}" for ref in more)]
-        with signed_in(url, repository.credentials, _known_hosts(config, url, repository), ca=config.ca) as env:
-            answer = git.ask(
-                "fetch", "--quiet", "--prune", "--force", "--no-tags", "--no-recurse-submodules", "--no-write-fetch-head",
-                "--no-auto-maintenance", "--end-of-options", url.text, *refspecs,
-                repository=mirror, env=env, timeout=config.fetch_timeout, max_file=config.max_pack,
-            )  # fmt: skip
+        answer = git_lasting.run(
+            [
+                git.program, f"--git-dir={mirror}", "fetch", "--quiet", "--prune", "--force", "--no-tags",
+                "--no-recurse-submodules", "--no-write-fetch-head", "--no-auto-maintenance", "--end-of-options",
+                url.text, *refspecs,
+            ],
+            sign_in=lambda folder: environment(url, repository.credentials, known_hosts, folder, ca=config.ca),
+            lock=lock, patience=replace(patience, wait=max(_LEAST_S, until - time.monotonic())), max_file=config.max_pack,
+        )  # fmt: skip
         if answer.code != 0:
             _sweep(mirror)
             raise explain(answer.err, code=answer.code)
-        _follow_default(git, mirror, look(git, config, repository).default_branch)
+        (mirror / _EMPTY).unlink(missing_ok=True)
+        with contextlib.suppress(Unavailable):  # the commits are here; where its default lies, the next fetch may tell
+            _follow_default(git, mirror, look(git, config, repository, timeout=_DEFAULT_S).default_branch)
         pack(git, mirror)
+
+
+def is_filled(mirror: Path) -> bool:
+    """Whether a fetch has ever succeeded: before that it shows less than its server has."""
+    return (mirror / "HEAD").is_file() and not (mirror / _EMPTY).exists()
 
 
 def _prepare(git: Git, mirror: Path) -> None:
@@ -98,6 +120,7 @@ def _prepare(git: Git, mirror: Path) -> None:
     building = Path(tempfile.mkdtemp(prefix=".new-", dir=mirror.parent))
     try:
         git.run("init", "--quiet", "--bare", "--initial-branch=main", "--template=", "--", str(building / "mirror.git"))
+        (building / "mirror.git" / _EMPTY).touch()
         shutil.rmtree(mirror, ignore_errors=True)
         (building / "mirror.git").rename(mirror)
     finally:
@@ -110,32 +133,10 @@ def _follow_default(git: Git, mirror: Path, branch: str) -> None:
 
 
 def _sweep(mirror: Path) -> None:
-    """A fetch that was stopped leaves its half pack behind."""
+    """A fetch that was stopped leaves its half pack behind. The mirror's lock is held, so nobody writes one now."""
     for leftover in (mirror / "objects" / "pack").glob("tmp_*"):
         with contextlib.suppress(OSError):
             leftover.unlink()
-
-
-@contextlib.contextmanager
-def _alone(lock: Path, patience: float) -> Iterator[None]:
-    """Hold the mirror's lock; git's own fetch locks only single refs. Unavailable when somebody holds it for too long."""
-    with lock.open("a") as handle:
-        _take(handle.fileno(), patience)
-        yield
-
-
-def _take(descriptor: int, patience: float) -> None:
-    deadline = time.monotonic() + patience
-    while True:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            return
-        except BlockingIOError:
-            if time.monotonic() > deadline:
-                raise Unavailable(
-                    S("The repository is still being fetched by somebody else; try again later."), code="busy"
-                ) from None
-            time.sleep(0.05)
 
 
 def _known_hosts(config: GitConfig, url: RemoteUrl, repository: Repository) -> Path:

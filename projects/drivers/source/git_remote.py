@@ -82,15 +82,21 @@ def judge_url(text: str, *, allow_private: bool) -> RemoteUrl:
 def signed_in(
     url: RemoteUrl, credentials: Credentials, known_hosts: Path, *, ca: str = ""
 ) -> Iterator[Mapping[str, str]]:
-    """The environment in which git may speak to `url` and nothing else; a private key lives only inside the block.
+    """`environment` for the block; a private key lives only inside it."""
+    with tempfile.TemporaryDirectory(prefix="fdd-git-") as folder:
+        yield environment(url, credentials, known_hosts, Path(folder), ca=ca)
+
+
+def environment(
+    url: RemoteUrl, credentials: Credentials, known_hosts: Path, folder: Path, *, ca: str = ""
+) -> dict[str, str]:
+    """In which git may speak to `url` and nothing else. What it signs in with lies in `folder`, which must be private.
 
     `ca`: PEM; when given, an https server's certificate must come from it.
     """
-    with tempfile.TemporaryDirectory(prefix="fdd-git-") as folder:
-        if url.scheme == "ssh":
-            yield _ssh_env(url, credentials, known_hosts, Path(folder))
-        else:
-            yield _http_env(url, credentials, ca, Path(folder))
+    if url.scheme == "ssh":
+        return _ssh_env(url, credentials, known_hosts, folder)
+    return _http_env(url, credentials, ca, folder)
 
 
 def _http_env(url: RemoteUrl, credentials: Credentials, ca: str, folder: Path) -> dict[str, str]:

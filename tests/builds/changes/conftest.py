@@ -97,7 +97,9 @@ def take_in() -> Callable[[], int]:
         return sum(
             engines.drive(cast(Any, engine), pk)
             for engine in (PushIntake(), ChangeIntake())
-            for pk in InboxItem.objects.filter(state="new", kind=engine.kind).values_list("pk", flat=True)
+            for pk in InboxItem.objects.filter(state="new", kind=engine.kind)
+            .order_by("pk")
+            .values_list("pk", flat=True)
         )
 
     return work

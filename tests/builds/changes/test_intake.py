@@ -34,6 +34,7 @@ from tests.projects.git.conftest import git
 
 pytestmark = pytest.mark.django_db
 TakeIn = Callable[[], int]
+FLOOD = 70  # pushes: most of them have to stand back, and the last ones for seconds
 
 
 def rules(project: Project, **facts: object) -> None:
@@ -128,14 +129,14 @@ def test_a_rewritten_branch_builds_what_it_is_now(project: Project, work: Work, 
 
 
 def test_while_somebody_still_pushes_only_the_last_push_builds(project: Project, work: Work, take_in: TakeIn) -> None:
-    rules(project, debounce_s=30)
+    rules(project, debounce_s=500)
     first, last = pushed(project, work), pushed(project, work)
     take_in()
     assert not Build.objects.exists()
     waits = InboxItem.objects.filter(state="new")
     assert waits.count() == 2
-    assert all(row.next_at and row.next_at > timezone.now() + timedelta(seconds=20) for row in waits)
-    waits.update(received_at=timezone.now() - timedelta(seconds=31), next_at=timezone.now())
+    assert all(row.next_at and row.next_at > timezone.now() + timedelta(seconds=300) for row in waits)
+    waits.update(received_at=timezone.now() - timedelta(seconds=501), next_at=timezone.now())
     take_in()
     assert Build.objects.get().commit_sha == last.new != first.new
     assert "followed within" in str(InboxItem.objects.order_by("pk")[0].result)
@@ -450,7 +451,7 @@ def test_a_flood_of_one_project_does_not_keep_others_waiting(
     other = reviewed_project("quiet")
     theirs = clone_of(other, tmp_path / "theirs")
     sha = work.head()
-    for n in range(200):
+    for n in range(FLOOD):
         pushes.notice(project, PushEvent(f"refs/heads/flood-{n}", ZERO, sha))
     pushed(other, theirs)
     quiet, first = InboxItem.objects.get(payload__project=other.pk), InboxItem.objects.earliest("pk")
@@ -460,13 +461,14 @@ def test_a_flood_of_one_project_does_not_keep_others_waiting(
     assert before <= pushes.FREE + took / PACE_S + 1
     last = InboxItem.objects.filter(payload__project=project.pk).latest("next_at")
     assert last.next_at is not None
-    assert last.next_at > timezone.now() + timedelta(seconds=5)  # they stand back, one behind the other
+    assert last.next_at > last.received_at + timedelta(seconds=5)  # they stand back, one behind the other
     InboxItem.objects.update(next_at=timezone.now())
     take_in()
-    assert Build.objects.filter(project=project).count() == 200  # and none is lost
+    assert Build.objects.filter(project=project).count() == FLOOD  # and none is lost
 
 
-def test_one_ring_is_enough_for_all_that_is_due(project: Project, work: Work) -> None:
+def test_one_ring_is_enough_for_all_that_is_due(project: Project, work: Work, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(engines, "DRAIN_S", 600.0)  # a busy machine gets as far in one ring as it takes
     sha = work.head()
     for n in range(12):
         pushes.notice(project, PushEvent(f"refs/heads/b{n}", ZERO, sha if n != 3 else "1" * 40))

@@ -133,6 +133,7 @@ def test_a_process_that_dies_before_it_sends_costs_nothing(build: Build, desk: D
     row = Review.objects.get()
     Review.objects.filter(pk=row.pk).update(next_at=runs.in_seconds(-1))
     runs.claim(Review, row.pk)  # and nothing more: its holder was killed
+    Review.objects.update(lease_until=timezone.now() + timedelta(hours=1))
     assert not engines.drive(ENGINE, row.pk)
     Review.objects.update(lease_until=timezone.now() - timedelta(seconds=1))
     assert send() == ["sent"]
@@ -215,7 +216,7 @@ def test_a_project_that_does_not_vote_holds_up_nobody_elses_vote(
 def test_nobody_votes_for_a_text_that_another_project_has_not_looked_at_yet(
     project: Project, work: Work, take_in: TakeIn, desk: Desk, send: Send
 ) -> None:
-    second = reviewed_project("second", debounce_s=60)
+    second = reviewed_project("second", debounce_s=500)
     Project.objects.filter(pk=second.pk).update(repository=project.repository)
     text = work.text(7, 1)
     for one in (project, Project.objects.get(pk=second.pk)):
@@ -224,7 +225,7 @@ def test_nobody_votes_for_a_text_that_another_project_has_not_looked_at_yet(
     end(Build.objects.get())
     send()
     assert 1 not in [said.value for said in desk.said]
-    old = timezone.now() - timedelta(seconds=61)
+    old = timezone.now() - timedelta(seconds=501)
     InboxItem.objects.filter(state="new").update(received_at=old, next_at=old)
     take_in()
     end(Build.objects.get(project=second))

@@ -6,7 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from .ground import Ground, Repository
+from builds.drivers.builder.embedded import control
+
+from .ground import Ground, Hands, Repository
 
 
 @pytest.fixture(scope="session")
@@ -19,3 +21,11 @@ def sample(tmp_path_factory: pytest.TempPathFactory) -> tuple[Repository, str]:
 @pytest.fixture
 def ground(tmp_path: Path, sample: tuple[Repository, str]) -> Ground:
     return Ground(tmp_path, *sample)
+
+
+@pytest.fixture
+def hands(monkeypatch: pytest.MonkeyPatch) -> Hands:
+    """The clock by which scopes count, to be moved by hand."""
+    made = Hands()
+    monkeypatch.setattr(control, "time", made)
+    return made

@@ -6,6 +6,7 @@ import os
 import re
 import subprocess
 import threading
+import time
 import uuid
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -36,7 +37,7 @@ GIT_ENVIRONMENT = {
 
 def git(folder: Path, *arguments: str) -> str:
     done = subprocess.run(
-        ["git", *arguments], cwd=folder, env=GIT_ENVIRONMENT, capture_output=True, text=True, timeout=30, check=False
+        ["git", *arguments], cwd=folder, env=GIT_ENVIRONMENT, capture_output=True, text=True, timeout=120, check=False
     )
     assert done.returncode == 0, done.stderr
     return done.stdout.strip()
@@ -137,6 +138,19 @@ class Recorder:
         return {u.id: u.state for u in self.updates if not u.name.startswith("Declarative:")}
 
 
+class Hands:
+    """The clock of scopes: it stands still until a test moves its hands."""
+
+    def __init__(self) -> None:
+        self._now = time.monotonic()
+
+    def monotonic(self) -> float:
+        return self._now
+
+    def move(self, seconds: float) -> None:
+        self._now += seconds
+
+
 @dataclass
 class Ran:
     """A build that has ended."""
@@ -189,14 +203,14 @@ class Running:
     def _run(self) -> None:
         self.outcome = self.execution.run()
 
-    def wait_for(self, text: str, timeout: float = 60.0) -> None:
+    def wait_for(self, text: str, timeout: float = 180.0) -> None:
         until(lambda: text in self.sink.text, timeout, what=f"{text!r} in the log")
 
     def wait_for_input(self, count: int = 1) -> InputRequest:
-        until(lambda: len(self.sink.inputs) >= count, 10.0, what="a question")
+        until(lambda: len(self.sink.inputs) >= count, what="a question")
         return self.sink.inputs[count - 1]
 
-    def end(self, timeout: float = 60.0) -> Ran:
+    def end(self, timeout: float = 180.0) -> Ran:
         self.thread.join(timeout)
         assert self.outcome is not None, f"the build did not end; log:\n{self.sink.text}"
         return Ran(self.outcome, self.sink, self.root)

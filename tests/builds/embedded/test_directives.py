@@ -11,6 +11,7 @@ import pytest
 from builds.drivers.builder.base import Credential
 from builds.drivers.builder.embedded.when import compare
 from fangduoduo_release.common.errors import Invalid
+from tests.waiting import until
 
 from .ground import Ground, Repository, pipeline
 
@@ -199,7 +200,7 @@ def test_when_on_what_changed(ground: Ground, condition: str, runs: bool) -> Non
 
 
 def test_parallel_branches_run_at_once_with_their_name_on_each_line(ground: Ground) -> None:
-    meet = "sh 'touch %s; for i in $(seq 200); do test -e %s && break; sleep 0.02; done; test -e %s; echo \">met\"'"
+    meet = "sh 'touch %s; for i in $(seq 3000); do test -e %s && break; sleep 0.02; done; test -e %s; echo \">met\"'"
     ran = ground.run(
         pipeline(
             "stage('P') { parallel { stage('one') { steps { " + meet % ("a", "b", "b") + " } }"
@@ -215,20 +216,20 @@ def test_parallel_branches_run_at_once_with_their_name_on_each_line(ground: Grou
 
 def test_a_failing_branch_lets_the_others_finish_unless_fail_fast(ground: Ground) -> None:
     text = (
-        "stage('P') { %s parallel { stage('bad') { steps { sh 'sleep 0.2; exit 5' } }"
-        " stage('slow') { steps { sh 'sleep %s' \n echo '>done' } post { aborted { echo '>aborted' } always { echo '>post' } } } } } stage('after') { steps { echo '>after' } }"
+        "stage('P') { %s parallel { stage('bad') { steps { sh 'until [ -e begun ]; do sleep 0.02; done; exit 5' } }"
+        " stage('slow') { steps { sh 'touch begun; sleep %s' \n echo '>done' } post { aborted { echo '>aborted' } always { echo '>post' } } } } } stage('after') { steps { echo '>after' } }"
     )
     ran = ground.run(pipeline(text % ("", "0.5")))
     assert ran.states == {"P": "failed", "P/bad": "failed", "P/slow": "succeeded", "after": "skipped"}
     assert ran.said() == ["done", "post"]
     began = time.monotonic()
-    ran = ground.run(pipeline(text % ("failFast true\n", "60")))
-    assert time.monotonic() - began < 8
+    ran = ground.run(pipeline(text % ("failFast true\n", "600")))
+    assert time.monotonic() - began < 120
     assert ran.states == {"P": "failed", "P/bad": "failed", "P/slow": "cancelled", "after": "skipped"}
     assert ran.state == "failed"
     assert ran.sentence == "script returned exit code 5"
     assert "post" in ran.said()
-    ran = ground.run(pipeline(text % ("", "60"), options="parallelsAlwaysFailFast()"))
+    ran = ground.run(pipeline(text % ("", "600"), options="parallelsAlwaysFailFast()"))
     assert ran.states["P/slow"] == "cancelled"
 
 
@@ -309,7 +310,7 @@ def test_the_input_step_gives_its_value_and_respects_a_timeout(ground: Ground) -
     running = ground.start(
         pipeline(
             "stage('A') { steps { script { def v = input(message: 'Which?', parameters: [string(name: 'V', defaultValue: '1')])\n echo \">${v}\" }\n"
-            "catchError(buildResult: 'SUCCESS', stageResult: 'SUCCESS') { timeout(time: 200, unit: 'MILLISECONDS') { input 'Never answered' } } } }"
+            "catchError(buildResult: 'SUCCESS', stageResult: 'SUCCESS') { timeout(time: 2, unit: 'SECONDS') { input 'Never answered' } } } }"
         )
     )
     asked = running.wait_for_input()
@@ -324,7 +325,7 @@ def test_options_of_pipeline_and_stage_wrap_what_is_inside(ground: Ground) -> No
     ran = ground.run(
         pipeline(
             "stage('A') { options { retry(2) } steps { sh 'echo \">try\"; test -e x || { touch x; exit 1; }' } }"
-            " stage('B') { options { timeout(time: 1, unit: 'SECONDS') } steps { sh 'sleep 60' } post { aborted { echo '>b aborted' } } }",
+            " stage('B') { options { timeout(time: 1, unit: 'SECONDS') } steps { sh 'sleep 600' } post { aborted { echo '>b aborted' } } }",
             options="buildDiscarder(logRotator(numToKeepStr: '5'))\n disableConcurrentBuilds()\n timestamps()",
         )
     )
@@ -336,7 +337,7 @@ def test_options_of_pipeline_and_stage_wrap_what_is_inside(ground: Ground) -> No
 
 def test_a_time_limit_of_the_pipeline_lets_post_run(ground: Ground) -> None:
     ran = ground.run(
-        pipeline("stage('A') { steps { sh 'sleep 60' } }", "post { aborted { echo '>aborted' } cleanup { sh 'echo \">cleanup\"' } }",
+        pipeline("stage('A') { steps { sh 'sleep 600' } }", "post { aborted { echo '>aborted' } cleanup { sh 'echo \">cleanup\"' } }",
                  options="timeout(time: 500, unit: 'MILLISECONDS')")
     )  # fmt: skip
     assert ran.said() == ["aborted", "cleanup"]
@@ -421,7 +422,7 @@ def test_many_branches_at_once_keep_their_lines_whole(ground: Ground) -> None:
     for name in names:
         numbers = [line for line in ran.sink.lines if line.startswith(f"[{name}] ") and line.split("] ")[1].isdigit()]
         assert numbers == [f"[{name}] {i}" for i in range(1, 301)]
-    assert threading.active_count() <= before
+    until(lambda: threading.active_count() <= before, what="its threads to end")
 
 
 def test_scripts_make_stages_branches_and_nodes_of_their_own(ground: Ground) -> None:

@@ -48,7 +48,7 @@ def address(ground: Ground) -> Iterator[str]:
                 "GIT_PROTOCOL": self.headers.get("Git-Protocol") or "",
             }
             done = subprocess.run(
-                ["git", "http-backend"], input=body, env=environment, capture_output=True, timeout=30, check=False
+                ["git", "http-backend"], input=body, env=environment, capture_output=True, timeout=120, check=False
             )
             head, _, content = done.stdout.partition(b"\r\n\r\n")
             self.send_response(200)

@@ -14,9 +14,11 @@ from pathlib import Path
 import pytest
 
 from builds.drivers.builder.base import Limits
+from builds.drivers.builder.embedded import orphans
 from builds.drivers.builder.embedded.control import Consumed, Interrupt, Interrupted, Scope
-from builds.drivers.builder.embedded.orphans import BUILD_KEY, STEP_KEY, build_pids, kill_build
+from builds.drivers.builder.embedded.orphans import BUILD_KEY, STEP_KEY, build_pids, kill_build, running_keys
 from builds.drivers.builder.embedded.process import Leftovers, Program, run
+from fangduoduo_release.common import given
 from fangduoduo_release.common.sentence import S
 from tests.waiting import until
 
@@ -50,7 +52,7 @@ def alive(pid: int) -> bool:
 
 
 def pid_in(file: Path) -> int:
-    return int(until(lambda: file.exists() and file.read_text().strip(), 5, what=f"{file.name} to be written"))
+    return int(until(lambda: file.exists() and file.read_text().strip(), what=f"{file.name} to be written"))
 
 
 def test_output_and_exit_code_come_back(key: str, tmp_path: Path) -> None:
@@ -121,24 +123,31 @@ def test_an_interrupt_ends_the_whole_group_gently_at_first(key: str, tmp_path: P
     def stop() -> None:
         child = pid_in(tmp_path / "child")
         # Until it is `sleep` the child is still the shell, whose trap would swallow the signal.
-        until(lambda: Path(f"/proc/{child}/cmdline").read_bytes().startswith(b"sleep"), 5)
+        until(lambda: Path(f"/proc/{child}/cmdline").read_bytes().startswith(b"sleep"))
         scope.interrupt(Interrupt(S("Stop.")))
 
     threading.Thread(target=stop, daemon=True).start()
     began = time.monotonic()
     with pytest.raises(Interrupted):
-        run(program(key, script, tmp_path), scope, Consumed(), out=out.extend)
-    assert time.monotonic() - began < 2.5
+        run(program(key, script, tmp_path), scope, Consumed(), out=out.extend, grace=200)
+    assert time.monotonic() - began < 60, "who ends gently is not waited for longer"
     assert not alive(pid_in(tmp_path / "leader"))
     assert not alive(pid_in(tmp_path / "child"))
 
 
 def test_who_ignores_the_gentle_signal_is_killed_after_the_grace(key: str, tmp_path: Path) -> None:
-    scope = Scope(seconds=0.3, sentence=S("Too long."))
-    began = time.monotonic()
+    scope = Scope()
+    asked: list[float] = []
+
+    def stop() -> None:
+        pid_in(tmp_path / "leader")
+        asked.append(time.monotonic())
+        scope.interrupt(Interrupt(S("Stop.")))
+
+    threading.Thread(target=stop, daemon=True).start()
     with pytest.raises(Interrupted):
         run_script(key, "trap '' TERM; echo $$ > leader; while :; do sleep 1; done", tmp_path, scope, grace=0.5)
-    assert 0.5 < time.monotonic() - began < 3
+    assert 0.5 < time.monotonic() - asked[0] < 60
     assert not alive(pid_in(tmp_path / "leader"))
 
 
@@ -157,17 +166,19 @@ def test_a_step_ends_with_its_script_though_a_background_child_holds_the_output(
     leftovers = Leftovers()
     out = bytearray()
     began = time.monotonic()
-    script = "(while :; do echo tick; sleep 0.05; done) & echo $! > child; echo started"
+    script = "(while :; do echo tick; echo >> ticks; sleep 0.05; done) & echo $! > child; echo started"
     code = run(program(key, script, tmp_path), Scope(), Consumed(), out=out.extend, leftovers=leftovers)
     assert code == 0
-    assert time.monotonic() - began < 3
+    assert time.monotonic() - began < 60
     assert b"started" in out
     child = pid_in(tmp_path / "child")
-    time.sleep(0.3)  # long enough to die of SIGPIPE, were nobody reading
+    ticks = tmp_path / "ticks"
+    ticked = ticks.stat().st_size if ticks.exists() else 0
+    until(lambda: ticks.exists() and ticks.stat().st_size > ticked + 3, what="it to write on, though nobody reads it")
     assert alive(child)
     assert kill_build(key, grace=1.0) >= 1
     leftovers.close()
-    until(lambda: not alive(child), 5)
+    until(lambda: not alive(child))
 
 
 def test_an_error_of_who_takes_the_output_ends_the_program(key: str, tmp_path: Path) -> None:
@@ -193,7 +204,7 @@ def test_kill_build_finds_every_stray(start: str, key: str, tmp_path: Path) -> N
     leftovers = Leftovers()
     run(program(key, start, tmp_path), Scope(), Consumed(), out=lambda data: None, leftovers=leftovers)
     stray = pid_in(tmp_path / "stray")
-    until(lambda: alive(stray), 5)
+    until(lambda: alive(stray))
     kill_build(key, grace=0.3)
     leftovers.close()
     assert not alive(stray)
@@ -205,22 +216,49 @@ def test_kill_build_outruns_a_fork_bomb_of_modest_size(key: str, tmp_path: Path)
     process = subprocess.Popen(
         ["/bin/sh", "-c", bomb], env={"PATH": PATH, BUILD_KEY: key}, cwd=tmp_path, start_new_session=True
     )
-    until(lambda: len(build_pids(key)) >= 6, 5)
+    until(lambda: len(build_pids(key)) >= 6)
     kill_build(key, grace=0.0)
-    assert process.wait(5) == -signal.SIGKILL
+    assert process.wait(60) == -signal.SIGKILL
+    assert build_pids(key) == set()
+
+
+def test_a_program_is_found_also_while_it_becomes_another_one(key: str, tmp_path: Path) -> None:
+    """In the middle of `execve` its environment reads as empty: no stray may be overlooked for that."""
+    restless = tmp_path / "restless"
+    restless.write_text('#!/bin/sh\nexec "$0"\n')
+    restless.chmod(0o755)
+    process = subprocess.Popen([restless], env={"PATH": PATH, BUILD_KEY: key}, start_new_session=True)
+    try:
+        mark = f"{BUILD_KEY}={key}".encode()
+        assert [look for look in range(2000) if mark not in given.environment(process.pid)] == []
+        assert build_pids(key) == {process.pid}
+        assert running_keys({BUILD_KEY: key}) == {key}
+    finally:
+        kill_build(key, grace=0.0)
+        process.kill()
+        process.wait(60)
+
+
+def test_who_dies_slowly_is_killed_until_it_is_gone(key: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A machine that stands still for a while is no reason to give up after so many signals."""
+    monkeypatch.setattr(orphans, "_ROUNDS", 0)
+    stubborn = "trap '' TERM; while :; do sleep 0.01; done"
+    process = subprocess.Popen(["/bin/sh", "-c", stubborn], env={"PATH": PATH, BUILD_KEY: key}, start_new_session=True)
+    assert kill_build(key, grace=0.0) >= 1
+    assert process.wait(60) == -signal.SIGKILL
     assert build_pids(key) == set()
 
 
 def test_kill_build_leaves_other_builds_and_this_process_alone(key: str, tmp_path: Path) -> None:
     other = str(uuid.uuid4())
-    bystander = subprocess.Popen(["sleep", "60"], env={"PATH": PATH, BUILD_KEY: other}, start_new_session=True)
+    bystander = subprocess.Popen(["sleep", "600"], env={"PATH": PATH, BUILD_KEY: other}, start_new_session=True)
     try:
         assert kill_build(key, grace=0.1) == 0
         assert bystander.poll() is None
         assert build_pids(other) == {bystander.pid}
     finally:
         kill_build(other, grace=0.0)
-        bystander.wait(5)
+        bystander.wait(60)
 
 
 def test_the_program_dies_when_its_agent_is_killed(key: str, tmp_path: Path) -> None:
@@ -229,6 +267,7 @@ import sys
 sys.path.insert(0, {str(Path.cwd())!r})
 from pathlib import Path
 from builds.drivers.builder.base import Limits
+from builds.drivers.builder.embedded import orphans
 from builds.drivers.builder.embedded.control import Consumed, Scope
 from builds.drivers.builder.embedded.process import Program, run
 run(Program(["/bin/sh", "-c", "echo $$ > leader; sleep 300"], Path({str(tmp_path)!r}), {{"PATH": "{PATH}"}},
@@ -237,8 +276,8 @@ run(Program(["/bin/sh", "-c", "echo $$ > leader; sleep 300"], Path({str(tmp_path
     process = subprocess.Popen([sys.executable, "-c", agent])
     leader = pid_in(tmp_path / "leader")
     process.kill()
-    process.wait(5)
-    until(lambda: not alive(leader), 5, what="the direct child to die with its parent")
+    process.wait(60)
+    until(lambda: not alive(leader), what="the direct child to die with its parent")
 
 
 def test_the_end_of_a_build_writes_into_no_file_that_is_not_its_own() -> None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from .ground import Ground, pipeline
+from .ground import Ground, Hands, pipeline
+from .test_process import alive
 
 
 def test_sh_returns_output_status_or_fails(ground: Ground) -> None:
@@ -138,10 +139,20 @@ def test_a_timeout_kills_what_runs_and_says_its_limit(ground: Ground) -> None:
     assert ran.sentence == "The time limit of 0.3 s was exceeded."
 
 
-def test_a_timeout_of_activity_starts_anew_with_each_line(ground: Ground) -> None:
-    step = "timeout(time: 700, unit: 'MILLISECONDS', activity: true) { sh 'for i in 1 2 3 4 5 6; do echo $i; sleep 0.2; done; %s' }"
-    assert ground.steps(step % "true").state == "succeeded"
-    assert ground.steps(step % "sleep 50").state == "cancelled"
+def test_a_timeout_of_activity_starts_anew_with_each_line(ground: Ground, hands: Hands) -> None:
+    each = "set +x; for i in 1 2 3; do echo line $i; until [ -e go$i ]; do sleep 0.02; done; done"
+    step = f"timeout(time: 20, activity: true) {{ sh '{each}' }}"
+    running = ground.start(pipeline(f"stage('S') {{ steps {{ {step} }} }}"))
+    for number in (1, 2, 3):
+        running.wait_for(f"\nline {number}\n")
+        hands.move(15 * 60)
+        (running.root / "ws" / f"go{number}").touch()
+    assert running.end().state == "succeeded", "45 minutes, but never 20 without a line"
+
+
+def test_a_timeout_of_activity_ends_who_has_fallen_silent(ground: Ground) -> None:
+    step = "timeout(time: 700, unit: 'MILLISECONDS', activity: true) { sh 'echo 1; echo 2; sleep 600' }"
+    assert ground.steps(step).state == "cancelled"
 
 
 def test_catch_error_goes_on_with_message(ground: Ground) -> None:
@@ -247,13 +258,13 @@ def test_an_output_too_large_to_return_is_refused(ground: Ground) -> None:
 def test_background_children_live_until_the_build_ends_and_no_longer(ground: Ground) -> None:
     ran = ground.run(
         pipeline(
-            "stage('A') { steps { sh '''(while :; do echo tick; sleep 0.05; done) & echo $! > pid''' } }"
-            " stage('B') { steps { sh 'sleep 0.3; kill -0 $(cat pid); echo \">alive\"' } }"
+            "stage('A') { steps { sh '''(while :; do echo tick; echo >> ticks; sleep 0.05; done) & echo $! > pid''' } }"
+            " stage('B') { steps { sh '''touch ticks; n=$(($(wc -l < ticks) + 3))\n"
+            "for i in $(seq 1000); do [ $(wc -l < ticks) -gt $n ] && break; sleep 0.05; done 2>/dev/null\n"
+            "test $(wc -l < ticks) -gt $n; kill -0 $(cat pid); echo \">alive\"''' } }"
         )
     )
     assert ran.said() == ["alive"]
-    from .test_process import alive
-
     assert not alive(int((ran.root / "ws" / "pid").read_text()))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import pickle
@@ -80,6 +81,8 @@ def test_a_cancel_reaches_every_branch_and_every_kind_of_waiting(ground: Ground)
     )
     running.wait_for("started")
     running.wait_for_input()
+    branches = {f"P/{name}" for name in ("sh", "sleep", "input", "loop")}
+    until(lambda: {running.sink.states().get(b) for b in branches} <= {"running", "paused"}, what="all branches")
     running.execution.cancel()
     ran = running.end()
     assert {ran.states[f"P/{name}"] for name in ("sh", "sleep", "input")} == {"cancelled"}
@@ -115,10 +118,10 @@ def test_a_script_cannot_catch_a_lost_lease(ground: Ground) -> None:
 def test_the_build_may_take_only_so_long(ground: Ground) -> None:
     began = time.monotonic()
     ran = ground.run(
-        pipeline("stage('A') { steps { sh 'sleep 60' } }", "post { failure { echo '>failure' } }"),
+        pipeline("stage('A') { steps { sh 'sleep 600' } }", "post { failure { echo '>failure' } }"),
         limits=Limits(wall_seconds=1),
     )
-    assert time.monotonic() - began < 10
+    assert time.monotonic() - began < 120
     assert (ran.state, ran.said()) == ("failed", ["failure"])
     assert ran.sentence == "The build took longer than the 1 s it may take."
 
@@ -148,7 +151,7 @@ def test_a_sink_that_fails_ends_the_build_with_its_reason(ground: Ground, error:
 
     began = time.monotonic()
     outcome = Execution(spec, sink).run()
-    assert time.monotonic() - began < 15
+    assert time.monotonic() - began < 120
     assert outcome.state == "failed"
     assert sentence in str(outcome.sentence)
     assert build_pids(spec.key) == set()
@@ -181,10 +184,10 @@ def test_a_signal_handler_may_stop_the_build_at_any_moment(ground: Ground, tmp_p
         "signal.signal(signal.SIGTERM, lambda *_: stop.drop())\nprint(Execution(spec, Recorder(), stop",
     )
     agent = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
-    until(lambda: len(build_pids(spec.key)) >= 2, 20)
+    until(lambda: len(build_pids(spec.key)) >= 2)
     for _ in range(5):
         agent.send_signal(signal.SIGTERM)
-    assert agent.communicate(timeout=20)[0].strip() == "cancelled"
+    assert agent.communicate(timeout=120)[0].strip() == "cancelled"
     assert build_pids(spec.key) == set()
 
 
@@ -209,12 +212,12 @@ def tiny(tmp_path: Path) -> Iterator[Path]:
     if os.geteuid() != 0 or shutil.which("mount") is None:
         pytest.skip("needs root to mount a small file system")
     done = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", str(folder)], capture_output=True, timeout=10, check=False
+        ["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", str(folder)], capture_output=True, timeout=60, check=False
     )
     if done.returncode:
         pytest.skip(f"cannot mount a small file system here: {done.stderr.decode().strip()}")
     yield folder
-    subprocess.run(["umount", "-l", str(folder)], timeout=10, check=False)
+    subprocess.run(["umount", "-l", str(folder)], timeout=60, check=False)
 
 
 @pytest.mark.parametrize(
@@ -323,7 +326,7 @@ ESCAPE = (
 
 def test_in_a_process_of_its_own_nothing_escapes_not_even_without_environment(ground: Ground, tmp_path: Path) -> None:
     agent, root, _ = start_agent(ground, tmp_path, pipeline("stage('A') { steps { " + ESCAPE + " } }"))
-    assert agent.communicate(timeout=30)[0].strip() == "succeeded"
+    assert agent.communicate(timeout=120)[0].strip() == "succeeded"
     stray = int((root / "ws" / "stray").read_text())
     assert not alive(stray)
 
@@ -336,11 +339,19 @@ def test_after_a_killed_agent_kill_build_leaves_nothing(ground: Ground, tmp_path
         tmp_path,
         pipeline("stage('A') { steps { sh 'nohup sleep 300 & setsid sleep 300 & echo go > go; sleep 300' } }"),
     )
-    until(lambda: (root / "ws" / "go").exists(), 20)
+    until(lambda: (root / "ws" / "go").exists())
+
+    def sleeping() -> int:
+        names = []
+        for pid in build_pids(key):
+            with contextlib.suppress(OSError):
+                names.append(Path(f"/proc/{pid}/comm").read_text())
+        return names.count("sleep\n")
+
     # Both must be `sleep` by now: a shell still tracing its command would die of the broken pipe.
-    until(lambda: sum(Path(f"/proc/{pid}/comm").read_text() == "sleep\n" for pid in build_pids(key)) >= 3, 10)
+    until(lambda: sleeping() >= 3)
     agent.send_signal(signal.SIGKILL)
-    agent.communicate(timeout=10)
-    until(lambda: len(build_pids(key)) >= 2, 5)
+    agent.communicate(timeout=120)
+    until(lambda: len(build_pids(key)) >= 2)
     kill_build(key, grace=0.2)
     assert build_pids(key) == set()

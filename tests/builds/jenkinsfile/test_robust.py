@@ -61,7 +61,7 @@ def test_any_text_gives_answers_within_a_script(text: str) -> None:
     _sound(inside, validate(inside))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.sampled_from(TEXTS), st.integers(0, 3000))
 def test_texts_cut_short_give_answers(text: str, at: int) -> None:
     _sound(text[:at], validate(text[:at]))

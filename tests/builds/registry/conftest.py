@@ -13,9 +13,16 @@ from typing import Any
 
 import pytest
 
+from builds.drivers.registry import distribution
 from builds.drivers.registry.distribution import Distribution, RegistryConfig
 from tests.simulators.registry import DockerRegistry, Signed, certificate
 from tests.simulators.registry_tokens import TokenServer
+
+
+@pytest.fixture(autouse=True)
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """How long the driver waits at most is the concern of the tests that shorten it."""
+    monkeypatch.setattr(distribution, "CALL_S", 60.0)
 
 
 @pytest.fixture

@@ -238,7 +238,7 @@ def test_a_host_without_an_address_is_unavailable() -> None:
     with pytest.raises(Unavailable) as error:
         driver("https://registry.invalid").check()
     assert error.value.code == "unknown_host"
-    assert time.monotonic() - began < 10
+    assert time.monotonic() - began < 60
 
 
 @pytest.mark.parametrize("place", ["169.254.169.254", "100.100.100.200", "0.0.0.0", "[fe80::1]", "2852039166"])

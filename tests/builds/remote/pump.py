@@ -28,7 +28,7 @@ class Pump:
         if self.follows:
             self.follower.tick(builder_of(Connection.objects.get(pk=self.connection.pk)))
 
-    def until(self, condition: Callable[[], Any], *, timeout: float = 60, what: str = "it") -> Any:
+    def until(self, condition: Callable[[], Any], *, timeout: float = 180, what: str = "it") -> Any:
         end = time.monotonic() + timeout
         while not (found := condition()):
             assert time.monotonic() < end, f"in vain waited for {what}: {self.told()}"
@@ -36,7 +36,7 @@ class Pump:
             time.sleep(0.05)
         return found
 
-    def ended(self, build: Build, timeout: float = 60) -> Build:
+    def ended(self, build: Build, timeout: float = 180) -> Build:
         def over() -> bool:
             build.refresh_from_db()
             return build.is_final

@@ -13,7 +13,7 @@ from builds.drivers.builder.remote import Values
 from builds.models import Build, RemoteBuild, Stage
 from builds.models import InputRequest as InputRow
 from builds.remote import follower as following
-from builds.remote import looking
+from builds.remote import looking, watching
 from builds.remote.follower import Follower
 from builds.remote.watching import watched
 from projects.models import Project
@@ -25,9 +25,38 @@ from .server import Item, MemoryServer
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
+@pytest.fixture(autouse=True)
+def unhurried(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What happens after so many seconds is far off, so that a machine that stands still for some decides nothing."""
+    for module, names in (
+        (following, ("STALE_S", "QUESTIONS_EVERY_S", "OTHERS_EVERY_S")),
+        (looking, ("LOST_AFTER_S",)),
+        (watching, ("WATCHED_S", "AGAIN_S")),
+    ):
+        for name in names:
+            monkeypatch.setattr(module, name, 1000 * getattr(module, name))
+
+
+class Hands:
+    """A clock that stands still, but for what the server is said to take for an answer."""
+
+    def __init__(self) -> None:
+        self.answer_s = 0.0
+        self._now = 0.0
+
+    def __call__(self) -> float:
+        self._now += self.answer_s
+        return self._now
+
+
 @pytest.fixture
-def follower(connection: Any) -> Follower:
-    return Follower(connection.pk)
+def hands() -> Hands:
+    return Hands()
+
+
+@pytest.fixture
+def follower(connection: Any, hands: Hands) -> Follower:
+    return Follower(connection.pk, hands)
 
 
 def told(server: MemoryServer, project: Project) -> tuple[RemoteBuild, Item]:
@@ -192,6 +221,14 @@ def test_pace_slows_down_when_nothing_happens_and_hurries_when_something_does(
     assert following.SLOWEST_S * 0.85 < quiet[-1] < 5.0
     watched(row.pk)
     assert follower.tick(server) < 1
+
+
+def test_a_slow_server_rests_as_long_as_its_answer_took(
+    follower: Follower, server: MemoryServer, project: Project, hands: Hands
+) -> None:
+    told(server, project)
+    hands.answer_s = 20
+    assert follower.tick(server) >= 20 * 0.9
 
 
 def test_stages_of_a_watched_build_fill_the_rows_laid_out(

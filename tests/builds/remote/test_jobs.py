@@ -21,6 +21,12 @@ from .server import MemoryServer
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
+@pytest.fixture(autouse=True)
+def unhurried(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A look stays fresh while a busy machine goes from one line to the next."""
+    monkeypatch.setattr(jobs, "TRUST_S", 3600.0)
+
+
 @pytest.fixture
 def job(project: Project, build: Build, server: MemoryServer) -> RemoteJob:
     return jobs.job_of(project, build.builder_connection, server)

@@ -18,6 +18,12 @@ from .server import MemoryServer, moved
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
+@pytest.fixture(autouse=True)
+def unhurried(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A request does not settle while a busy machine goes from one line to the next."""
+    monkeypatch.setattr(triggering, "SETTLE_S", 3600.0)
+
+
 @pytest.fixture
 def row(build: Build, server: MemoryServer) -> RemoteBuild:
     found = placed(build)

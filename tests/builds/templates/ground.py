@@ -15,7 +15,7 @@ PEOPLE = {f"GIT_{who}_{what}": value for who in ("AUTHOR", "COMMITTER")
 
 def git(bare: Path, *arguments: str, given: bytes = b"", **more: str) -> str:
     done = subprocess.run(
-        ["git", "-C", str(bare), *arguments], input=given, capture_output=True, check=True, timeout=30,
+        ["git", "-C", str(bare), *arguments], input=given, capture_output=True, check=True, timeout=120,
         env={"PATH": os.environ["PATH"], "HOME": "/nonexistent", **PEOPLE, **more},
     )  # fmt: skip
     return done.stdout.decode().strip()

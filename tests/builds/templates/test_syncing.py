@@ -102,7 +102,7 @@ def test_two_who_bring_it_at_once_make_it_once(tmp_path: Path) -> None:
 
     def bring() -> None:
         try:
-            together.wait(10)
+            together.wait(60)
             templates.sync_library(tmp_path)
         except Exception as error:  # noqa: BLE001 - told below
             failed.append(error)
@@ -146,5 +146,5 @@ def test_the_build_service_and_merging_know_nothing_of_pages() -> None:
         "import builds.build_service, builds.merging; "
         "print([m for m in sys.modules if m.startswith(('builds.views', 'builds.api'))])"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=240)
     assert done.stdout.strip().splitlines()[-1] == "[]"

@@ -6,6 +6,7 @@ works on to the end. Run as a module in its own process, so that callers fork fr
 
 from __future__ import annotations
 
+import contextlib
 import os
 import pickle
 import signal
@@ -15,6 +16,7 @@ import time
 from clusters.drivers.runtime.base import Wanted
 from clusters.drivers.runtime.local.runtime import LocalRuntime
 from clusters.drivers.traffic.traefik.driver import TraefikTraffic
+from fangduoduo_release.common.errors import Unavailable
 
 
 def main() -> None:
@@ -33,8 +35,11 @@ def main() -> None:
 
 
 def work(runtime: LocalRuntime, wanted: Wanted) -> None:
-    while not runtime.advance(wanted, 5.0).settled:
-        continue
+    """As an engine does: what is busy, or has not come up in time, is tried again."""
+    settled = False
+    while not settled:
+        with contextlib.suppress(Unavailable):
+            settled = runtime.advance(wanted, 5.0).settled
 
 
 if __name__ == "__main__":

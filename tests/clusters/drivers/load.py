@@ -36,7 +36,7 @@ class Load:
         while not self._over.wait(max(0.0, due - time.monotonic())):
             due += self._pause
             try:
-                connection = connection or http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)
+                connection = connection or http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
                 connection.request("GET", "/")
                 answer = connection.getresponse()
                 body = answer.read().decode()

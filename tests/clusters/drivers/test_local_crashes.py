@@ -44,7 +44,8 @@ def nothing_but(place: Place, wanted: Wanted) -> None:
     group = place.runtime.layout.group(place.service)
     assert {path.name for path in group.instances.iterdir()} == {one.name for one in seen.instances}
     shims = {status.shim for status in map(_status, group.instances.iterdir())}
-    assert set(place.processes()) == shims | {one.pid for one in seen.instances}
+    wished = shims | {one.pid for one in seen.instances}
+    until(lambda: set(place.processes()) == wished, what="what was killed to be gone")
     assert len(list(place.runtime.layout.releases.glob("*.new"))) == 0
 
 
@@ -62,7 +63,7 @@ def test_callers_killed_at_any_moment_lose_nothing_and_double_nothing(place: Pla
     with Load(place.port, rate=60, clients=2) as load:
         for artifact, replicas in ((place.version("two"), 2), (first.artifact, 2), (place.version("three"), 3)):
             wanted = place.want(artifact, replicas=replicas)
-            assert caller(place, wanted, [chance.uniform(0.0, 0.25) for _ in range(10)]).wait(60) == 0
+            assert caller(place, wanted, [chance.uniform(0.0, 0.25) for _ in range(10)]).wait(240) == 0
             nothing_but(place, wanted)
     assert load.failures == []
     assert place.runtime.reconcile([place.service]).killed == ()
@@ -71,7 +72,7 @@ def test_callers_killed_at_any_moment_lose_nothing_and_double_nothing(place: Pla
 def test_two_callers_at_once_do_it_once(place: Place) -> None:
     wanted = place.want(place.version("one"), replicas=3)
     both = [caller(place, wanted), caller(place, wanted)]
-    assert [process.wait(30) for process in both] == [0, 0]
+    assert [process.wait(240) for process in both] == [0, 0]
     nothing_but(place, wanted)
     assert list(place.runtime.layout.group(place.service).history.iterdir()) == []
 
@@ -109,7 +110,8 @@ def test_a_killed_shim_takes_its_process_along_and_both_are_replaced(quiet_place
     assert place.instances().state == "degraded"
     seen = place.settle(wanted)
     assert victim.name not in {one.name for one in seen.instances}
-    assert all(procfs.environment(pid)["FDD_INSTANCE"] != victim.name for pid in place.processes())
+    mark = victim.name.encode()
+    until(lambda: procfs.marked(b"FDD_INSTANCE", mark) == [], what="what the victim had started to be gone")
 
 
 def test_orphans_are_killed_and_nobody_else(quiet_place: Place) -> None:
@@ -121,7 +123,7 @@ def test_orphans_are_killed_and_nobody_else(quiet_place: Place) -> None:
     foreign = subprocess.Popen(["sleep", "300"], env={**marks, "FDD_RUNTIME": root + "-of-another-portal"})
     try:
         assert place.runtime.reconcile([place.service]).killed == (orphan.pid,)
-        assert orphan.wait(5) == -signal.SIGKILL
+        assert orphan.wait(60) == -signal.SIGKILL
         assert foreign.poll() is None
     finally:
         foreign.kill()
@@ -149,7 +151,7 @@ def test_a_removal_goes_on_after_a_kill(place: Place) -> None:
     assert first.state == "removing"
     place.runtime = LocalRuntime(place.runtime.config, place.traffic)
     assert until(lambda: place.runtime.remove(place.service, 1.0).state == "absent")
-    assert place.processes() == []
+    until(lambda: place.processes() == [], what="what was killed to be gone")
 
 
 def test_instances_outlive_the_process_that_started_them(quiet_place: Place) -> None:

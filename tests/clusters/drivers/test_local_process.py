@@ -115,15 +115,18 @@ def test_the_logs_of_the_run_before_and_of_the_instance_before(quiet_place: Plac
     place.deploy("one", replicas=1)
     one = place.instances().instances[0]
     first_port = one.port
-    page = until(lambda: (p := place.runtime.logs(place.service, LogQuery())).lines and p)
+
+    def said(query: LogQuery) -> list[bytes]:
+        return [line.data for line in place.runtime.logs(place.service, query).lines if line.stream == "stdout"]
+
+    until(lambda: said(LogQuery()), what="its first words")
+    page = place.runtime.logs(place.service, LogQuery())
     place.runtime.exec(place.service, one.name, ["sh", "-c", "echo v2 > VERSION"])
     with pytest.raises(OSError):
         place.ask("/crash", first_port)
     until(lambda: (seen := place.instances()).settled and seen.instances[0].restarts == 1)
-    previous = place.runtime.logs(place.service, LogQuery(previous=True))
-    assert [line.data for line in previous.lines if line.stream == "stdout"] == [
-        f"serving one on {first_port}".encode()
-    ]
+    until(lambda: said(LogQuery(after=page.cursor)), what="the first words of the run after")
+    assert said(LogQuery(previous=True)) == [f"serving one on {first_port}".encode()]
     after = place.runtime.logs(place.service, LogQuery(after=page.cursor))
     assert [line.data for line in after.lines if line.stream == "stdout"] == [f"serving v2 on {first_port}".encode()]
     since = place.runtime.logs(place.service, LogQuery(since=after.lines[-1].at))

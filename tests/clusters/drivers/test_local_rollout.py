@@ -11,7 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from clusters.drivers.process import procfs
 from clusters.drivers.runtime.base import Artifact
+from clusters.drivers.runtime.local.instances import read_instances
 from clusters.drivers.runtime.spec import Check, HealthChecks
 from tests.clusters.drivers.conftest import Place
 from tests.clusters.drivers.load import Load
@@ -32,21 +34,25 @@ def test_no_request_fails_during_deploy_rollback_scale_and_restart(place: Place)
 
 
 def test_a_request_that_began_on_an_old_instance_is_finished_there(place: Place) -> None:
-    place.deploy("one", replicas=1)
+    place.deploy("one", replicas=1, drain_s=300.0)
     answers: list[tuple[int, str]] = []
     slow = threading.Thread(target=lambda: answers.append(place.ask("/slow")))
-    port = place.instances().instances[0].port
+    old = place.instances().instances[0]
     slow.start()
-    until(lambda: _connections(port), what="the request to arrive")
-    place.deploy("two", replicas=1)
+    until(lambda: _connections(old.port), what="the request to arrive")
+    change = threading.Thread(target=lambda: place.deploy("two", replicas=1, drain_s=300.0))
+    change.start()
+    until(lambda: place.answers() == {"two"}, what="everybody else to be on the new one")
+    assert answers == []
+    place.runtime.exec(place.service, old.name, ["touch", "go"])
     slow.join()
+    change.join()
+    assert place.instances().settled
     assert answers[0][0] == 200
     assert answers[0][1].startswith("one ")
 
 
 def _connections(port: int) -> int:
-    from clusters.drivers.process import procfs
-
     return procfs.connections().get(port, 0)
 
 
@@ -82,14 +88,22 @@ def test_an_instance_that_dies_under_load_costs_at_most_the_requests_in_its_hand
         os.kill(victim.pid, signal.SIGKILL)
         until(lambda: [i.restarts for i in place.instances().instances if i.name == victim.name] == [1])
         assert place.settle(wanted).settled
+        until(lambda: load.answers["one"] > 8 * len(load.failures), what="many more answers than failures")
     assert len(load.failures) <= 8, "what it had accepted, and what was on the way to it"
     assert load.answers["one"] > 8 * len(load.failures)
 
 
+def _told(place: Place) -> list[str]:
+    """What is told of the instances that are not ready."""
+    group = place.runtime.layout.group(place.service)
+    found = (one.status for one in read_instances(group, place.runtime.layout.root))
+    return [status.detail for status in found if status is not None and not status.ready]
+
+
 FAILURES = {
     "missing_command": (("no-such-program",), "could not be started"),
-    "not_ready": (("python3", "-S", "server.py"), "did not become ready within 2.5 seconds: HTTP 500"),
-    "no_port": (("sleep", "60"), "did not listen on its port"),
+    "not_ready": (("python3", "-S", "server.py"), "did not become ready within 0.01 seconds: HTTP 500"),
+    "no_port": (("sleep", "600"), "did not listen on its port"),
     "crash_loop": (("sh", "-c", "kill -9 $$"), "last by signal 9"),
 }
 
@@ -100,8 +114,12 @@ def test_a_first_version_that_does_not_come_up_says_why_and_leaves_nothing(quiet
     command, words = FAILURES[code]
     if code == "not_ready":
         command = ("sh", "-c", "touch sick; exec python3 -S server.py")
-    deadline = {"crash_loop": 20.0, "not_ready": 2.5}.get(code, 1.0)
-    wanted = place.want(place.version("one"), command=command, start_deadline_s=deadline, replicas=1)
+    wanted = place.want(place.version("one"), command=command, replicas=1)
+    if code in ("not_ready", "no_port"):
+        place.runtime.advance(wanted)
+        until(lambda: code == "no_port" or _told(place) == ["HTTP 500"], what="its check to fail")
+        until(lambda: place.instances().instances[0].pid, what="its process")
+        wanted = place.overdue(wanted)
     seen = place.settle(wanted)
     assert seen.failure is not None
     assert seen.failure.code == code
@@ -112,8 +130,15 @@ def test_a_first_version_that_does_not_come_up_says_why_and_leaves_nothing(quiet
 
 def test_a_process_on_another_port_is_told_so(quiet_place: Place) -> None:
     code = "import socket; s = socket.create_server(('127.0.0.1', 0)); s.accept()"
-    wanted = quiet_place.want(quiet_place.version("one"), command=("python3", "-c", code), start_deadline_s=1.5)
-    failure = quiet_place.settle(wanted).failure
+    wanted = quiet_place.want(quiet_place.version("one"), command=("python3", "-c", code))
+    quiet_place.runtime.advance(wanted)
+
+    def listen() -> bool:
+        pids = [one.pid for one in quiet_place.instances().instances if one.pid]
+        return len([pid for pid in pids if procfs.listening_ports([pid])]) == 2
+
+    until(listen, what="both to listen somewhere")
+    failure = quiet_place.settle(quiet_place.overdue(wanted)).failure
     assert failure is not None
     assert failure.code == "no_port"
     assert "not on the port it was given in PORT" in str(failure.sentence)
@@ -154,7 +179,12 @@ def test_a_port_snatched_by_a_stranger_is_left_for_another(quiet_place: Place) -
         "    keep = 'import socket,time; s=socket.create_server((\"127.0.0.1\", %d)); time.sleep(60)' % port\n"
         "    env = {'PATH': os.environ['PATH']}\n"
         "    subprocess.run(['sh', '-c', 'cat >> \"$0\"', sys.argv[2]], input=str(port).encode())\n"
-        "    time.sleep(0.5)\n"
+        "    while True:  # until somebody listens there\n"
+        "        try:\n"
+        "            socket.create_connection(('127.0.0.1', port)).close()\n"
+        "            break\n"
+        "        except OSError:\n"
+        "            time.sleep(0.02)\n"
         "    raise SystemExit(1)\n"
         "os.execvp('python3', ['python3', '-S', 'server.py'])\n"
     )

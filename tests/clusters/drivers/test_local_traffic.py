@@ -7,7 +7,8 @@ import signal
 import threading
 from dataclasses import replace
 
-from clusters.drivers.runtime.base import CANARY, STABLE, ServiceRef
+from clusters.drivers.runtime.base import CANARY, STABLE, ServiceRef, Wanted
+from clusters.drivers.runtime.local.instances import read_instances
 from clusters.drivers.runtime.spec import Check, HealthChecks
 from tests.clusters.drivers.conftest import Place
 from tests.clusters.drivers.load import Load
@@ -16,6 +17,14 @@ from tests.waiting import until
 
 def versions(place: Place, count: int = 20) -> set[str]:
     return {place.ask()[1].split()[0] for _ in range(count)}
+
+
+def told(place: Place, wanted: Wanted) -> list[str]:
+    """What is told of the goal's instances that are not ready."""
+    place.runtime.advance(wanted)
+    group = place.runtime.layout.group(place.service)
+    found = (one.status for one in read_instances(group, place.runtime.layout.root))
+    return [status.detail for status in found if status is not None and not status.ready]
 
 
 def test_a_canary_takes_its_share_beside_the_stable_group_and_gives_it_back(place: Place) -> None:
@@ -70,13 +79,15 @@ def test_a_failing_version_never_gets_a_request(place: Place) -> None:
     place.deploy("one")
     bad = place.want(
         place.version("two"),
-        start_deadline_s=1.5,
         health=HealthChecks(
             readiness=Check("http", "/health", period_s=0.2), liveness=Check("exec", command=("true",))
         ),
         command=("sh", "-c", "touch sick; exec python3 -S server.py"),
     )
     with Load(place.port, rate=100, clients=2) as load:
+        until(lambda: told(place, bad) == ["HTTP 500"] * 2, what="both checks to fail")
+        until(lambda: load.answers["one"] > 20, what="requests meanwhile")
+        bad = place.overdue(bad)
         seen = place.settle(bad)
         until(lambda: place.runtime.advance(bad) and not [i for i in place.instances().instances if i.current])
     assert seen.failure is not None
@@ -90,11 +101,14 @@ def test_a_half_failed_deployment_never_mixes_versions(place: Place) -> None:
     place.deploy("one")
     lock = place.folder / "only-one"
     bad = place.want(
-        place.version("two"), start_deadline_s=3.0,
+        place.version("two"),
         command=("sh", "-c", f"mkdir {lock} || touch sick; exec python3 -S server.py"),
     )  # fmt: skip
     with Load(place.port, rate=50, clients=2) as load:
-        assert place.settle(bad).failure is not None
+        until(lambda: told(place, bad) == ["HTTP 500"], what="one to be ready, and the other's check to fail")
+        served = load.answers["one"]
+        until(lambda: load.answers["one"] > served + 20, what="requests meanwhile")
+        assert place.settle(place.overdue(bad)).failure is not None
     assert load.failures == []
     assert set(load.answers) == {"one"}
 
@@ -134,12 +148,16 @@ def test_a_service_can_be_removed_while_the_proxy_is_down(place: Place) -> None:
 
 def test_when_nobody_is_ready_the_port_waits_for_those_it_knows(place: Place) -> None:
     """A single instance crashes: its port stays routed to it, so that it serves again the moment it is back."""
-    wanted = place.deploy("one", replicas=1)
+    held = ("sh", "-c", "while test -e held; do sleep 0.1; done; exec python3 -S server.py")
+    wanted = place.deploy("one", replicas=1, command=held)
     assert place.traffic is not None
     before = place.traffic.wanted(place.service.key)
-    os.kill(place.instances().instances[0].pid, signal.SIGKILL)
+    one = place.instances().instances[0]
+    place.runtime.exec(place.service, one.name, ["touch", "held"])
+    os.kill(one.pid, signal.SIGKILL)
     until(lambda: not place.instances().instances[0].ready)
     place.runtime.advance(wanted)
     assert place.traffic.wanted(place.service.key) == before
+    next(place.runtime.layout.root.rglob("held")).unlink()
     until(lambda: place.instances().settled)
     assert place.ask()[0] == 200

@@ -30,8 +30,12 @@ def broken() -> None:
 
 def long() -> None:
     note("long", "begin")
-    tenure().lost.wait(9)
-    note("long", "end")
+    lost = tenure().lost.wait(3600)
+    note("long", "end", "lost" if lost else "by itself")
+
+
+def pulse() -> None:
+    note("pulse")
 
 
 def stuck() -> None:

@@ -6,6 +6,8 @@ shop = Shop.open(folder, "sqlite"); shop.call(function, 1, 2); worker = shop.wor
 from __future__ import annotations
 
 import contextlib
+import fcntl
+import hashlib
 import json
 import os
 import shutil
@@ -20,10 +22,10 @@ from typing import Any
 import psutil
 import psycopg
 
+from tests.portal import migrated_database
 from tests.waiting import until
 
 ROOT = Path(__file__).resolve().parents[3]
-_templates: dict[str, str] = {}  # backend -> a migrated database: a file, or a name on the server
 
 
 def _environment(var: Path, database: str, **more: str) -> dict[str, str]:
@@ -54,26 +56,44 @@ def _url_of(name: str) -> str:
     return f"{_server_url().rpartition('/')[0]}/{name}"
 
 
-def _template(folder: Path, backend: str) -> str:
-    """A migrated, empty database that workshops are copied from; made once per test session."""
-    if backend not in _templates:
+def _run_folder() -> Path:
+    """What all workers of one test run share (tests/environment.py); in a data folder that was given, our own."""
+    var = Path(os.environ["FDD_VAR"])
+    return next((one for one in (var, var.parent) if one.name.startswith("fdd-test-")), var / f"run-{os.getpid()}")
+
+
+def _template_on_server() -> str:
+    return f"fdd_template_{hashlib.sha256(bytes(_run_folder())).hexdigest()[:10]}"
+
+
+def _template(backend: str) -> str:
+    """A migrated, empty database that workshops are copied from, a file or a name on the server; made once per test run."""
+    folder = _run_folder()
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    file = folder / "workshop.sqlite3"
+    name = str(file) if backend == "sqlite" else _template_on_server()
+    done = folder / f"workshop.{backend}.done"
+    with (folder / f"workshop.{backend}.lock").open("a") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if done.exists():
+            return name
         if backend == "sqlite":
-            name = str(folder / "template.sqlite3")
             url = f"sqlite:///{name}"
+            shutil.copyfile(migrated_database(os.environ), file)
         else:
-            name = f"fdd_template_{uuid.uuid4().hex[:10]}"
-            _on_server(f"CREATE DATABASE {name}")
             url = _url_of(name)
+            _on_server(f"DROP DATABASE IF EXISTS {name}")
+            _on_server(f"CREATE DATABASE {name}")
         command = [sys.executable, "manage.py", "migrate", "--run-syncdb", "--skip-checks", "--verbosity=0"]
-        subprocess.run(command, cwd=ROOT, env=_environment(folder / "var-template", url), check=True, timeout=120)
-        _templates[backend] = name
-    return _templates[backend]
+        subprocess.run(command, cwd=ROOT, env=_environment(folder / f"var-{backend}", url), check=True, timeout=600)
+        done.touch()
+    return name
 
 
-def drop_templates() -> None:
-    if name := _templates.pop("postgresql", None):
-        _on_server(f"DROP DATABASE {name} WITH (FORCE)")
-    _templates.clear()
+def drop_template() -> None:
+    """At the end of a test run, by the process that began it: what is left on the server."""
+    if os.environ.get("FDD_TEST_DATABASE_URL") and (_run_folder() / "workshop.postgresql.done").exists():
+        _on_server(f"DROP DATABASE IF EXISTS {_template_on_server()} WITH (FORCE)")
 
 
 class Shop:
@@ -88,8 +108,8 @@ class Shop:
         self.processes: list[subprocess.Popen[bytes]] = []
 
     @classmethod
-    def open(cls, folder: Path, backend: str, shared: Path) -> Shop:
-        template = _template(shared, backend)
+    def open(cls, folder: Path, backend: str) -> Shop:
+        template = _template(backend)
         var = folder / "var"
         var.mkdir(mode=0o700)
         if backend == "sqlite":
@@ -103,11 +123,11 @@ class Shop:
         for process in self.processes:
             with contextlib.suppress(ProcessLookupError):
                 process.kill()
-            process.wait(10)
+            process.wait(60)
         if self._server is not None:
             self._server.stdin.close()  # type: ignore[union-attr]
-            self._server.wait(10)
-        until(lambda: not self.everyone(), 10, what="all processes of the workshop gone")
+            self._server.wait(60)
+        self.wait_gone()
         if self.backend == "postgresql":
             _on_server(f"DROP DATABASE IF EXISTS {self.database.rpartition('/')[2]} WITH (FORCE)")
 
@@ -170,6 +190,10 @@ class Shop:
                     found.append(process)
         return found
 
+    def wait_gone(self) -> None:
+        """What was killed is still to be seen for a moment."""
+        until(lambda: not self.everyone(), what="all processes of the workshop gone")
+
     def named(self, name: str) -> list[psutil.Process]:
         """Living processes by their short name: fdd-worker, fdd-queue, fdd-sweeper, fdd-<companion>, fdd-watch."""
         found = []
@@ -180,7 +204,11 @@ class Shop:
         return found
 
     def queue_leader(self) -> psutil.Process | None:
-        return next((p for p in self.named("fdd-queue") if os.getpgid(p.pid) == p.pid), None)
+        for process in self.named("fdd-queue"):
+            with contextlib.suppress(ProcessLookupError):
+                if os.getpgid(process.pid) == process.pid:
+                    return process
+        return None
 
     def lines(self, name: str) -> list[list[str]]:
         path = self.var / name

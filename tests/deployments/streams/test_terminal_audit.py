@@ -15,7 +15,7 @@ from permissions.models import User
 
 from .ground import Ground
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(120)]
+pytestmark = pytest.mark.django_db(transaction=True)
 call = sync_to_async(thread_sensitive=False)
 Open = Callable[..., Any]
 

@@ -24,6 +24,7 @@ def git_config(folder: Path) -> GitConfig:
         mirrors=folder / "mirrors",
         starters=ROOT / "examples" / "starters",
         clone_base="http://portal/git",
+        fetch_wait=240.0,  # however slow the machine is
     )
 
 

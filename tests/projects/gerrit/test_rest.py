@@ -9,6 +9,7 @@ import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -218,29 +219,39 @@ def test_a_project_that_is_gone_is_named_and_so_is_renaming(
     assert "renamed" in str(judged(refused.value))
 
 
-@pytest.mark.parametrize("verb", VERBS)
-def test_a_server_that_drips_does_not_hold_anybody(tmp_path: Path, verb: str) -> None:
-    with stub(tmp_path, http("200 OK", GERRIT + b"[]" * 500), drip=0.05, timeout_s=0.4) as (source, _):
-        began = time.monotonic()
-        with pytest.raises(Unavailable) as refused:
+def all_given_up(folder: Path, answer: bytes, drip: float) -> dict[str, str]:
+    """How every verb ends, all asked at once, with a patience in which a slow machine can at least ask."""
+
+    def ask(verb: str) -> str:
+        with stub(folder, answer, drip=drip, timeout_s=3) as (source, _), pytest.raises(Unavailable) as refused:
             VERBS[verb](source)
-        assert time.monotonic() - began < 3
-        assert judged(refused.value).code == ("unknown_outcome" if verb in WRITES else "no_answer")
+        return judged(refused.value).code
+
+    with ThreadPoolExecutor(len(VERBS)) as hands:
+        return dict(zip(VERBS, hands.map(ask, VERBS), strict=True))
 
 
-@pytest.mark.parametrize("verb", VERBS)
-def test_a_silent_server_does_not_hold_anybody(tmp_path: Path, verb: str) -> None:
-    with stub(tmp_path, b"x", drip=30, timeout_s=0.3) as (source, _), pytest.raises(Unavailable) as refused:
-        VERBS[verb](source)
-    assert judged(refused.value).code == ("unknown_outcome" if verb in WRITES else "no_answer")
+GIVEN_UP = {verb: "unknown_outcome" if verb in WRITES else "no_answer" for verb in VERBS}
+
+
+def test_a_server_that_drips_does_not_hold_anybody(tmp_path: Path) -> None:
+    began = time.monotonic()
+    assert all_given_up(tmp_path, http("200 OK", GERRIT + b"[]" * 5000), drip=0.05) == GIVEN_UP
+    assert time.monotonic() - began < 120  # of the eight minutes that one answer takes
+
+
+def test_a_silent_server_does_not_hold_anybody(tmp_path: Path) -> None:
+    began = time.monotonic()
+    assert all_given_up(tmp_path, b"x", drip=600) == GIVEN_UP
+    assert time.monotonic() - began < 120
 
 
 @pytest.mark.parametrize("verb", VERBS)
 def test_a_closed_port_is_unreachable(tmp_path: Path, verb: str) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = taken.getsockname()[1]
-    with pytest.raises(Unavailable) as refused:
-        VERBS[verb](source_at(tmp_path, f"http://127.0.0.1:{port}/"))
+    with socket.socket() as taken:  # bound, so that nobody else listens there meanwhile
+        taken.bind(("127.0.0.1", 0))
+        with pytest.raises(Unavailable) as refused:
+            VERBS[verb](source_at(tmp_path, f"http://127.0.0.1:{taken.getsockname()[1]}/"))
     assert judged(refused.value).code == "unreachable"
 
 
@@ -334,12 +345,12 @@ class TestConnections:
 
     def test_threads_share_a_client(self, source: GerritSource, app: Repository) -> None:
         found: list[str] = []
-        threads = [threading.Thread(target=lambda: found.append(source.state(app).default_branch)) for _ in range(20)]
+        threads = [threading.Thread(target=lambda: found.append(source.state(app).default_branch)) for _ in range(12)]
         for thread in threads:
             thread.start()
         for thread in threads:
             thread.join()
-        assert found == ["master"] * 20
+        assert found == ["master"] * 12
         assert len(source.rest._pool.connections) <= 8
 
     def test_a_new_password_is_a_new_client(self, gerrit_rig: Rig, tmp_path: Path) -> None:
@@ -383,9 +394,11 @@ class TestCheck:
     @pytest.mark.parametrize("seconds", [-3600, 0, 90])
     def test_a_clock_that_goes_wrong_is_noticed(self, source: GerritSource, gerrit_rig: Rig, seconds: int) -> None:
         gerrit_rig.gerrit.faults.skew(seconds)
+        began = time.monotonic()
         skew = source.check().skew_s
+        took = time.monotonic() - began  # the server looked at its clock at some time of it
         assert skew is not None
-        assert abs(skew - seconds) <= 1.5
+        assert abs(skew - seconds) <= 1 + took
 
     def test_ssh_is_tried_where_there_is_one(self, source: GerritSource, gerrit_rig: Rig, tmp_path: Path) -> None:
         heard = source.look_ssh()

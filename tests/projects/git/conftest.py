@@ -41,7 +41,7 @@ CLIENT_ENV = {
 def git(*args: str, cwd: Path, ok: bool = True, **env: str) -> subprocess.CompletedProcess[str]:
     """A client's git, as a developer would call it; asserts its success unless `ok` is false."""
     done = subprocess.run(
-        ["git", *args], cwd=cwd, env={**CLIENT_ENV, **env}, capture_output=True, text=True, timeout=60, check=False
+        ["git", *args], cwd=cwd, env={**CLIENT_ENV, **env}, capture_output=True, text=True, timeout=240, check=False
     )
     assert not ok or done.returncode == 0, f"git {' '.join(args)}: {done.stderr}"
     return done
@@ -63,6 +63,7 @@ def new_source(root: Path, **changes: object) -> GitSource:
         "mirrors": root / "mirrors",
         "starters": ROOT / "examples" / "starters",
         "clone_base": "http://portal/git",
+        "fetch_wait": 240.0,  # however slow the machine is
         **changes,
     }
     return GitSource(GitConfig(**config))  # type: ignore[arg-type]
@@ -172,7 +173,7 @@ def launch(tmp_path: Path) -> Iterator[Callable[..., Server]]:
     yield start
     for one in made:
         one.stop()
-    until(lambda: not any(one.backends() for one in made), 10, what="no backend is left")
+    until(lambda: not any(one.backends() for one in made), what="no backend is left")
 
 
 @pytest.fixture

@@ -1,7 +1,8 @@
 """A real server for the tests: git over HTTP on uvicorn or daphne, with two people, and switches made of files.
 
 `python -m tests.projects.git.serve <uvicorn|daphne|plain-daphne> <root>` prints its port. In `<root>`: `pushes.log` gets
-a JSON line per takeover; while `hold` exists a takeover waits; while `fail` exists it raises; `tiny` limits pushes to 1 MiB.
+a JSON line per takeover, `admitted` a line for each request that somebody may make; while `hold` exists a takeover waits;
+while `fail` exists it raises; `tiny` limits pushes to 1 MiB.
 """
 
 from __future__ import annotations
@@ -41,6 +42,8 @@ def build(root: Path) -> GitHttp:
             raise NotFound(S("There is no such project, or you may not see it."))
         if verb == "push" and actor == "guest":
             raise Denied(S("You may read %(slug)s but not push to it; ask an owner.", slug=slug), rule="push")
+        with (root / "admitted").open("a") as log:
+            log.write(f"{verb} {slug}\n")
         return path
 
     async def on_push(slug: str, actor: Any, updates: Sequence[RefUpdate]) -> None:
@@ -56,7 +59,7 @@ def build(root: Path) -> GitHttp:
     async def push_message(slug: str, actor: Any, updates: Sequence[RefUpdate]) -> str:
         return f"Build of {updates[0].new[:10]}: http://portal/projects/{slug}/builds/1/\x1b[31m"
 
-    limits = Limits(backends=4, queue=20, stall=20, max_push=(1 << 20) if (root / "tiny").exists() else (1 << 30))
+    limits = Limits(backends=4, queue=240, max_push=(1 << 20) if (root / "tiny").exists() else (1 << 30))
     return GitHttp(
         authenticate=authenticate,
         authorize=authorize,
@@ -64,6 +67,7 @@ def build(root: Path) -> GitHttp:
         push_message=push_message,
         spool=root / "spool",
         limits=limits,
+        push_wait=240,  # only the hold of a test is waited for, however slow the machine is
     )
 
 

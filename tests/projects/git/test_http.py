@@ -16,8 +16,6 @@ from projects.drivers.source.base import ZERO, Repository
 from tests.projects.git.conftest import CLIENT_ENV, Server, commit, git
 from tests.projects.git.serve import PEOPLE
 
-pytestmark = pytest.mark.timeout(60)
-
 
 @pytest.fixture
 def slug(server: Server, request: pytest.FixtureRequest) -> str:
@@ -30,7 +28,7 @@ def slug(server: Server, request: pytest.FixtureRequest) -> str:
 @pytest.fixture(scope="module")
 def http() -> Iterator[httpx.Client]:
     """A client that is no git; one for all, as each reads every certificate of the system."""
-    with httpx.Client(auth=("dev", PEOPLE["dev"])) as client:
+    with httpx.Client(auth=("dev", PEOPLE["dev"]), timeout=60) as client:
         yield client
 
 
@@ -128,7 +126,7 @@ def test_a_forced_push_is_taken_and_known_as_forced(server: Server, slug: str, t
 def test_a_wrong_password_is_refused(server: Server, slug: str, tmp_path: Path) -> None:
     refused = git("clone", server.url(slug, password="wrong"), str(tmp_path / "no"), cwd=tmp_path, ok=False)
     assert "Authentication failed" in refused.stderr
-    answer = httpx.get(f"{server.url(slug, who='')}/info/refs?service=git-upload-pack")
+    answer = httpx.get(f"{server.url(slug, who='')}/info/refs?service=git-upload-pack", timeout=60)
     assert answer.status_code == 401
     assert answer.headers["www-authenticate"].startswith("Basic ")
 

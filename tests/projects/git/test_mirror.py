@@ -21,6 +21,7 @@ from projects.drivers.source.git import GitSource
 from projects.drivers.source.git_packing import AGAIN_S, MOST_LOOSE, MOST_PACKS, piled_up
 from tests.projects.git.conftest import CLIENT_ENV, Server, commit, git, new_source, start_server
 from tests.projects.git.serve import PEOPLE
+from tests.waiting import until
 
 DEV = Credentials("dev", PEOPLE["dev"])
 
@@ -86,7 +87,7 @@ def test_a_lock_that_a_killed_fetch_left_holds_up_no_later_one(
 
 def test_a_lock_that_somebody_may_hold_is_left_alone(here: GitSource, bound: Repository, work: Path) -> None:
     mirror = here.path(bound)
-    young = [leave(mirror, name, age=here.config.fetch_timeout - 60) for name in LOCKS]
+    young = [leave(mirror, name, age=here.config.fetch_timeout / 2) for name in LOCKS]
     commit(work, "a", "a")
     git("push", "--quiet", "origin", "main", cwd=work)
     with pytest.raises(AppError):
@@ -117,7 +118,7 @@ def pile_up_packs(mirror: Path) -> list[str]:
         made += pile_up_loose(mirror, f"packed {len(made)}")
     for sha in made:
         subprocess.run(["git", "pack-objects", "--quiet", "objects/pack/pack"], cwd=mirror, env=CLIENT_ENV,
-                       input=f"{sha}\n".encode(), capture_output=True, check=True, timeout=60)  # fmt: skip
+                       input=f"{sha}\n".encode(), capture_output=True, check=True, timeout=240)  # fmt: skip
     git("prune-packed", cwd=mirror)
     return made
 
@@ -189,13 +190,16 @@ def test_who_reads_while_it_is_packed_is_not_disturbed(here: GitSource, bound: R
     threads = [threading.Thread(target=read) for _ in range(2)]
     for thread in threads:
         thread.start()
-    for number in range(4):
-        pile_up_loose(mirror, str(number))
-        here.refresh(bound)
-        assert not piled_up(mirror)
-    done.set()
-    for thread in threads:
-        thread.join()
+    try:
+        for number in range(4):
+            pile_up_loose(mirror, str(number))
+            here.refresh(bound)
+            assert not piled_up(mirror)
+        until(lambda: reads or failures, what="a reader to have read")
+    finally:
+        done.set()
+        for thread in threads:
+            thread.join()
     assert reads
     assert failures == []
 

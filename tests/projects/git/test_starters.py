@@ -7,7 +7,6 @@ import os
 import re
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -30,21 +29,19 @@ def work(tmp_path: Path) -> Path:
 
 
 def run(work: Path, *argv: str, **env: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(argv, cwd=work, env={**ENV, **env}, capture_output=True, text=True, timeout=30, check=False)
+    return subprocess.run(argv, cwd=work, env={**ENV, **env}, capture_output=True, text=True, timeout=240, check=False)
 
 
 @pytest.fixture
-def service(work: Path) -> Iterator[tuple[subprocess.Popen[str], str]]:
-    """The packed service as the portal starts it; its address."""
+def service(work: Path, request: pytest.FixtureRequest) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """The packed service as the portal starts it; its address. A test may choose its grace in seconds."""
     (work / "version.json").write_text('{"version": "7", "commit": "0123456789abcdef"}')
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    env = {**ENV, "PORT": str(port), "GREETING": "<Grüße>", "STOP_GRACE": "0.4"}
+    env = {**ENV, "PORT": "0", "GREETING": "<Grüße>", "STOP_GRACE": getattr(request, "param", "0.4")}
     process = subprocess.Popen(["python3", "app.py"], cwd=work, env=env, stdout=subprocess.PIPE, text=True)
     assert process.stdout
-    assert process.stdout.readline() == f"version 7 listens on port {port}\n"
-    yield process, f"http://127.0.0.1:{port}"
+    said = re.fullmatch(r"version 7 listens on port (\d+)\n", process.stdout.readline())
+    assert said
+    yield process, f"http://127.0.0.1:{said[1]}"
     process.kill()
     process.wait()
     process.stdout.close()
@@ -101,21 +98,30 @@ def test_the_pack_step_of_the_pipeline_writes_the_version(work: Path) -> None:
 
 def test_it_serves_its_version(service: tuple[subprocess.Popen[str], str]) -> None:
     _, url = service
-    page = httpx.get(url)
-    assert page.headers["x-version"] == "7"
-    assert "&lt;Grüße&gt;" in page.text
-    assert "<b>7</b>" in page.text
-    assert httpx.get(f"{url}/version").json() == {"version": "7", "commit": "0123456789", "greeting": "<Grüße>"}
-    assert httpx.get(f"{url}/healthz").status_code == 200
-    assert httpx.get(f"{url}/../etc/passwd").status_code == 404
-    assert httpx.head(url).status_code == 200
+    with httpx.Client(timeout=60) as client:
+        page = client.get(url)
+        assert page.headers["x-version"] == "7"
+        assert "&lt;Grüße&gt;" in page.text
+        assert "<b>7</b>" in page.text
+        assert client.get(f"{url}/version").json() == {"version": "7", "commit": "0123456789", "greeting": "<Grüße>"}
+        assert client.get(f"{url}/healthz").status_code == 200
+        assert client.get(f"{url}/../etc/passwd").status_code == 404
+        assert client.head(url).status_code == 200
 
 
+@pytest.mark.parametrize("service", ["3600"], indirect=True)
 def test_it_drains_before_it_stops(service: tuple[subprocess.Popen[str], str]) -> None:
     process, url = service
-    with httpx.Client() as client:
+    with httpx.Client(timeout=60) as client:
         assert client.get(url).status_code == 200
         process.send_signal(signal.SIGTERM)
-        until(lambda: client.get(f"{url}/healthz").status_code == 503, 2, what="probes to hear that it stops")
+        until(lambda: client.get(f"{url}/healthz").status_code == 503, what="probes to hear that it stops")
         assert client.get(url).status_code == 200, "people are still answered"
-    assert process.wait(5) == 0
+    assert process.poll() is None
+
+
+def test_it_stops_when_its_grace_is_over(service: tuple[subprocess.Popen[str], str]) -> None:
+    process, url = service
+    assert httpx.get(f"{url}/healthz", timeout=60).status_code == 200
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(60) == 0

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import psutil
 import pytest
 
 from tests.portal import PRIVATE, ROOT, free_port, migrated_database
@@ -39,9 +40,9 @@ COMMANDS = {
 
 
 class Web:
-    """One web process; `rows` reads its database."""
+    """One web process; `rows` reads its database. `patience_s`: for so long it waits for a database that is locked."""
 
-    def __init__(self, kind: str, folder: Path) -> None:
+    def __init__(self, kind: str, folder: Path, patience_s: float = 60) -> None:
         self.kind, self.folder, self.port = kind, folder, free_port()
         outside = {name: value for name, value in os.environ.items() if name not in PRIVATE}
         self.env = {
@@ -51,7 +52,7 @@ class Web:
             "PORT": str(self.port),
             "LOG_LEVEL": "INFO",
             "FDD_HOOK_MAX_BYTES": str(LIMIT),
-            "SQLITE_TIMEOUT_S": "2",
+            "SQLITE_TIMEOUT_S": str(patience_s),
             "DJANGO_SETTINGS_MODULE": "fangduoduo_release.settings",
         }
         folder.mkdir(parents=True, exist_ok=True)
@@ -60,7 +61,7 @@ class Web:
         if not self.database.exists():
             self.database.write_bytes(migrated_database(self.env).read_bytes())
         self.process: subprocess.Popen[bytes] | None = None
-        self.client = httpx.Client(base_url=f"http://127.0.0.1:{self.port}", timeout=30)
+        self.client = httpx.Client(base_url=f"http://127.0.0.1:{self.port}", timeout=120)
 
     def start(self) -> Web:
         command = [sys.executable, *COMMANDS[self.kind], str(self.port), "fangduoduo_release.asgi:application"]
@@ -69,14 +70,14 @@ class Web:
                 command, cwd=ROOT, env=self.env, stdin=subprocess.DEVNULL, stdout=output, stderr=output,
                 start_new_session=True,
             )  # fmt: skip
-        until(self._answers, timeout=60, what="the web process")
+        until(self._answers, timeout=240, what="the web process")
         return self
 
     def _answers(self) -> bool:
         assert self.process is not None
         assert self.process.poll() is None, self.log()[-3000:]
         with contextlib.suppress(OSError):
-            socket.create_connection(("127.0.0.1", self.port), 1).close()
+            socket.create_connection(("127.0.0.1", self.port), 60).close()
             return True
         return False
 
@@ -87,6 +88,12 @@ class Web:
             self.process.wait()
             self.process = None
 
+    def guests(self) -> int:
+        """How many connections it has taken and not closed yet."""
+        assert self.process is not None
+        found = psutil.Process(self.process.pid).net_connections("tcp")
+        return sum(one.status == psutil.CONN_ESTABLISHED and one.laddr.port == self.port for one in found)
+
     def log(self) -> str:
         return self.output.read_text(errors="replace")
 
@@ -94,12 +101,12 @@ class Web:
         """(name, kind, webhook secret): made, or changed."""
         done = subprocess.run(
             [sys.executable, "manage.py", "shell", "-c", MAKE], cwd=ROOT, env=self.env, input=json.dumps(made), text=True,
-            capture_output=True, timeout=60,
+            capture_output=True, timeout=240,
         )  # fmt: skip
         assert done.returncode == 0, done.stderr
 
     def rows(self, sql: str, *values: Any) -> list[tuple[Any, ...]]:
-        with contextlib.closing(sqlite3.connect(self.database, timeout=10)) as connection:
+        with contextlib.closing(sqlite3.connect(self.database, timeout=60)) as connection:
             return list(connection.execute(sql, values))
 
     def deliveries(self) -> int:
@@ -110,7 +117,7 @@ class Web:
         wire = [(name.encode(), value.encode()) for name, value in headers.items()]
         return self.client.post(path, headers=wire, content=body)
 
-    def raw(self, data: bytes, *more: bytes, wait_s: float = 0.0, patience: float = 20) -> bytes:
+    def raw(self, data: bytes, *more: bytes, wait_s: float = 0.0, patience: float = 120) -> bytes:
         """What a socket is answered to these bytes, the later ones sent after a pause each."""
         with socket.create_connection(("127.0.0.1", self.port), patience) as link:
             link.sendall(data)

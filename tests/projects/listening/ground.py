@@ -13,8 +13,9 @@ from urllib.parse import quote
 
 from django.db import connection as database
 from django.db import connections
+from django.utils import timezone
 
-from fangduoduo_release.common.models import Connection, InboxItem
+from fangduoduo_release.common.models import Connection, InboxItem, Lease
 from projects.listener.hub import Hub
 from projects.models import Project, SourceListener
 from tests import world
@@ -23,6 +24,8 @@ from tests.waiting import until
 
 ROOT = Path(__file__).resolve().parents[3]
 State = SourceListener.State
+STARTING_S = 150  # of a process that does what is waited for, on a machine with much else to do
+HANDS = ("listener-", "comparer-")
 
 
 def connect(rig: Rig, name: str = "gerrit", **config: Any) -> Connection:
@@ -67,6 +70,11 @@ def wait_listening(connection: Connection, timeout: float = 60) -> SourceListene
     return until(lambda: (found := row(connection)) and found.compared_at and found, timeout, what="a comparison")
 
 
+def lapse(connection: Connection) -> None:
+    """Whoever listened is dead, and its lease has run out by now: the clock is not waited for."""
+    Lease.objects.filter(name=f"listener:{connection.name}").update(until=timezone.now())
+
+
 class Hubs:
     """Hubs in this process; gone at the end."""
 
@@ -82,7 +90,7 @@ class Hubs:
         for one, lost in self._hubs:
             if one is hub:
                 lost.set()
-                one.join(20)
+                one.join(60)
                 assert not one.alive
 
     def __enter__(self) -> Self:
@@ -91,6 +99,8 @@ class Hubs:
     def __exit__(self, *_: object) -> None:
         for hub, _lost in self._hubs:
             self.stop(hub)
+        # What their hands hold at that moment they finish; it must not get into the next test's database.
+        until(lambda: not any(thread.name.startswith(HANDS) for thread in threading.enumerate()))
 
 
 class Watches:
@@ -121,7 +131,7 @@ class Watches:
         for process in self._all:
             if process.poll() is None:
                 process.send_signal(signal.SIGKILL)
-            process.wait(10)
+            process.wait(60)
 
 
 def database_url() -> str:

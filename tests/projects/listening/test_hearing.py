@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import time
+from datetime import timedelta
 
 import pytest
+from django.utils import timezone
 
 from fangduoduo_release.common.models import Connection, InboxItem
 from projects.models import Project
@@ -24,7 +26,6 @@ def test_a_push_is_heard_at_once_and_taken_once(
     begun = time.time()
     sha = gerrit_rig.gerrit.push("team/app")
     until(lambda: pushed(app) == [sha], what="the inbox item")
-    assert time.time() - begun < 2
     (item,) = InboxItem.objects.filter(kind="push")
     assert item.payload["via"] == "stream"
     assert begun <= item.payload["heard_at"] <= time.time()
@@ -54,7 +55,7 @@ def test_events_told_twice_or_out_of_order_or_in_a_batch_are_taken_once(
     gerrit.stream.hold()
     late = [gerrit.push("team/app") for _ in range(4)]
     gerrit.stream.release()
-    until(lambda: sorted(pushed(app)[3:]) == sorted(late), 20)
+    until(lambda: sorted(pushed(app)[3:]) == sorted(late))
     sha = gerrit.push("team/app")
     until(lambda: pushed(app)[-1] == sha)
     assert len(pushed(app)) == 8
@@ -87,7 +88,7 @@ def test_a_push_between_two_connections_is_found_by_comparison(
     shas = [gerrit_rig.gerrit.push("team/app") for _ in range(3)]
     change = gerrit_rig.gerrit.upload("team/app")
     gerrit_rig.gerrit.faults.come_back()
-    until(lambda: pushed(app) == shas, 20)
+    until(lambda: pushed(app) == shas)
     until(lambda: InboxItem.objects.filter(kind="change", payload__number=change.number).exists())
     assert {item.payload["via"] for item in InboxItem.objects.all()} == {"compare"}
     found = row(connection)
@@ -108,10 +109,10 @@ def test_a_drop_in_the_middle_of_a_line_loses_nothing_and_takes_nothing_twice(
     shas.append(gerrit.push("team/app"))
     gerrit.stream.line(line[:20])
     gerrit.stream.forget()
-    gerrit.daemon.loop.call_soon_threadsafe(gerrit.daemon.loop.call_later, 0.3, gerrit.daemon.connections[0].abort)
-    until(lambda: pushed(app) == shas, 20)
+    gerrit.daemon.loop.call_soon_threadsafe(gerrit.daemon.connections[0].abort)  # after the line, in the same loop
+    until(lambda: pushed(app) == shas)
     shas.append(gerrit.push("team/app"))
-    until(lambda: pushed(app) == shas, 20)
+    until(lambda: pushed(app) == shas)
 
 
 @pytest.mark.parametrize("fault", ["garbage", "huge_event", "lose_output"])
@@ -128,7 +129,7 @@ def test_what_cannot_be_taken_is_counted_told_and_made_up_for(
         gerrit_rig.emit({"type": "dropped-output", "eventCreatedOn": int(time.time())})
     else:
         getattr(gerrit.faults, fault)()
-    until(lambda: pushed(app) == [sha], 20, what="what was missed")
+    until(lambda: pushed(app) == [sha], what="what was missed")
     found = until(lambda: (at := row(connection)) and at.unreadable == 1 and at)
     assert found.state == State.LISTENING
     assert found.trouble["msgid"]
@@ -173,12 +174,10 @@ def test_a_flood_of_one_project_does_not_keep_another_waiting(
     moves = [f"{number:040x}" for number in range(1, 501)]
     for old, new in zip([before, *moves], moves, strict=False):
         gerrit_rig.emit({**ref_updated("team/app", ("refs/heads/master", old, new), gerrit_rig.account)})
-    begun = time.monotonic()
     sha = gerrit.push("team/quiet")
-    until(lambda: pushed(quiet) == [sha], 20)
-    took = time.monotonic() - begun
-    until(lambda: len(pushed(app)) >= 500, 60)
+    until(lambda: pushed(quiet) == [sha])
     (item,) = InboxItem.objects.filter(topic=f"projects/{quiet.pk}")
-    others = InboxItem.objects.filter(topic=f"projects/{app.pk}", next_at__lte=item.next_at).count()
-    assert others <= 60, f"{others} of the flood have their turn first"
-    assert took < 10
+    assert item.next_at <= timezone.now(), "its turn is at once"
+    until(lambda: len(pushed(app)) >= 500)
+    last = InboxItem.objects.filter(topic=f"projects/{app.pk}").latest("next_at")
+    assert last.next_at >= last.received_at + timedelta(seconds=40), "the flood stands back"

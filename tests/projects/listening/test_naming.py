@@ -20,9 +20,9 @@ def test_a_rename_the_server_confirms_is_followed_and_written_into_the_trail(
     wait_listening(connection)
     gerrit_rig.gerrit.rename("team/app", "team/shop")
     gerrit_rig.emit({"type": "project-renamed", "oldProjectName": "team/app", "newProjectName": "team/shop"})
-    until(lambda: Project.objects.get(pk=app.pk).repository == "team/shop", 20)
+    until(lambda: Project.objects.get(pk=app.pk).repository == "team/shop")
     sha = gerrit_rig.gerrit.push("team/shop")
-    until(lambda: pushed(app) == [sha], 20)
+    until(lambda: pushed(app) == [sha])
     (entry,) = AuditEntry.objects.filter(verb="project.rebind")
     assert entry.actor == "system"
 

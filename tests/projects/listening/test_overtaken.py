@@ -30,12 +30,12 @@ def tell(connection: Connection, old: str, new: str) -> None:
 
 
 class Comparison(threading.Thread):
-    """It has read the branches and waits for the reflog, for as long as a test needs."""
+    """It has read the branches and waits for the reflog, until the test says that it was overtaken."""
 
     def __init__(self, rig: Rig, project: Project) -> None:
         super().__init__(daemon=True)
         rig.gerrit.faults.reflog_off()  # so it guesses: one push for each commit
-        self._rule: Rule = rig.gerrit.faults.late(1.5, "reflog", times=1)
+        self._rule: Rule = rig.gerrit.faults.held("reflog", times=1)
         self._project = project
         self.start()
         until(lambda: self._rule.hits, what="the comparison to look closer")
@@ -48,7 +48,8 @@ class Comparison(threading.Thread):
 
     def ended(self) -> None:
         assert self.is_alive(), "it was to be overtaken"
-        self.join(30)
+        self._rule.lift()
+        self.join(60)
         assert not self.is_alive()
 
 

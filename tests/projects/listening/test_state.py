@@ -6,6 +6,7 @@ import asyncio
 from datetime import timedelta
 from typing import Any
 
+import pytest
 from django.utils import timezone
 
 from clusters import connecting
@@ -15,10 +16,11 @@ from fangduoduo_release.common.hands import Hands
 from fangduoduo_release.common.models import Connection, Lease
 from fangduoduo_release.common.sentence import S
 from projects import listening
-from projects.listener.ear import HOPELESS_S, pause_after
+from projects.listener import ear, hub
+from projects.listener.ear import pause_after
 from projects.listener.report import Report
 from projects.listener.taking import MOST_KEPT, Taker
-from projects.models import Project
+from projects.models import Project, SourceListener
 from tests.simulators.gerrit.events import ref_updated
 from tests.simulators.gerrit.stream import encode
 from tests.simulators.gerrit_rig import USER, Rig
@@ -41,10 +43,11 @@ def test_a_listener_that_is_well_says_nothing(
     assert (found.trouble, found.down_since, found.reconnects) == (None, None, 0)
     assert found.connected_at
     assert said(connection) == ""
+    begun = timezone.now()
     gerrit_rig.gerrit.push("team/app")
     found = until(lambda: (at := row(connection)) and at.events and at, what="a count of events")
     assert found.last_event_at
-    assert timezone.now() - found.last_event_at < timedelta(seconds=20)
+    assert begun <= found.last_event_at <= timezone.now()
 
 
 def test_a_changed_host_key_is_told_with_both_fingerprints_until_it_is_pinned_anew(
@@ -55,13 +58,13 @@ def test_a_changed_host_key_is_told_with_both_fingerprints_until_it_is_pinned_an
     old = gerrit_rig.gerrit.daemon.key.get_fingerprint("sha256")
     gerrit_rig.gerrit.faults.change_host_key()
     new = gerrit_rig.gerrit.daemon.key.get_fingerprint("sha256")
-    until(lambda: old in said(connection) and new in said(connection), 20, what="both fingerprints")
+    until(lambda: old in said(connection) and new in said(connection), what="both fingerprints")
     sha = gerrit_rig.gerrit.push("team/app")
     assert row(connection).state == State.DOWN  # type: ignore[union-attr]
     Connection.objects.filter(pk=connection.pk).update(
         config={**connection.config, "known_hosts": gerrit_rig.known_hosts}
     )
-    until(lambda: pushed(app) == [sha], 20, what="the push, found after the key was pinned")
+    until(lambda: pushed(app) == [sha], what="the push, found after the key was pinned")
     assert said(connection) == ""
 
 
@@ -72,7 +75,7 @@ def test_a_revoked_key_is_told_until_another_is_given(
     wait_listening(connection)
     gerrit_rig.gerrit.faults.revoke_keys(USER)
     gerrit_rig.gerrit.daemon.drop()
-    until(lambda: USER in said(connection) and "revoked" in said(connection), 20)
+    until(lambda: USER in said(connection) and "revoked" in said(connection))
     other = Rig()
     gerrit_rig.gerrit.faults.authorize(USER, other.public_key)
     connection.secrets = {**connection.secrets, "ssh_key": other.user_key}
@@ -81,17 +84,19 @@ def test_a_revoked_key_is_told_until_another_is_given(
 
 
 def test_a_good_test_of_the_connection_ends_the_waiting(
-    gerrit_rig: Rig, connection: Connection, app: Project, hubs: Hubs
+    gerrit_rig: Rig, connection: Connection, app: Project, hubs: Hubs, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(ear, "HOPELESS_S", 3600.0)
+    monkeypatch.setattr(ear, "MOST_HOPELESS_S", 3600.0)
     hubs.start()
     wait_listening(connection)
     gerrit_rig.gerrit.faults.revoke_keys(USER)
     gerrit_rig.gerrit.daemon.drop()
-    until(lambda: "revoked" in said(connection), 20)
+    until(lambda: "revoked" in said(connection))
     assert not connecting.look(connection)["ok"]
     gerrit_rig.gerrit.faults.authorize(USER, gerrit_rig.public_key)
     assert connecting.look(connection)["ok"]
-    wait_row(connection, timeout=HOPELESS_S / 2, state=State.LISTENING)
+    wait_row(connection, state=State.LISTENING)
 
 
 def test_a_restart_is_told_and_over_by_itself(
@@ -113,7 +118,7 @@ def test_an_account_that_may_not_listen_is_told(
 ) -> None:
     gerrit_rig.gerrit.faults.forbid(USER, "streamEvents")
     hubs.start()
-    until(lambda: "Stream Events" in said(connection), 20)
+    until(lambda: "Stream Events" in said(connection))
 
 
 def test_a_clock_that_is_wrong_is_told_and_stops_nothing(
@@ -124,8 +129,19 @@ def test_a_clock_that_is_wrong_is_told_and_stops_nothing(
     wait_listening(connection)
     shas = [gerrit_rig.gerrit.push("team/app") for _ in range(4)]
     until(lambda: pushed(app) == shas)
-    found = until(lambda: (at := row(connection)) and at.skew_s and at, what="the skew")
-    assert 118 <= found.skew_s <= 122
+
+    def nearest() -> SourceListener | None:
+        """An event comes later than it was made, so what is known of the clock gets better with each that comes."""
+        found = row(connection)
+        if found is None or found.skew_s is None:
+            return None
+        assert found.skew_s <= 122
+        if found.skew_s >= 118:
+            return found
+        gerrit_rig.gerrit.push("team/app")
+        return None
+
+    found = until(nearest, what="the skew")
     assert "ahead" in said(connection)
     assert found.state == State.LISTENING
 
@@ -156,16 +172,16 @@ def test_nobody_listens_any_more_when_the_connection_does_without(
 
 
 def test_of_two_one_listens_and_the_other_takes_over_at_a_clean_stop(
-    gerrit_rig: Rig, connection: Connection, app: Project, hubs: Hubs
+    gerrit_rig: Rig, connection: Connection, app: Project, hubs: Hubs, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(hub, "LEASE_S", 3600.0)
     first = hubs.start()
     wait_listening(connection)
     second = hubs.start()
     until(lambda: second.alive)
     assert row(connection).owner == first.owner  # type: ignore[union-attr]
     hubs.stop(first)
-    assert not Lease.objects.filter(name="listener:gerrit", owner=first.owner).exists()
-    wait_row(connection, owner=second.owner, state=State.LISTENING, timeout=8)
+    wait_row(connection, owner=second.owner, state=State.LISTENING)
     until(lambda: len(gerrit_rig.gerrit.stream.listeners) == 1)
 
 

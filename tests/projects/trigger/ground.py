@@ -18,6 +18,7 @@ from tests.simulators.receiver import Post, Receiver, Reply
 
 ROOT = Path(__file__).resolve().parents[3]
 SECRET = "a-webhook-secret"
+STARTING_S = 150  # of a trigger that does what is waited for, on a machine with much else to do
 NEVER = "SECRET_KEY", "FIELD_ENCRYPTION_KEYS", "AUDIT_KEYS", "JWT_KEYS", "DATABASE_URL", "REDIS_URL"
 
 
@@ -58,7 +59,7 @@ def genuine(post: Post) -> bool:
     headers = {name.lower(): value for name, value in post.headers.items()}
     timestamp = headers.get("x-fdd-timestamp", "")
     made = hmac.new(SECRET.encode(), timestamp.encode() + b"." + post.body, hashlib.sha256).hexdigest()
-    fresh = timestamp.isdecimal() and abs(time.time() - int(timestamp)) < 60
+    fresh = timestamp.isdecimal() and abs(time.time() - int(timestamp)) < 300
     return fresh and headers.get("x-fdd-signature") == f"sha256={made}" and bool(headers.get("x-fdd-delivery"))
 
 
@@ -100,12 +101,12 @@ class Triggers:
 
     def once(self, *more: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            self.command("--once", *more), cwd=ROOT, env=self.environment(), capture_output=True, text=True, timeout=60
+            self.command("--once", *more), cwd=ROOT, env=self.environment(), capture_output=True, text=True, timeout=240
         )
 
     def kill(self, process: subprocess.Popen[bytes]) -> None:
         process.send_signal(signal.SIGKILL)
-        process.wait(10)
+        process.wait(60)
 
     @property
     def log(self) -> str:
@@ -118,4 +119,4 @@ class Triggers:
         for process in self._all:
             if process.poll() is None:
                 process.kill()
-            process.wait(10)
+            process.wait(60)

@@ -18,6 +18,7 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 from tests.portal import free_port
 from tests.simulators.registry import Signed
+from tests.simulators.sockets import held
 
 from .store import Entry, Store
 
@@ -77,6 +78,7 @@ class Consul:
     asked: list[Asked] = field(default_factory=list)
     port: int = field(default_factory=free_port)  # its own while it is away, too
     _server: Any = None
+    _held: socket.socket | None = None
 
     @property
     def url(self) -> str:
@@ -88,10 +90,15 @@ class Consul:
 
     def __exit__(self, *_: object) -> None:
         self.stop()
+        if self._held is not None:
+            self._held.close()
 
     def start(self) -> None:
         """Also again, after a stop, on the same port."""
         self.store.closing = False
+        if self._held is None:
+            self._held = held(self.port)
+            self.port = self._held.getsockname()[1]
         handler = type("Handler", (_Handler,), {"consul": self})
         self._server = _Server(("127.0.0.1", self.port), handler)
         if self.tls is not None:

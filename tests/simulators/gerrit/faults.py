@@ -19,7 +19,7 @@ from .stream import encode
 if TYPE_CHECKING:
     from .server import Gerrit
 
-Kind = Literal["status", "starting", "late", "reset", "lost", "truncated"]
+Kind = Literal["status", "starting", "late", "held", "reset", "lost", "truncated"]
 _WORDS = {
     400: "Bad Request", 401: "Unauthorized", 403: "not permitted", 404: "Not found", 409: "conflict",
     429: "Too many requests", 500: "Internal server error", 502: "Bad Gateway", 503: "Service Unavailable",
@@ -28,7 +28,7 @@ _WORDS = {
 
 @dataclass(eq=False)
 class Rule:
-    """One way in which requests go wrong. `hits`: how often it has so far."""
+    """One way in which requests go wrong. `hits`: how often it has so far. `lifted`: it holds no more."""
 
     kind: Kind
     pattern: re.Pattern[str]
@@ -36,6 +36,7 @@ class Rule:
     text: str = ""
     times: int | None = None
     hits: int = 0
+    lifted: threading.Event = field(default_factory=threading.Event, repr=False)
     _faults: Faults | None = field(default=None, repr=False)
 
     def lift(self) -> None:
@@ -76,6 +77,10 @@ class Faults:
         """The answer comes so much later."""
         return self._add(Rule("late", re.compile(pattern), seconds, "", times))
 
+    def held(self, pattern: str = "", times: int | None = None) -> Rule:
+        """The answer comes when the rule is lifted."""
+        return self._add(Rule("held", re.compile(pattern), 0, "", times))
+
     def reset(self, pattern: str = "", times: int | None = 1, *, after_effect: bool = False) -> Rule:
         """Reset the connection: before anything is done, or when all is done and only the answer is missing."""
         return self._add(Rule("lost" if after_effect else "reset", re.compile(pattern), 0, "", times))
@@ -96,12 +101,15 @@ class Faults:
     def clear(self) -> None:
         """All is well again over HTTP."""
         with self._lock:
+            for rule in self._rules:
+                rule.lifted.set()
             self._rules.clear()
         self.reflog = 0
         self.paging_overlaps = False
         self.restricted.clear()
 
     def lift(self, rule: Rule) -> None:
+        rule.lifted.set()
         with self._lock:
             if rule in self._rules:
                 self._rules.remove(rule)

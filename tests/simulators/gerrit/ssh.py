@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import asyncssh
 
+from tests.simulators.sockets import held
+
 from .accounts import Account
 from .events import dropped_output
 from .repository import environment, identity
@@ -57,7 +59,6 @@ class Daemon:
 
     def __init__(self, gerrit: Gerrit, port: int) -> None:
         self.gerrit = gerrit
-        self.port = port
         self.key = asyncssh.generate_private_key("ssh-ed25519")
         self.connections: list[asyncssh.SSHServerConnection] = []
         self.mute = False
@@ -66,6 +67,8 @@ class Daemon:
         self.refusals: dict[str, str] = {}  # what is said of a repository instead of its refs
         self.loop = asyncio.new_event_loop()
         self._acceptor: asyncssh.SSHAcceptor | None = None
+        self._held = held(port)
+        self.port: int = self._held.getsockname()[1]
         self._thread = threading.Thread(target=self.loop.run_forever, name="gerrit ssh", daemon=True)
 
     @property
@@ -83,6 +86,7 @@ class Daemon:
         self.loop.call_soon_threadsafe(self.loop.stop)
         self._thread.join()
         self.loop.close()
+        self._held.close()
 
     def listen(self) -> None:
         self._do(self._listen())
@@ -110,15 +114,14 @@ class Daemon:
         self._do(all_of_them())
 
     def _do(self, coroutine: Any) -> Any:
-        return asyncio.run_coroutine_threadsafe(coroutine, self.loop).result(20)
+        return asyncio.run_coroutine_threadsafe(coroutine, self.loop).result(60)
 
     async def _listen(self) -> None:
         self._acceptor = await asyncssh.create_server(
             lambda: _Door(self), "127.0.0.1", self.port, server_host_keys=[self.key], process_factory=self._run,
             encoding=None, allow_scp=False, reuse_address=True, server_version="GerritCodeReview_3.10.2",
-            login_timeout=30,
+            login_timeout=120,
         )  # fmt: skip
-        self.port = self._acceptor.get_port()
 
     async def _refuse(self) -> None:
         if self._acceptor is not None:

@@ -25,7 +25,7 @@ class Remote:
 class Webhooks:
     """`gerrit.webhooks`. One thread, as the plugin has by default; an address that fails is tried again."""
 
-    def __init__(self, tries: int = 5, interval: float = 1.0, timeout: float = 5.0) -> None:
+    def __init__(self, tries: int = 5, interval: float = 1.0, timeout: float = 60.0) -> None:
         self.remotes: list[Remote] = []
         self.tries = tries
         self.interval = interval

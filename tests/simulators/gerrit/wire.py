@@ -44,6 +44,8 @@ class _Handler(Handler):
         met = self.gerrit.faults.meet(line)
         if "late" in met:
             self.ended.wait(met["late"].value)
+        while "held" in met and not met["held"].lifted.wait(0.05) and not self.ended.is_set():
+            pass
         if "reset" in met:
             self.reset()
             return

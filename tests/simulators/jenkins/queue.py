@@ -125,7 +125,7 @@ class Queue:
             self._ended = True
             self._changed.notify_all()
         if self._thread.is_alive():
-            self._thread.join(10)
+            self._thread.join(60)
 
     def wake(self) -> None:
         """Something changed that may let an item go."""

@@ -99,7 +99,7 @@ class Jenkins:
         for life in lives:
             life.kill("Jenkins was stopped")
         for life in lives:
-            life.run.done.wait(15)
+            life.run.done.wait(60)
         if self._wire is not None:
             self._wire.stop()
         if self._own_home:

@@ -15,9 +15,11 @@ from typing import Protocol
 PIECE = 32 * 1024
 
 
-def heed_interrupts() -> None:
-    """In the child: whoever started us in the background had interrupts ignored, and that is inherited."""
+def own_terminal() -> None:
+    """In the child, which leads a session: its input is the session's terminal. Whoever started us in the background had
+    interrupts ignored, and that is inherited."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)
+    fcntl.ioctl(0, termios.TIOCSCTTY, 0)
 
 
 class Child(Protocol):
@@ -89,7 +91,8 @@ class Piped(_Process):
 
 
 class Terminal(_Process):
-    """`setsid` makes the terminal the process's own, so that Ctrl-C and job control work."""
+    """The terminal is the process's own, so that Ctrl-C and job control work; also one that is killed at once leads a
+    session by then."""
 
     async def start(self, command: list[str], folder: str, environment: dict[str, str], *, stdin: bool) -> None:
         self.master, slave = pty.openpty()
@@ -97,15 +100,14 @@ class Terminal(_Process):
         self.resize(80, 24)
         try:
             self.process = await asyncio.create_subprocess_exec(
-                "setsid",
-                "--ctty",
                 *command,
                 cwd=folder,
                 env=environment,
                 stdin=slave,
                 stdout=slave,
                 stderr=slave,
-                preexec_fn=heed_interrupts,
+                start_new_session=True,
+                preexec_fn=own_terminal,
             )
         finally:
             os.close(slave)

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 from aiohttp import web
 
+from tests.simulators.sockets import held
+
 from . import status
 
 if TYPE_CHECKING:
@@ -25,15 +27,16 @@ class Front:
         self.kubernetes = kubernetes
         self._context = context
         self._runner: web.ServerRunner | None = None
-        self._socket: socket.socket | None = None
         self._site: web.SockSite | None = None
+        self._held: socket.socket | None = None
         self.port = 0
 
     async def start(self, port: int) -> None:
         server = web.Server(self.kubernetes.routes.handle, access_log=None)
         self._runner = web.ServerRunner(server, shutdown_timeout=0.1)
         await self._runner.setup()
-        self.port = port
+        self._held = held(port)
+        self.port = self._held.getsockname()[1]
         await self.open()
 
     async def open(self) -> None:
@@ -42,7 +45,6 @@ class Front:
         listening = socket.socket()
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listening.bind(("127.0.0.1", self.port))
-        self.port = listening.getsockname()[1]
         self._site = web.SockSite(self._runner, listening, ssl_context=self._context, backlog=512)
         await self._site.start()
 
@@ -69,6 +71,8 @@ class Front:
         if self._runner is not None:
             self.cut()
             await self._runner.cleanup()
+        if self._held is not None:
+            self._held.close()
 
     # -- answers ----------------------------------------------------------------------------------------------------
 

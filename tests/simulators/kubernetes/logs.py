@@ -59,6 +59,7 @@ class Logs:
         self.kubernetes = kubernetes
         self.current: dict[tuple[str, str], Log] = {}
         self.previous: dict[tuple[str, str], Log] = {}
+        self.following = 0  # how many have had what there was and wait for more
 
     def begin(self, uid: str, container: str) -> Log:
         key = (uid, container)
@@ -109,11 +110,14 @@ class Logs:
                 if request.transport is not None:
                     request.transport.abort()
                 return response
+            self.following += 1
             try:
                 async with asyncio.timeout(min(1.0, max(0.01, end - time.monotonic()))):
                     await news.wait()
             except TimeoutError:
                 pass
+            finally:
+                self.following -= 1
 
     def _container(self, pod: Object, wanted: str) -> str:
         spec = pod["spec"]

@@ -48,7 +48,7 @@ async def main() -> None:
     print("asked to end", flush=True)
     server.close()
     if busy:
-        await asyncio.wait(busy, timeout=1)
+        await asyncio.wait(busy, timeout=8)
     os._exit(0)
 
 

@@ -28,6 +28,7 @@ class Programs:
     def __init__(self, kubernetes: Kubernetes) -> None:
         self.kubernetes = kubernetes
         self._running: set[Running] = set()
+        self._over = False
 
     def make(self, obj: Object, each: Container) -> Program:
         image = self.kubernetes.images.find(each.image)
@@ -37,9 +38,12 @@ class Programs:
         program = Running(image, each.image, obj["metadata"]["name"], log)
         self._running.add(program)
         program.ended.add_done_callback(lambda _: self._running.discard(program))
+        if self._over:
+            program.kill()
         return program
 
     async def stop(self) -> None:
+        self._over = True  # a kubelet that starts again what is killed here starts nothing any more
         left = list(self._running)
         for program in left:
             program.kill()
@@ -56,6 +60,9 @@ class Running:
         self._killed = False
 
     async def start(self) -> None:
+        if self._killed:
+            self.ended.set_result(137)
+            return
         version = self.reference.removeprefix(repository(self.reference)).lstrip(":@")
         words = [version or "latest", *(["--deaf"] if self.image.deaf else [])]
         self._process = await asyncio.create_subprocess_exec(

@@ -117,7 +117,7 @@ class Kubernetes:
         left = asyncio.all_tasks() - {asyncio.current_task()}
         for task in left:
             task.cancel()
-        await asyncio.wait_for(asyncio.gather(*left, return_exceptions=True), 5)
+        await asyncio.wait_for(asyncio.gather(*left, return_exceptions=True), 60)
 
     def _build(self) -> None:
         self.store = Store()

@@ -14,10 +14,13 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from fangduoduo_release.common import given
+
 BUILD_KEY = "FDD_BUILD_KEY"
 STEP_KEY = "FDD_BUILD_STEP"
 _PR_SET_CHILD_SUBREAPER = 36
-_ROUNDS = 50
+_DIES_WITHIN_S = 10.0
+_ROUNDS = 50  # whom so many signals in so long do not end waits in the kernel for something else
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +30,7 @@ class _Process:
     session: int
     state: str
     started: str
+    memory: int  # 0 for zombies and threads of the kernel
 
 
 def become_subreaper() -> bool:
@@ -60,9 +64,9 @@ def kill_matching(marks: Mapping[str, str], *, grace: float, descendants_of: int
             time.sleep(0.02)
             found = _matching(marks, descendants_of)
             ever |= found
-    for _ in range(_ROUNDS):
-        if not found:
-            break
+    rounds, end = 0, time.monotonic() + _DIES_WITHIN_S
+    while found and (rounds < _ROUNDS or time.monotonic() < end):
+        rounds += 1
         # Frozen first, so that a fork bomb cannot outrun the killing.
         _signal(found, signal.SIGSTOP)
         _signal(found, signal.SIGKILL)
@@ -90,7 +94,7 @@ def _matching(marks: Mapping[str, str], descendants_of: int | None) -> set[int]:
     wanted = {f"{name}={value}".encode() for name, value in marks.items()}
     table = _table()
     spared = _ancestors(table, os.getpid())
-    chosen = {p for p in table if p not in spared and wanted <= _environment(p)}
+    chosen = {p for p in table if p not in spared and table[p].memory and wanted <= set(given.environment(p))}
     children: dict[int, list[int]] = {}
     for process in table.values():
         children.setdefault(process.parent, []).append(process.pid)
@@ -124,7 +128,8 @@ def _table() -> dict[int, _Process]:
                 fields = file.read().rpartition(b")")[2].split()
         except OSError:
             continue
-        table[int(name)] = _Process(int(name), int(fields[1]), int(fields[3]), fields[0].decode(), fields[19].decode())
+        parent, session, memory = (int(fields[at]) for at in (1, 3, 20))
+        table[int(name)] = _Process(int(name), parent, session, fields[0].decode(), fields[19].decode(), memory)
     return table
 
 
@@ -136,21 +141,13 @@ def _ancestors(table: Mapping[int, _Process], pid: int) -> set[int]:
     return found | {0}
 
 
-def _environment(pid: int) -> set[bytes]:
-    try:
-        with open(f"/proc/{pid}/environ", "rb") as file:  # noqa: PTH123
-            return set(file.read().split(b"\0"))
-    except OSError:
-        return set()
-
-
 def running_keys(marks: Mapping[str, str]) -> set[str]:
     """The keys of all builds with live processes that carry `marks` (which portal they belong to)."""
     prefix = f"{BUILD_KEY}=".encode()
     wanted = {f"{name}={value}".encode() for name, value in marks.items()}
     found = set()
-    for pid in _table():
-        environment = _environment(pid)
+    for pid, process in _table().items():
+        environment = set(given.environment(pid)) if process.memory else set()
         if wanted <= environment:
             found |= {entry[len(prefix) :].decode() for entry in environment if entry.startswith(prefix)}
     return found

@@ -100,6 +100,9 @@ class Transport:
             except (OSError, HTTPError, ValueError, AppError) as error:
                 raise self.broken(error, call, prepared, ()) from error
             call.unwatch()
+            if call.late:  # a head that was cut looks like one that has ended
+                answer.close()
+                raise self.broken(TimeoutError("the answer took too long"), call, prepared, ())
             try:
                 yield Stream(self, answer, call, prepared)
             finally:

@@ -93,7 +93,7 @@ class Canned:
 
     def builder(self, **config: Any) -> JenkinsBuilder:
         return JenkinsBuilder(
-            JenkinsConfig(**{"url": self.url, "user": "portal", "token": TOKEN, "timeout_s": 5, **config})
+            JenkinsConfig(**{"url": self.url, "user": "portal", "token": TOKEN, "timeout_s": 60, **config})
         )
 
     @contextmanager
@@ -145,7 +145,7 @@ def give(handler: BaseHTTPRequestHandler, answer: Answer, ended: threading.Event
     if answer.fault:
         handler.close_connection = True
     if answer.fault == "silent":
-        ended.wait(60)
+        ended.wait(600)
     elif answer.fault == "reset":
         raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         raw.close()
@@ -153,7 +153,7 @@ def give(handler: BaseHTTPRequestHandler, answer: Answer, ended: threading.Event
         handler.wfile.write(whole + answer.body[:half])
     elif answer.fault == "stall":
         handler.wfile.write(whole + answer.body[:half])
-        ended.wait(60)
+        ended.wait(600)
     elif answer.fault == "drip_head":
         drip(handler, whole, ended)
     elif answer.fault == "drip_body":

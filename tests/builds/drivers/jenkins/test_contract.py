@@ -35,7 +35,7 @@ def real() -> Iterator[JenkinsBuilder]:
 class TestSimulated(JenkinsContract):
     @pytest.fixture
     def builder(self, simulated: Jenkins) -> JenkinsBuilder:
-        return JenkinsBuilder(JenkinsConfig(simulated.url, simulated.user, simulated.token))
+        return JenkinsBuilder(JenkinsConfig(simulated.url, simulated.user, simulated.token, timeout_s=60))
 
 
 class TestLeastPermissions(JenkinsContract):
@@ -47,7 +47,7 @@ class TestLeastPermissions(JenkinsContract):
     def builder(self, simulated: Jenkins) -> JenkinsBuilder:
         user = User("plain", "11ffee", permissions=self.PERMISSIONS | {"Job/Delete", "Run/Delete"})
         simulated.doors.add(user)
-        return JenkinsBuilder(JenkinsConfig(simulated.url, user.name, user.token, folder="least"))
+        return JenkinsBuilder(JenkinsConfig(simulated.url, user.name, user.token, folder="least", timeout_s=60))
 
 
 @pytest.mark.live

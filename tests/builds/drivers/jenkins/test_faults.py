@@ -6,7 +6,8 @@ import base64
 import socket
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -46,6 +47,8 @@ WRITES: dict[str, Call] = {
     "validate": lambda b: b.validate("pipeline {}"),
 }
 CALLS = {**READS, **WRITES}
+IN_VAIN = {name: "unknown_outcome" if name in WRITES else "no_answer" for name in CALLS}
+PATIENCE_S = 3
 
 
 class Always(dict[str, Any]):
@@ -69,25 +72,32 @@ def failure(builder: JenkinsBuilder, call: Call) -> DriverError:
     return caught.value
 
 
-@pytest.mark.parametrize("name", CALLS)
+def all_at_once(jenkins: Canned, names: Collection[str]) -> dict[str, DriverError]:
+    """What comes of these calls, each by a client of its own. Their time is long enough for a busy machine to send them
+    all, and short beside that which the server takes."""
+    with ThreadPoolExecutor(len(names)) as threads:
+        asked = {name: threads.submit(failure, jenkins.builder(timeout_s=PATIENCE_S), CALLS[name]) for name in names}
+        return {name: one.result() for name, one in asked.items()}
+
+
 @pytest.mark.parametrize("fault", ["silent", "drip_head"])
-def test_a_server_that_does_not_answer_holds_nobody(jenkins: Canned, name: str, fault: str) -> None:
-    jenkins.rules = Always(Answer(200, b"{}" * 100, {"X-Long": "x" * 200}, fault))
+def test_a_server_that_does_not_answer_holds_nobody(jenkins: Canned, fault: str) -> None:
+    jenkins.rules = Always(Answer(200, b"{}" * 100, {"X-Long": "x" * 2000}, fault))
     started = time.monotonic()
-    error = failure(jenkins.builder(timeout_s=0.3), CALLS[name])
-    assert time.monotonic() - started < 3
-    assert isinstance(error, Unavailable)
-    assert error.code == ("unknown_outcome" if name in WRITES else "no_answer")
+    errors = all_at_once(jenkins, CALLS)
+    assert time.monotonic() - started < 60
+    assert all(isinstance(error, Unavailable) for error in errors.values())
+    assert {name: error.code for name, error in errors.items()} == IN_VAIN
 
 
-@pytest.mark.parametrize("name", [name for name in CALLS if name != "log"])
 @pytest.mark.parametrize("fault", ["stall", "drip_body"])
-def test_an_answer_that_never_ends_holds_nobody(jenkins: Canned, name: str, fault: str) -> None:
-    jenkins.rules = Always(Answer(200, b'{"a": 1, ' * 100, {"Content-Type": "application/json"}, fault))
+def test_an_answer_that_never_ends_holds_nobody(jenkins: Canned, fault: str) -> None:
+    jenkins.rules = Always(Answer(200, b'{"a": 1, ' * 300, {"Content-Type": "application/json"}, fault))
+    names = CALLS.keys() - {"log"}
     started = time.monotonic()
-    error = failure(jenkins.builder(timeout_s=0.3), CALLS[name])
-    assert time.monotonic() - started < 3
-    assert error.code == ("unknown_outcome" if name in WRITES else "no_answer")
+    errors = all_at_once(jenkins, names)
+    assert time.monotonic() - started < 60
+    assert {name: error.code for name, error in errors.items()} == {name: IN_VAIN[name] for name in names}
 
 
 @pytest.mark.parametrize("name", CALLS)
@@ -174,16 +184,12 @@ def test_a_redirect_is_not_followed(jenkins: Canned, builder: JenkinsBuilder, na
         assert other.asked == []
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 @pytest.mark.parametrize("name", CALLS)
 def test_a_host_that_refuses_has_certainly_done_nothing(name: str) -> None:
-    config = JenkinsConfig(url=f"http://127.0.0.1:{free_port()}", user="portal", token=TOKEN, timeout_s=2)
-    error = failure(JenkinsBuilder(config), CALLS[name])
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))  # and nobody listens
+        config = JenkinsConfig(url=f"http://127.0.0.1:{taken.getsockname()[1]}", user="portal", token=TOKEN)
+        error = failure(JenkinsBuilder(config), CALLS[name])
     assert isinstance(error, Unavailable)
     assert error.code == "unreachable"
     assert "check the address" in str(error)
@@ -200,7 +206,7 @@ def test_a_host_that_swallows_connections_is_unreachable_in_time() -> None:
         config = JenkinsConfig(f"http://127.0.0.1:{deaf.getsockname()[1]}", "portal", TOKEN, timeout_s=0.4)
         started = time.monotonic()
         error = failure(JenkinsBuilder(config), CALLS["trigger"])
-        assert time.monotonic() - started < 3
+        assert time.monotonic() - started < 30
         assert error.code == "unreachable"
         for blocker in blockers:
             blocker.close()
@@ -236,18 +242,23 @@ def test_a_certificate_for_another_name_is_not_taken() -> None:
         assert secure.asked == []
 
 
-@pytest.mark.parametrize("fault", ["silent", "drip_head", "drip_body", "stall", "truncated"])
-def test_faults_over_tls_are_the_same_faults(fault: str) -> None:
+def test_faults_over_tls_are_the_same_faults() -> None:
     own = authority()
-    rules = {
-        "GET /queue/item/3/api/json": [with_fault(recording("queue-item-left"), fault), recording("queue-item-left")]
-    }
-    with Canned(rules).serving(own.server) as secure:
-        builder = secure.builder(ca=own.pem, timeout_s=0.4)
-        started = time.monotonic()
-        assert failure(builder, CALLS["queue_item"]).code == ("broken_answer" if fault == "truncated" else "no_answer")
-        assert time.monotonic() - started < 2
-        assert builder.queue_item(3) == Place(3, 2)
+    item = recording("queue-item-left")
+
+    def met(fault: str) -> tuple[str, Place | None]:
+        rules = {"GET /queue/item/3/api/json": [with_fault(item, fault), item]}
+        with Canned(rules).serving(own.server) as secure:
+            builder = secure.builder(ca=own.pem, timeout_s=PATIENCE_S)
+            return failure(builder, CALLS["queue_item"]).code, builder.queue_item(3)
+
+    faults = ["silent", "drip_head", "drip_body", "stall", "truncated"]
+    started = time.monotonic()
+    with ThreadPoolExecutor(len(faults)) as threads:
+        found = dict(zip(faults, threads.map(met, faults), strict=True))
+    assert time.monotonic() - started < 60
+    expected = {fault: "broken_answer" if fault == "truncated" else "no_answer" for fault in faults}
+    assert found == {fault: (code, Place(3, 2)) for fault, code in expected.items()}
 
 
 @pytest.mark.parametrize("piece", ["<script", "<", "is missing the ", "<title>", "&#", "<svg <head "])
@@ -255,11 +266,11 @@ def test_a_hostile_error_page_costs_no_time(jenkins: Canned, builder: JenkinsBui
     jenkins.rules = Always(Answer(403, (piece * 300_000)[:250_000].encode()))
     started = time.thread_time()
     assert failure(builder, CALLS["queue_item"]).code == "no_permission"
-    assert time.thread_time() - started < 2
+    assert time.thread_time() - started < 10
 
 
 def test_http_spoken_to_a_tls_port_does_nothing(jenkins: Canned) -> None:
-    builder = jenkins.builder(url=jenkins.url.replace("http:", "https:"), timeout_s=2)
+    builder = jenkins.builder(url=jenkins.url.replace("http:", "https:"))
     error = failure(builder, CALLS["trigger"])
     assert error.code == "unreachable"
     assert jenkins.asked == []
@@ -294,18 +305,16 @@ def test_a_sign_in_page_instead_of_json_is_no_jenkins(jenkins: Canned, builder: 
 
 def test_several_requests_of_one_call_share_one_timeout(jenkins: Canned) -> None:
     def slowly(asked: Asked) -> Answer:
-        jenkins.ended.wait(0.3)
+        jenkins.ended.wait(1.5)
         return json_answer({"computer": [], "items": []})
 
     jenkins.rules = {"GET /computer/api/json": slowly, "GET /queue/api/json": slowly}
-    started = time.monotonic()
-    error = failure(jenkins.builder(timeout_s=0.5), CALLS["census"])
-    assert time.monotonic() - started < 0.9
-    assert error.code == "no_answer"
+    error = failure(jenkins.builder(timeout_s=2.5), CALLS["census"])
+    assert error.code == "no_answer", "each of the two would have come in time"
 
 
 def test_a_timeout_of_one_call_does_not_hurt_the_next(jenkins: Canned) -> None:
-    builder = jenkins.builder(timeout_s=0.4)
+    builder = jenkins.builder(timeout_s=2)
     item = recording("queue-item-left")
     jenkins.rules["GET /queue/item/3/api/json"] = [with_fault(item, "silent"), item, with_fault(item, "stall"), item]
     assert failure(builder, CALLS["queue_item"]).code == "no_answer"

@@ -7,7 +7,7 @@ import xml.etree.ElementTree as ET
 from dataclasses import replace
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from builds.drivers.builder.jenkins import facts_of, same
@@ -138,6 +138,7 @@ def test_a_credential_cannot_break_out_of_the_script() -> None:
         render(replace(SPEC, credentials_id="x']]]; evil()"))
 
 
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.text(st.characters(blacklist_categories=("Cs", "Cc"), blacklist_characters="\ufffe\uffff"), max_size=200))
 def test_any_text_comes_back_as_it_was_written(text: str) -> None:
     spec = replace(SPEC, text=text)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
 from builds.drivers.builder.jenkins import JenkinsBuilder
@@ -96,7 +98,7 @@ def test_a_log_that_breaks_off_says_so_after_what_came(jenkins: Canned, builder:
 
 
 def test_a_log_that_falls_silent_is_let_go(jenkins: Canned) -> None:
-    builder = jenkins.builder(timeout_s=0.3)
+    builder = jenkins.builder(timeout_s=1.5)
     jenkins.rules[f"GET {URL}"] = with_fault(Answer(200, b"line\n" * 1000, {"X-Text-Size": "5000"}), "stall")
     with pytest.raises(Unavailable) as caught, builder.log("f/p", 3, 0) as answer:
         list(answer.data)
@@ -105,9 +107,11 @@ def test_a_log_that_falls_silent_is_let_go(jenkins: Canned) -> None:
 
 def test_a_slow_log_may_take_longer_than_one_call(jenkins: Canned) -> None:
     """Only silence ends it: a big log over a slow line is no fault."""
-    builder = jenkins.builder(timeout_s=0.5)
-    jenkins.rules[f"GET {URL}"] = with_fault(Answer(200, b"0123456789" * 2, {"X-Text-Size": "20"}), "drip_body")
-    assert read(builder, 0)[1] == b"0123456789" * 2
+    builder = jenkins.builder(timeout_s=2)
+    jenkins.rules[f"GET {URL}"] = with_fault(Answer(200, b"0123456789" * 5, {"X-Text-Size": "50"}), "drip_body")
+    started = time.monotonic()
+    assert read(builder, 0)[1] == b"0123456789" * 5
+    assert time.monotonic() - started > 2
 
 
 def test_who_stops_reading_lets_the_connection_go(jenkins: Canned, builder: JenkinsBuilder) -> None:

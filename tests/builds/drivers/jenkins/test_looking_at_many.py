@@ -19,7 +19,7 @@ def server() -> Iterator[Jenkins]:
 
 @pytest.fixture
 def builder(server: Jenkins) -> JenkinsBuilder:
-    return JenkinsBuilder(JenkinsConfig(server.url, server.user, server.token, folder="fdd", timeout_s=10))
+    return JenkinsBuilder(JenkinsConfig(server.url, server.user, server.token, folder="fdd", timeout_s=60))
 
 
 def begin(server: Jenkins, job: str, count: int) -> list[Run]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from builds.drivers.builder.jenkins import JenkinsBuilder
@@ -87,6 +87,7 @@ def test_a_job_in_folders_has_an_address() -> None:
     assert build_url("a/b", 7) == "job/a/job/b/7"
 
 
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.text(max_size=30))
 def test_whatever_is_accepted_stays_one_segment(name: str) -> None:
     if is_segment(name):

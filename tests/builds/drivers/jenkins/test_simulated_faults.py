@@ -26,7 +26,7 @@ def server() -> Iterator[Jenkins]:
 
 @pytest.fixture
 def builder(server: Jenkins) -> JenkinsBuilder:
-    return JenkinsBuilder(JenkinsConfig(server.url, server.user, server.token, timeout_s=3))
+    return JenkinsBuilder(JenkinsConfig(server.url, server.user, server.token, timeout_s=60))
 
 
 @pytest.fixture
@@ -188,8 +188,8 @@ def test_starting_up_and_broken_answers_are_asked_again(server: Jenkins, builder
 
 
 def test_a_drip_and_a_delay_end_in_time(server: Jenkins) -> None:
-    builder = JenkinsBuilder(JenkinsConfig(server.url, server.user, server.token, timeout_s=0.5))
-    for fault in (server.faults.slow(0.1, "queue"), server.faults.latency(5, "queue")):
+    builder = JenkinsBuilder(JenkinsConfig(server.url, server.user, server.token, timeout_s=2))
+    for fault in (server.faults.slow(0.1, "queue"), server.faults.latency(600, "queue")):
         with fault, pytest.raises(Unavailable) as caught:
             builder.census()
         assert caught.value.code == "no_answer"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from builds.remote import advance as advancing
@@ -12,7 +14,14 @@ from tests.builds.remote.pump import Pump
 from tests.simulators.jenkins import Jenkins
 from tests.simulators.jenkins.fixtures import jenkins
 
+from .shop import Gate
+
 __all__ = ["jenkins"]
+
+
+@pytest.fixture
+def gate(tmp_path: Path) -> Gate:
+    return Gate(tmp_path)
 
 
 @pytest.fixture

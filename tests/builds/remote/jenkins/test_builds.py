@@ -19,7 +19,7 @@ from projects.models import Project
 from tests.builds.remote.pump import Pump
 from tests.simulators.jenkins import Jenkins
 
-from .shop import log_of, pipeline, started
+from .shop import Gate, log_of, pipeline, started
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.slow]
 JUNIT = (
@@ -107,7 +107,7 @@ def test_an_aborted_question_ends_it(pump: Pump, project: Project) -> None:
 
 
 def test_a_cancel_stops_it_there(pump: Pump, project: Project, jenkins: Jenkins) -> None:
-    build = started(project, pipeline("sh 'sleep 60'"))
+    build = started(project, pipeline("sh 'sleep 600'"))
     pump.running(build)
     cancel_build(actor=SYSTEM, build=build)
     pump.ended(build)
@@ -117,7 +117,7 @@ def test_a_cancel_stops_it_there(pump: Pump, project: Project, jenkins: Jenkins)
 
 
 def test_a_stop_in_jenkins_is_a_cancelled_build(pump: Pump, project: Project, jenkins: Jenkins) -> None:
-    build = started(project, pipeline("sh 'sleep 60'"))
+    build = started(project, pipeline("sh 'sleep 600'"))
     row = pump.running(build)
     builder_of(row.connection).cancel(row.job, Place(number=row.number))
     pump.ended(build)
@@ -172,8 +172,8 @@ def test_passwords_go_as_passwords_and_are_masked(pump: Pump, project: Project, 
     assert "the word is **** and open" in log
 
 
-def test_a_running_log_is_read_while_somebody_watches(pump: Pump, project: Project) -> None:
-    build = started(project, pipeline("sh 'echo early; sleep 3; echo late'"))
+def test_a_running_log_is_read_while_somebody_watches(pump: Pump, project: Project, gate: Gate) -> None:
+    build = started(project, pipeline(f"sh 'echo early'; {gate.step}; sh 'echo late'"))
     row = pump.running(build)
     read = LogReader(RemoteBuild.objects.select_related("build__pipeline", "build__project").get(pk=row.pk))
     builder = builder_of(row.connection)
@@ -184,6 +184,7 @@ def test_a_running_log_is_read_while_somebody_watches(pump: Pump, project: Proje
         return log is not None and b"early" in b"".join(reader.pieces(reader.head(build.pk), 0, log.size))
 
     pump.until(early, what="the first line")
+    gate.open()
     pump.ended(build)
     assert log_of(build).count("early\n") >= 1
     assert "late" in log_of(build)

@@ -108,6 +108,7 @@ class RawServer:
         self.port = self._listening.getsockname()[1]
         self.say: dict[str, Answer] = {}
         self.asked: list[Asked] = []
+        self.closed = 0  # connections, by us
         self.closing = threading.Event()
 
     @property
@@ -133,7 +134,7 @@ class RawServer:
 
     def _serve(self, connection: socket.socket) -> None:
         try:
-            connection.settimeout(30)
+            connection.settimeout(120)
             if self._context is not None:
                 connection = self._context.wrap_socket(connection, server_side=True)
             while (asked := read(connection)) is not None:
@@ -147,6 +148,7 @@ class RawServer:
             pass  # whoever asked has gone, or did not trust us
         finally:
             connection.close()
+            self.closed += 1
 
 
 def read(connection: socket.socket) -> Asked | None:

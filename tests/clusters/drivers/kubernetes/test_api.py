@@ -20,6 +20,7 @@ from clusters.drivers.runtime.kubernetes.api import APPLY_PATCH, Api
 from clusters.drivers.runtime.kubernetes.async_api import AsyncApi
 from clusters.drivers.runtime.kubernetes.names import DEPLOYMENTS, NAMESPACES, PODS
 from fangduoduo_release.common.errors import AppError, Conflict, Invalid, NotFound, Rejected, Unavailable
+from tests.waiting import until
 
 from .ground import TOKEN, Asked, Authority, RawServer, access, answer, failure
 
@@ -248,13 +249,16 @@ def test_a_redirect_is_not_followed_and_takes_no_token_along(api: Api, server: R
 
 
 def test_silence_ends_at_the_deadline(api: Api, server: RawServer) -> None:
-    server.say[POD_PATH] = lambda connection, asked: server.closing.wait(20) and None
+    server.say["/version"] = answer(200, {})
+    assert api.ask("GET", "/version").ok  # connected: what is timed is the silence alone
+    server.say[POD_PATH] = lambda connection, asked: server.closing.wait(600) and None
     began = time.monotonic()
     error = raised(lambda: api.ask("GET", POD_PATH, timeout_s=0.5))
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 60
     assert isinstance(error, Unavailable)
     assert "does not answer" in str(error.sentence)
-    assert len(server.asked) == 1  # asking again is our callers' to say
+    until(lambda: len(server.asked) >= 2)
+    assert [asked.target for asked in server.asked] == ["/version", POD_PATH], "asking again is our callers' to say"
 
 
 def test_an_answer_that_trickles_ends_too(api: Api, server: RawServer) -> None:
@@ -266,7 +270,7 @@ def test_an_answer_that_trickles_ends_too(api: Api, server: RawServer) -> None:
     server.say[POD_PATH] = trickle
     began = time.monotonic()
     error = raised(lambda: api.ask("GET", POD_PATH, timeout_s=1.0))
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 60
     assert isinstance(error, Unavailable)
 
 
@@ -292,9 +296,9 @@ def test_half_an_answer_is_no_answer(api: Api, server: RawServer, said: bytes) -
 
 def test_a_connection_that_was_closed_meanwhile_is_made_anew(api: Api, server: RawServer) -> None:
     server.say["/version"] = lambda connection, asked: connection.sendall(answer(200, {"n": 1}))  # and closes
-    for _ in range(3):
+    for number in range(1, 4):
         assert api.call("GET", "/version") == {"n": 1}
-        time.sleep(0.05)
+        until(lambda number=number: server.closed == number, what="its end of the connection to be closed")
 
 
 def test_nobody_listens(authority: Authority) -> None:
@@ -383,7 +387,7 @@ def test_many_threads_share_one_client(api: Api, server: RawServer) -> None:
     together = threading.Barrier(16)
 
     def ask(number: int) -> list[str]:
-        together.wait(10)
+        together.wait(60)
         found = [api.get(PODS, "shop", name) for name in names[number::16]]
         return [one["metadata"]["name"] for one in found if one]
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import time
+import threading
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from itertools import product
 from typing import Any
 
@@ -56,6 +57,13 @@ class Account(RawServer):
         allowed = any((place, what["verb"], name) in self.granted for place in places)
         connection.sendall(answer(201, {"kind": "SelfSubjectAccessReview", "status": {"allowed": allowed}}))
         return True
+
+
+@pytest.fixture(autouse=True)
+def unhurried(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who saves a connection waits ten seconds at most; a busy machine may need longer for all these questions."""
+    monkeypatch.setattr(checking, "WHOLE_S", 120.0)
+    monkeypatch.setattr(checking, "ONE_S", 60.0)
 
 
 @pytest.fixture(scope="module")
@@ -207,9 +215,18 @@ def test_many_namespaces_are_asked_about_at_once(account: Account, api: Api) -> 
     for name in names:
         account.grant(name, ALL)
     account.take("team-7", "patch", "deployments.apps")
-    began = time.monotonic()
+    together = threading.Barrier(2)
+    first = [together.wait, together.wait]
+
+    def review(connection: Any, asked: Asked) -> bool:
+        """The first question is answered once there is a second one."""
+        with suppress(IndexError):
+            first.pop()(60)
+        return account.review(connection, asked)
+
+    account.say[REVIEWS] = review
     found = check(api, names)
-    assert time.monotonic() - began < checking.WHOLE_S
+    assert first == []
     assert said(found.missing)[0] == "may not patch deployments.apps in team-7"
     assert len(account.reviews) == len(ALL) + 20 * len({(one.verb, one.named) for one in IN_NAMESPACE})
 
@@ -218,7 +235,7 @@ def test_a_server_that_is_too_slow_is_said_to_be_so(
     account: Account, api: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(checking, "WHOLE_S", 0.3)
-    account.say[REVIEWS] = lambda connection, asked: account.closing.wait(2) and None
+    account.say[REVIEWS] = lambda connection, asked: account.closing.wait(60) and None
     with pytest.raises(Rejected) as error:
         check(api, ["shop-test"])
     assert "too slowly to be asked for all rights" in str(error.value.sentence)

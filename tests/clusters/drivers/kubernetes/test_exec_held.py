@@ -17,8 +17,6 @@ from fangduoduo_release.common.errors import Unavailable
 from .exec_server import TOKEN, door
 from .test_exec import everything, hello
 
-pytestmark = pytest.mark.timeout(60)
-
 
 class NotWritten(Exception):
     """Stands for a database that is away."""
@@ -69,12 +67,12 @@ async def test_what_cannot_be_written_down_sends_the_cluster_no_byte() -> None:
     after: asyncio.Future[None] = asyncio.get_running_loop().create_future()
     async with ear() as server:
         start = starting(server.access, after)
-        await asyncio.wait_for(server.connected.wait(), 20)
+        await asyncio.wait_for(server.connected.wait(), 60)
         assert not start.done()
         after.set_exception(NotWritten())
         with pytest.raises(NotWritten):
             await start
-        await asyncio.wait_for(server.gone.wait(), 20)
+        await asyncio.wait_for(server.gone.wait(), 60)
     assert server.said == b""
 
 
@@ -98,22 +96,28 @@ async def test_what_is_written_already_costs_nothing() -> None:
 
 async def test_a_database_may_take_longer_than_a_server(monkeypatch: pytest.MonkeyPatch) -> None:
     """The time that a server has to answer does not run while something is written down, and runs again after it."""
-    monkeypatch.setattr("clusters.drivers.runtime.kubernetes.exec.OPEN_S", 0.5)
+
+    def patience(seconds: float) -> None:
+        monkeypatch.setattr("clusters.drivers.runtime.kubernetes.exec.OPEN_S", seconds)
+
     after: asyncio.Future[None] = asyncio.get_running_loop().create_future()
     async with door(hello) as server:
+        patience(1.0)
         start = starting(server.access, after)
-        await asyncio.sleep(1)
+        await asyncio.sleep(1.5)
         assert not start.done()
+        patience(60.0)
         after.set_result(None)
         assert await everything(await start) == (b"hi\n", b"", Ended(exit_code=0))
     after = asyncio.get_running_loop().create_future()
     async with ear() as deaf:
         start = starting(deaf.access, after)
-        await asyncio.wait_for(deaf.connected.wait(), 20)
+        await asyncio.wait_for(deaf.connected.wait(), 60)
+        patience(0.5)
         after.set_result(None)
         with pytest.raises(Unavailable):
-            await asyncio.wait_for(start, 20)
-        await asyncio.wait_for(deaf.gone.wait(), 20)
+            await asyncio.wait_for(start, 60)
+        await asyncio.wait_for(deaf.gone.wait(), 60)
     assert deaf.said.startswith(b"GET /api/v1/namespaces/facts/pods/hello/exec?")
 
 
@@ -121,23 +125,23 @@ async def test_a_server_that_hangs_up_meanwhile_is_away() -> None:
     after: asyncio.Future[None] = asyncio.get_running_loop().create_future()
     async with ear() as server:
         start = starting(server.access, after)
-        await asyncio.wait_for(server.connected.wait(), 20)
+        await asyncio.wait_for(server.connected.wait(), 60)
         server.hang_up.set()
-        await asyncio.wait_for(server.gone.wait(), 20)
+        await asyncio.wait_for(server.gone.wait(), 60)
         await asyncio.sleep(0.1)  # for its goodbye to arrive
         after.set_result(None)
         with pytest.raises(Unavailable):
-            await asyncio.wait_for(start, 20)
+            await asyncio.wait_for(start, 60)
 
 
 async def test_who_gives_up_meanwhile_leaves_nothing_open() -> None:
     after: asyncio.Future[None] = asyncio.get_running_loop().create_future()
     async with ear() as server:
         start = starting(server.access, after)
-        await asyncio.wait_for(server.connected.wait(), 20)
+        await asyncio.wait_for(server.connected.wait(), 60)
         start.cancel()
         with pytest.raises(asyncio.CancelledError):
             await start
-        await asyncio.wait_for(server.gone.wait(), 20)
+        await asyncio.wait_for(server.gone.wait(), 60)
     assert server.said == b""
     assert not after.done()  # what is written goes on being written

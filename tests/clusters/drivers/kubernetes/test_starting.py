@@ -143,9 +143,8 @@ def test_a_pod_of_several_containers_runs_once_all_do(starting: Starting, clock:
 
 
 def test_pods_that_are_long_gone_are_forgotten(starting: Starting, clock: Clock) -> None:
-    crowd = [pod(replicasets()[1], f"p{number}", ready=False) for number in range(KEPT + 2)]
-    for number, one in enumerate(crowd):
-        one["metadata"]["uid"] = f"uid-{number}"
+    one = pod(replicasets()[1], "p", ready=False)
+    crowd = [{**one, "metadata": {**one["metadata"], "uid": f"uid-{number}"}} for number in range(KEPT + 2)]
     starting.overdue(crowd, 60)
     clock.now += 61
     assert starting.overdue(crowd[:1], 60) == frozenset(), "and one that is still there waits a little longer"
