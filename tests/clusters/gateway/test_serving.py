@@ -118,6 +118,7 @@ def test_sign_in_read_write_and_log_as_another_system_does(
         log = client.get(f"{PODS_OF_SHOP}/{name}/log", params={"tailLines": 2})
         assert (log.status_code, log.text) == (200, "one\ntwo\n")
         assert log.headers["Content-Type"].startswith("text/plain")
+        cluster.feeds.update(state="down")  # nobody shows it any more, so that it is not waited for
         assert client.delete(WEB).status_code == 200
     unknown = httpx.get(f"{base}{WEB}", headers={"Authorization": "Bearer nonsense"}, timeout=PATIENCE_S)
     assert (unknown.status_code, unknown.json()["kind"], unknown.headers["WWW-Authenticate"]) == (
