@@ -43,8 +43,10 @@ class Clock:
 
 
 def _database_now() -> float:
+    # SQLite's CURRENT_TIMESTAMP would leave out what has passed of the second.
+    here = "STRFTIME('%Y-%m-%d %H:%M:%f', 'NOW')" if connection.vendor == "sqlite" else "CURRENT_TIMESTAMP"
     with connection.cursor() as cursor:
-        cursor.execute("SELECT CURRENT_TIMESTAMP")
+        cursor.execute(f"SELECT {here}")
         (now,) = cursor.fetchone()
     if isinstance(now, str):  # SQLite: UTC without a zone
         now = datetime.fromisoformat(now).replace(tzinfo=UTC)

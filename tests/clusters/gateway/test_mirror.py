@@ -196,7 +196,7 @@ def test_many_threads_see_one_order_of_things(cluster: Cluster) -> None:
             if mirrors.whole(cluster, row, "shop", entries, HEAD) != joined(HEAD, entries):
                 wrong.append("joined of others")
             for entry in entries:
-                number = int(entry.parsed()["status"].get("message", 0))
+                number = int(entry.parsed().get("status", {}).get("message", 0))
                 if number < seen.get(entry.name, 0):
                     wrong.append(entry.name)
                 seen[entry.name] = number

@@ -15,6 +15,7 @@ from typing import Any
 import orjson
 import pytest
 
+from clusters.drivers.runtime.kubernetes import api as client
 from clusters.drivers.runtime.kubernetes.access import Access
 from clusters.drivers.runtime.kubernetes.api import APPLY_PATCH, Api
 from clusters.drivers.runtime.kubernetes.async_api import AsyncApi
@@ -345,7 +346,8 @@ def test_without_the_check_any_certificate_will_do(server: RawServer) -> None:
     assert Api(access(server, insecure=True)).ask("GET", "/version").ok
 
 
-def test_plain_http_is_spoken_where_it_is_allowed() -> None:
+def test_plain_http_is_spoken_where_it_is_allowed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(client, "CONNECT_S", 1.0)  # who speaks plainly never answers a handshake
     with RawServer() as server:
         server.say["/version"] = answer(200, {})
         assert Api(access(server)).ask("GET", "/version").ok
