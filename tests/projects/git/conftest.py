@@ -116,6 +116,14 @@ class Server:
                         found.append(int(proc.name))
         return found
 
+    def places(self) -> int:
+        """How many requests are at work: each has a group of processes of its own."""
+        groups = set()
+        for pid in self.backends():
+            with contextlib.suppress(ProcessLookupError):
+                groups.add(os.getpgid(pid))
+        return len(groups)
+
     def memory(self, field: str = "VmHWM") -> int:
         """Bytes of the server process: its peak so far (VmHWM) or now (VmRSS)."""
         status = Path(f"/proc/{self.process.pid}/status").read_text()

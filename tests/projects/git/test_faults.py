@@ -98,7 +98,7 @@ def test_a_reader_that_hangs_up_stops_its_backend(kind: str, launch: Launch, tmp
     wanted = want_everything(head)
     before = server.memory("VmRSS")
     readers = [begin_request(server, "large", "git-upload-pack", body=wanted, length=len(wanted)) for _ in range(3)]
-    until(lambda: len(server.backends()) >= 3, what="three backends at work")
+    until(lambda: server.places() == 3, what="three backends at work")
     assert all(reader.recv(1, socket.MSG_PEEK) for reader in readers), "three answers have begun"
     time.sleep(0.5)  # long enough for a server without flow control to take all of three packs
     assert server.memory("VmRSS") - before < 10 * MIB, "a reader that never reads costs no memory"
@@ -117,7 +117,7 @@ def test_more_clients_than_places_wait_for_their_turn(kind: str, launch: Launch,
     git("push", "--quiet", "origin", "main", cwd=work)
     wanted = want_everything(head)
     readers = [begin_request(server, "large", "git-upload-pack", body=wanted, length=len(wanted)) for _ in range(4)]
-    until(lambda: len(server.backends()) >= 4, what="every place taken")
+    until(lambda: server.places() == 4, what="every place taken")
     admitted = len((server.root / "admitted").read_text().splitlines())
     waiting = subprocess.Popen(
         ["git", "ls-remote", "origin"], cwd=work, env=CLIENT_ENV, stdout=subprocess.PIPE, stderr=subprocess.PIPE
@@ -125,7 +125,7 @@ def test_more_clients_than_places_wait_for_their_turn(kind: str, launch: Launch,
     until(lambda: len((server.root / "admitted").read_text().splitlines()) > admitted, what="the fifth to be let in")
     with pytest.raises(subprocess.TimeoutExpired):
         waiting.wait(0.5)
-    assert len(server.backends()) == 4
+    assert server.places() == 4
     readers[0].close()
     out, err = waiting.communicate(timeout=240)
     assert head.encode() in out, err
