@@ -56,11 +56,11 @@ def _unreadable(text: str) -> Problem | None:
     bad = next((at for at, char in enumerate(text) if char == "\0" or "\ud800" <= char <= "\udfff"), None)
     if bad is None:
         return None
-    before = text[:bad]
+    before = text[:bad].replace("\r\n", "\n").replace("\r", "\n")
     sentence: Sentence = S("The Jenkinsfile contains a NUL byte.")
     if text[bad] != "\0":
         sentence = S("The Jenkinsfile is not valid Unicode text.")
-    return Problem(before.count("\n") + 1, bad - (before.rfind("\n") + 1) + 1, sentence)
+    return Problem(before.count("\n") + 1, len(before) - before.rfind("\n"), sentence)
 
 
 def _in_order(problems: list[Problem]) -> tuple[Problem, ...]:

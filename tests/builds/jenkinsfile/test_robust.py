@@ -85,6 +85,8 @@ def test_a_nul_byte_is_one_sentence_with_its_place() -> None:
 
 
 def test_a_lone_surrogate_is_one_sentence() -> None:
+    (problem,) = validate("{{\r{\ud800").errors
+    assert (problem.line, problem.column) == (2, 2)  # also where lines end as they once did on a Mac
     assert only_sentence(wrapped("steps", "echo '\ud83d'")) == "The Jenkinsfile is not valid Unicode text."
 
 
