@@ -4,7 +4,7 @@ Everything tolerates processes that vanish while they are looked at. Also import
 """
 
 # The shim reads /proc in its loop and must not carry pathlib.
-# ruff: noqa: PTH115, PTH123, PTH208
+# ruff: noqa: PTH115, PTH208
 
 from __future__ import annotations
 
@@ -16,20 +16,12 @@ ESTABLISHED = "01"
 LISTEN = "0A"
 
 
-def _read(path: str) -> bytes:
-    try:
-        with open(path, "rb", buffering=0) as file:
-            return file.readall()
-    except OSError:
-        return b""
-
-
 def start_ticks(pid: int) -> int:
     """When the process started (clock ticks since boot): with the pid its identity for as long as the host is up.
 
     0 when there is no such process or only its zombie is left.
     """
-    _, _, rest = _read(f"/proc/{pid}/stat").rpartition(b")")
+    _, _, rest = given.read(f"/proc/{pid}/stat").rpartition(b")")
     fields = rest.split()
     if len(fields) < 20 or fields[0] in (b"Z", b"X"):
         return 0
@@ -67,7 +59,7 @@ def descendants(pid: int) -> list[int]:
     """Children, grandchildren and so on, living or zombie, parents first."""
     children: dict[int, list[int]] = {}
     for other in pids():
-        _, _, rest = _read(f"/proc/{other}/stat").rpartition(b")")
+        _, _, rest = given.read(f"/proc/{other}/stat").rpartition(b")")
         fields = rest.split()
         if len(fields) > 1:
             children.setdefault(int(fields[1]), []).append(other)
@@ -84,7 +76,7 @@ def _sockets(state: str) -> list[tuple[int, str]]:
     """(local port, inode) of every TCP socket of the host in that state."""
     found = []
     for table in ("/proc/net/tcp", "/proc/net/tcp6"):
-        for line in _read(table).decode("ascii", "replace").splitlines()[1:]:
+        for line in given.read(table).decode("ascii", "replace").splitlines()[1:]:
             fields = line.split()
             if len(fields) > 9 and fields[3] == state:
                 found.append((int(fields[1].rpartition(":")[2], 16), fields[9]))
