@@ -62,10 +62,11 @@ def run(
     *,
     sign_in: Callable[[Path], Mapping[str, str]],
     lock: int,
-    patience: Patience,
+    wait: float,
     max_file: int,
 ) -> Answer:
-    """How the command ended; its standard output is not read. Unavailable: it goes on without us, and keeps the lock.
+    """How the command ended; its standard output is not read. Unavailable after `wait` seconds: it goes on without us, and
+    keeps the lock.
 
     `sign_in` puts what it needs into a private folder and answers the environment. `max_file` (bytes) stops any file
     from growing further.
@@ -76,7 +77,7 @@ def run(
             process = _start([str(folder), str(max(1, max_file // 512)), *argv], sign_in(folder), lock, said.fileno())
             try:
                 _write_down(lock, process.pid)
-                code = process.wait(patience.wait)
+                code = process.wait(wait)
             except subprocess.TimeoutExpired:
                 left = True
                 raise _still_fetching() from None

@@ -11,7 +11,7 @@ import shutil
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -98,7 +98,7 @@ def fetch(git: Git, config: GitConfig, repository: Repository, mirror: Path, *, 
                 url.text, *refspecs,
             ],
             sign_in=lambda folder: environment(url, repository.credentials, known_hosts, folder, ca=config.ca),
-            lock=lock, patience=replace(patience, wait=max(_LEAST_S, until - time.monotonic())), max_file=config.max_pack,
+            lock=lock, wait=max(_LEAST_S, until - time.monotonic()), max_file=config.max_pack,
         )  # fmt: skip
         if answer.code != 0:
             _sweep(mirror)

@@ -161,6 +161,14 @@ def start_server(kind: str, root: Path) -> Server:
     return Server(kind, root, new_source(root), process, int(line))
 
 
+@pytest.fixture(scope="module")
+def remote(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """Somebody else's git server."""
+    made = start_server("uvicorn", tmp_path_factory.mktemp("remote"))
+    yield made
+    made.stop()
+
+
 @pytest.fixture(scope="session", params=SERVERS)
 def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """One server of each kind for all tests that do it no harm; they take repositories of their own."""

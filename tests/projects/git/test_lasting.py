@@ -22,7 +22,7 @@ from fangduoduo_release.common.processes import alive, start_ticks
 from projects.drivers.source import git_lasting
 from projects.drivers.source.base import STILL_FETCHING, Credentials, Repository
 from projects.drivers.source.git import GitSource
-from tests.projects.git.conftest import ROOT, Server, commit, git, new_source, start_server
+from tests.projects.git.conftest import ROOT, Server, commit, git, new_source
 from tests.projects.git.serve import PEOPLE
 from tests.projects.git.valve import Valve
 from tests.waiting import until
@@ -40,14 +40,6 @@ root, url, password = sys.argv[1:]
 source = new_source(Path(root), allow_private=True, fetch_wait=600.0)
 source.refresh(Repository("mine", url, Credentials("dev", password)))
 """
-
-
-@pytest.fixture(scope="module")
-def remote(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """Somebody else's git server."""
-    made = start_server("uvicorn", tmp_path_factory.mktemp("remote"))
-    yield made
-    made.stop()
 
 
 @pytest.fixture
@@ -285,7 +277,7 @@ def test_where_no_process_can_be_started_it_is_said_and_nothing_stays(mine: Repo
 
     patience = git_lasting.Patience(SOON, LONG)
     with git_lasting.only_one(lock, patience) as held, pytest.raises(Unavailable) as refusal:
-        git_lasting.run(["git", "version"], sign_in=sign_in, lock=held, patience=patience, max_file=1 << 20)
+        git_lasting.run(["git", "version"], sign_in=sign_in, lock=held, wait=SOON, max_file=1 << 20)
     assert refusal.value.code == "git_missing"
     assert [folder.exists() for folder in made] == [False]
 

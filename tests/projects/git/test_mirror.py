@@ -10,7 +10,6 @@ import subprocess
 import threading
 import time
 import zlib
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -19,19 +18,11 @@ from fangduoduo_release.common.errors import AppError
 from projects.drivers.source.base import Credentials, Repository
 from projects.drivers.source.git import GitSource
 from projects.drivers.source.git_packing import AGAIN_S, MOST_LOOSE, MOST_PACKS, piled_up
-from tests.projects.git.conftest import CLIENT_ENV, Server, commit, git, new_source, start_server
+from tests.projects.git.conftest import CLIENT_ENV, Server, commit, git, new_source
 from tests.projects.git.serve import PEOPLE
 from tests.waiting import until
 
 DEV = Credentials("dev", PEOPLE["dev"])
-
-
-@pytest.fixture(scope="module")
-def remote(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """Somebody else's git server."""
-    made = start_server("uvicorn", tmp_path_factory.mktemp("remote"))
-    yield made
-    made.stop()
 
 
 @pytest.fixture

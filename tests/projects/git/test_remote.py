@@ -7,7 +7,6 @@ import shlex
 import shutil
 import socket
 import threading
-from collections.abc import Iterator
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
@@ -20,18 +19,10 @@ from projects.drivers.source.base import Credentials, Repository
 from projects.drivers.source.git import GitSource
 from projects.drivers.source.git_command import Git
 from projects.drivers.source.git_remote import judge_url, parse_url, signed_in
-from tests.projects.git.conftest import Server, commit, git, new_source, start_server
+from tests.projects.git.conftest import Server, commit, git, new_source
 from tests.projects.git.serve import PEOPLE
 
 DEV = Credentials("dev", PEOPLE["dev"])
-
-
-@pytest.fixture(scope="module")
-def remote(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """Somebody else's git server."""
-    made = start_server("uvicorn", tmp_path_factory.mktemp("remote"))
-    yield made
-    made.stop()
 
 
 @pytest.fixture
