@@ -20,7 +20,7 @@ def hold(name: str, owner: str, seconds: float = 15.0) -> int | None:
     if name in kept:
         return kept[name]
     Lease.objects.get_or_create(name=name)
-    taken = Lease.objects.filter(Q(until=None) | Q(until__lt=Now()), name=name).update(
+    taken = Lease.objects.filter(Q(until=None) | Q(until__lte=Now()), name=name).update(
         owner=owner, until=in_seconds(seconds), fence=F("fence") + 1
     )
     return Lease.objects.filter(name=name, owner=owner).values_list("fence", flat=True).first() if taken else None
@@ -28,14 +28,14 @@ def hold(name: str, owner: str, seconds: float = 15.0) -> int | None:
 
 def keep(names: Iterable[str], owner: str, seconds: float = 15.0) -> dict[str, int]:
     """Renew in one statement whatever `owner` holds of `names`; returns the fences of what it holds now."""
-    mine = Lease.objects.filter(name__in=list(names), owner=owner, until__gte=Now())
+    mine = Lease.objects.filter(name__in=list(names), owner=owner, until__gt=Now())
     return dict(mine.values_list("name", "fence")) if mine.update(until=in_seconds(seconds)) else {}
 
 
 def free(names: Iterable[str]) -> set[str]:
     """Which of `names` nobody holds at the moment."""
     wanted = set(names)
-    return wanted - set(Lease.objects.filter(name__in=wanted, until__gte=Now()).values_list("name", flat=True))
+    return wanted - set(Lease.objects.filter(name__in=wanted, until__gt=Now()).values_list("name", flat=True))
 
 
 def let_go(name: str, owner: str) -> None:

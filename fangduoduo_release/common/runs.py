@@ -38,7 +38,7 @@ def in_seconds(seconds: float) -> Any:
 
 
 def unleased() -> Q:
-    return Q(lease_until=None) | Q(lease_until__lt=Now())
+    return Q(lease_until=None) | Q(lease_until__lte=Now())
 
 
 def due(model: type[C]) -> models.QuerySet[C]:

@@ -63,14 +63,15 @@ def beats(kind: str) -> int:
 
 
 def life_of_a_lease(name: str) -> list[object]:
-    from fangduoduo_release.common import runs
+    from django.db.models.functions import Now
+
     from fangduoduo_release.common.models import Lease
 
     first = leases.hold(name, "a", 600)
     again = leases.hold(name, "a", 600)
     refused = leases.hold(name, "b", 600)
     free_while_held = leases.free([name])
-    Lease.objects.filter(name=name).update(until=runs.in_seconds(-0.01))
+    Lease.objects.filter(name=name).update(until=Now())  # the very moment it ends it is over
     kept_too_late = leases.keep([name], "a", 600)
     free_when_lapsed = leases.free([name, name + "-new"])
     moved = leases.hold(name, "b", 600)

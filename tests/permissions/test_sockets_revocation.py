@@ -87,7 +87,7 @@ async def stays(socket: Any, seconds: float = 1.0) -> bool:
 def some_log(build: Build) -> None:
     writer = LogWriter(build.pk)
     writer.append(b"one line\n", stage="s", step=1)
-    writer.flush()
+    writer.close()
 
 
 def role_removed(user: User, project: Project) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, cast
 
 import pytest
+from django.db.models.functions import Now
 from django.utils import timezone
 
 from builds.actions import cancel_build, retry_build, start_build
@@ -136,7 +137,7 @@ def test_while_somebody_still_pushes_only_the_last_push_builds(project: Project,
     waits = InboxItem.objects.filter(state="new")
     assert waits.count() == 2
     assert all(row.next_at and row.next_at > timezone.now() + timedelta(seconds=300) for row in waits)
-    waits.update(received_at=timezone.now() - timedelta(seconds=501), next_at=timezone.now())
+    waits.update(received_at=timezone.now() - timedelta(seconds=501), next_at=Now())
     take_in()
     assert Build.objects.get().commit_sha == last.new != first.new
     assert "followed within" in str(InboxItem.objects.order_by("pk")[0].result)
@@ -235,7 +236,7 @@ def test_a_push_waits_while_its_repository_cannot_be_seen(project: Project, work
     item = InboxItem.objects.get()
     assert (item.state, Build.objects.count()) == ("new", 0)
     hidden.rename(path)
-    InboxItem.objects.update(next_at=timezone.now())
+    InboxItem.objects.update(next_at=Now())
     take_in()
     assert Build.objects.get().commit_sha == event.new
     pushed(project, work)
@@ -462,7 +463,7 @@ def test_a_flood_of_one_project_does_not_keep_others_waiting(
     last = InboxItem.objects.filter(payload__project=project.pk).latest("next_at")
     assert last.next_at is not None
     assert last.next_at > last.received_at + timedelta(seconds=5)  # they stand back, one behind the other
-    InboxItem.objects.update(next_at=timezone.now())
+    InboxItem.objects.update(next_at=Now())
     take_in()
     assert Build.objects.filter(project=project).count() == FLOOD  # and none is lost
 
@@ -472,9 +473,9 @@ def test_one_ring_is_enough_for_all_that_is_due(project: Project, work: Work, mo
     sha = work.head()
     for n in range(12):
         pushes.notice(project, PushEvent(f"refs/heads/b{n}", ZERO, sha if n != 3 else "1" * 40))
-    InboxItem.objects.update(next_at=timezone.now(), received_at=timezone.now() - LAG)
+    InboxItem.objects.update(next_at=Now(), received_at=timezone.now() - LAG)
     later = pushes.notice(project, PushEvent("refs/heads/later", ZERO, sha))
-    InboxItem.objects.filter(pk=later.pk if later else 0).update(next_at=timezone.now() + timedelta(minutes=1))
+    InboxItem.objects.filter(pk=later.pk if later else 0).update(next_at=Now() + timedelta(minutes=1))
     engines.answer("push", InboxItem.objects.earliest("pk").pk)
     assert Build.objects.count() == 11  # one of them leads nowhere, and held up nobody
     assert list(InboxItem.objects.filter(state="new").values_list("payload__ref", flat=True)) == ["refs/heads/later"]

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
+from django.db.models.functions import Now
 from django.utils import timezone
 
 from builds.intake import LAG
@@ -41,7 +42,7 @@ def again(take_in: TakeIn, ago: timedelta = timedelta()) -> None:
     waits = InboxItem.objects.filter(state="new")
     if ago:
         waits.update(received_at=timezone.now() - ago)
-    waits.update(next_at=timezone.now())
+    waits.update(next_at=Now())
     take_in()
 
 

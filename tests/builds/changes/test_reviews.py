@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from django.db.models.functions import Now
 from django.test import override_settings
 from django.utils import timezone
 
@@ -254,7 +255,7 @@ def test_a_thousand_builds_of_changes_leave_a_message_each(
 ) -> None:
     for number in range(1, 21):
         pushes.notice_change(project, work.text(number, 1))
-    InboxItem.objects.update(next_at=timezone.now())
+    InboxItem.objects.update(next_at=Now())
     take_in()
     assert send() == ["sent"] * 20
     assert {said.number for said in desk.said} == set(range(1, 21))

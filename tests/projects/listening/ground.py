@@ -13,7 +13,7 @@ from urllib.parse import quote
 
 from django.db import connection as database
 from django.db import connections
-from django.utils import timezone
+from django.db.models.functions import Now
 
 from fangduoduo_release.common.models import Connection, InboxItem, Lease
 from projects.listener.hub import Hub
@@ -72,7 +72,7 @@ def wait_listening(connection: Connection, timeout: float = 60) -> SourceListene
 
 def lapse(connection: Connection) -> None:
     """Whoever listened is dead, and its lease has run out by now: the clock is not waited for."""
-    Lease.objects.filter(name=f"listener:{connection.name}").update(until=timezone.now())
+    Lease.objects.filter(name=f"listener:{connection.name}").update(until=Now())
 
 
 class Hubs:

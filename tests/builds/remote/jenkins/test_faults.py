@@ -7,6 +7,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.db.models.functions import Now
 from django.utils import timezone
 
 from builds.actions import cancel_build
@@ -40,7 +41,7 @@ def waiting(gate: Gate) -> str:
 
 def hurry() -> None:
     """Let nobody sleep for seconds between two tries."""
-    Build.objects.filter(state__in=Build.STATES.active).update(next_at=timezone.now())
+    Build.objects.filter(state__in=Build.STATES.active).update(next_at=Now())
 
 
 def ended(pump: Pump, build: Build) -> Build:
