@@ -7,9 +7,11 @@ import contextlib
 import hashlib
 import json
 import os
+import socket
 import ssl
 from collections.abc import AsyncIterator
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import psutil
 import pytest
@@ -117,12 +119,15 @@ async def test_output_waits_for_who_reads_it(caller: Caller, pod: str, tmp_path:
     mark = tmp_path / "done"
     script = f"head -c 30000000 /dev/zero; touch {mark}"
     query = f"command=sh&command=-c&command={script.replace(';', '%3B').replace(' ', '+')}&stdout=true"
-    async with _connect(caller.rig, pod, query, max_queue=2) as socket:
-        await socket.recv()
+    little = socket.socket()
+    little.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 64 * 1024)  # else the kernel may take all of it for us
+    little.connect(("127.0.0.1", urlsplit(caller.rig.url).port))
+    async with _connect(caller.rig, pod, query, max_queue=2, sock=little) as stream:
+        await stream.recv()
         await asyncio.sleep(0.3)
         assert not mark.exists()
         size = 0
-        async for frame in socket:
+        async for frame in stream:
             if frame[0] == 1:
                 size += len(frame) - 1
         assert size == 30_000_000

@@ -44,7 +44,8 @@ class Execs:
         offered = [each.strip() for each in request.headers.get("Sec-WebSocket-Protocol", "").split(",")]
         if not any(each in PROTOCOLS for each in offered):
             return web.Response(status=403, headers={"Connection": "close"})
-        socket = web.WebSocketResponse(protocols=PROTOCOLS, max_msg_size=16 * 2**20, timeout=1.0)
+        # A real one agrees to no compression either.
+        socket = web.WebSocketResponse(protocols=PROTOCOLS, max_msg_size=16 * 2**20, timeout=1.0, compress=False)
         await socket.prepare(request)
         rule = self.kubernetes.faults.meet("cut", line)
         if rule is not None and request.transport is not None:
