@@ -204,7 +204,6 @@ def _fail(play: Play) -> None:
 
     def crash() -> None:
         """Its deadline passes when it has crashed for the second time."""
-        rig.pace.second = 3600
         play.apply("rig.local/app:crash")
         until(lambda: any(pod["status"]["containerStatuses"][0]["restartCount"] == 1
                           and "terminated" in pod["status"]["containerStatuses"][0]["state"]
@@ -271,7 +270,7 @@ def _end(play: Play) -> None:
 
 @pytest.fixture(scope="module")
 def played() -> dict[str, list[str]]:
-    pace = Pace(second=SECOND, start=0.05, stop=0.03, shown=3600, pull_backoff=3600, reaction=0.01)
+    pace = Pace(second=3600, start=0.05, stop=0.03, shown=3600, pull_backoff=3600, reaction=0.01)
     with Rig(pace=pace) as rig:
         rig.namespace("facts")
         rig.user(LIMITED)

@@ -225,7 +225,7 @@ class Gerrit:
         """
         found, who, full = self.project(project), by or self.admin, full_name(ref)
         repository = found.repository
-        with repository.lock:
+        with self.lock, repository.lock:  # in this order, as whoever reviews takes them
             at = onto or repository.tip(full) or repository.resolve("HEAD") or ""
             for number in range(commits):
                 changed = dict(files or {})

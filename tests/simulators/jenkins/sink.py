@@ -95,9 +95,9 @@ class RunSink:
 
     def input_requested(self, request: InputRequest) -> None:
         identity = hashlib.md5(request.id.encode(), usedforsecurity=False).hexdigest()
+        self.run.change(asked=True, questions=[*self.run.questions, Question(identity, request)])
         self.run.log.line(request.message, annotated=False)
         self.run.log.line(f"{request.ok} or Abort", annotated=False)
-        self.run.change(asked=True, questions=[*self.run.questions, Question(identity, request)])
 
     def input_closed(self, request_id: str, outcome: Literal["approved", "rejected", "stopped"], who: str) -> None:
         if outcome == "rejected":

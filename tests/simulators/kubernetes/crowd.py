@@ -96,7 +96,8 @@ def _pods(kubernetes: Kubernetes, owner: Object, template: Object, replicas: int
     image = kubernetes.images.identity(template["spec"]["containers"][0]["image"])
     for _ in range(replicas):
         each = orjson.loads(orjson.dumps(pod))
-        each["metadata"] |= {"name": f"{metadata['name']}-{clock.suffix()}", "uid": clock.uid()}
+        name = kubernetes.store.unused(PODS, metadata["namespace"], f"{metadata['name']}-")
+        each["metadata"] |= {"name": name, "uid": clock.uid()}
         node = random.choice(nodes)
         each["spec"]["nodeName"] = node
         containers = podstatus.made_of(each["spec"])

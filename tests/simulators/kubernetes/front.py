@@ -39,6 +39,10 @@ class Front:
         self.port = self._held.getsockname()[1]
         await self.open()
 
+    @property
+    def away(self) -> bool:
+        return self._site is None
+
     async def open(self) -> None:
         if self._site is not None or self._runner is None:
             return

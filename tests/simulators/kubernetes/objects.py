@@ -54,7 +54,7 @@ class Objects:
         metadata = obj.setdefault("metadata", {})
         self._right_place(kind, namespace, metadata)
         if not metadata.get("name") and metadata.get("generateName"):
-            metadata["name"] = metadata["generateName"] + clock.suffix()
+            metadata["name"] = self.store.unused(kind, namespace, metadata["generateName"])
         name = metadata.get("name", "")
         if not name:
             raise status.invalid(

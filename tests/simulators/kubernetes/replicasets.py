@@ -56,11 +56,11 @@ class ReplicaSets:
 
     def _create(self, obj: Object, missing: int) -> tuple[str, float] | None:
         metadata = obj["metadata"]
-        template = obj["spec"]["template"]
+        template, head = obj["spec"]["template"], f"{metadata['name']}-"
         for _ in range(missing):
             pod = {
                 "metadata": {
-                    "generateName": f"{metadata['name']}-", "name": f"{metadata['name']}-{clock.suffix()}",
+                    "generateName": head, "name": self.store.unused(PODS, metadata["namespace"], head),
                     "ownerReferences": [_owner(obj)],
                     **{name: value for name, value in template["metadata"].items() if name in ("labels", "annotations")},
                 },

@@ -39,6 +39,10 @@ class Routes:
         self.kubernetes = kubernetes
 
     async def handle(self, request: Any) -> web.StreamResponse:
+        if self.kubernetes.front.away:  # its connection was not yet made when all others were cut
+            if request.transport is not None:
+                request.transport.abort()
+            raise ConnectionResetError
         line = f"{request.method} {request.path_qs}"
         request._client_max_size = LIMIT
         self.kubernetes.requests.note(line)

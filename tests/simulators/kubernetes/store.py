@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import orjson
 
+from . import clock
 from .kinds import ALL, Kind, Object
 
 Key = tuple[str, str]  # namespace, name
@@ -59,6 +60,13 @@ class Store:
 
     def get(self, kind: Kind, namespace: str, name: str) -> Stored | None:
         return self.tables[kind].get((namespace, name))
+
+    def unused(self, kind: Kind, namespace: str, head: str) -> str:
+        """A generated name that nothing has."""
+        name = head + clock.suffix()
+        while (namespace, name) in self.tables[kind]:
+            name = head + clock.suffix()
+        return name
 
     def keys(self, kind: Kind) -> list[Key]:
         """In the order in which etcd has them."""
