@@ -95,7 +95,7 @@ def test_sigterm_stops_it_as_ctrl_c_does(portals: Portals) -> None:
 
 
 def test_a_second_ctrl_c_stops_at_once(portals: Portals) -> None:
-    portal = portals(demo=False).start()
+    portal = portals(demo=False, env={"FDD_STOP_S": "600"}).start()  # nobody ends before the second one
     assert portal.process is not None
     for role in portal.roles():
         psutil.Process(portal.pid(role)).suspend()  # it will not hear SIGTERM
