@@ -255,8 +255,8 @@ class Supervisor:
     # --- the end --------------------------------------------------------------------------------------------------
     def _stop_all(self) -> None:
         """Web first (nothing new comes in), then worker and watch, then the services they would start again."""
-        self.terminal.line("portal", "Stopping; Ctrl-C again to stop at once.")
         already, began = self.asked, time.monotonic()
+        self.terminal.line("portal", "Stopping; Ctrl-C again to stop at once.")
         for roles in (("web",), ("worker", "watch")):
             self._stop([child for child in self.children if child.role in roles], already)
         if self.hook and self.asked == already and not self.code:

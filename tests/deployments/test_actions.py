@@ -153,7 +153,7 @@ def test_two_people_press_deploy_at_once_and_one_wins(project: Project, machine:
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(30)
+        thread.join(300)
     assert sorted(type(r).__name__ for r in results) == ["Conflict", "Deployment"]
     assert Deployment.objects.count() == 1
 

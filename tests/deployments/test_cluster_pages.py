@@ -42,7 +42,7 @@ def plain_static_files(settings: Any) -> None:
 def cluster() -> Cluster:
     """A cluster whose API server is nowhere: whoever asked it would fail."""
     kubeconfig = {"kubeconfig": "a: planted-kubeconfig"}
-    connection = Connection.objects.create(name="k8s", kind="kubernetes", secrets=kubeconfig, last_test=TEST)
+    connection = Connection.objects.create(name="k8s-hidden", kind="kubernetes", secrets=kubeconfig, last_test=TEST)
     return Cluster.objects.create(name="prod-1", kind="kubernetes", connection=connection, description="In Beijing")
 
 
@@ -106,7 +106,7 @@ def test_everybody_else_sees_machines_and_their_own_services(cluster: Cluster, m
     html = page(ann)
     for words in ("shop-a", "shop-test", "/projects/shop/", "2/2", 'data-state="healthy"'):
         assert words in html, words
-    for hidden in ("secret-app", "node-7", "may not patch", "/admin/", "k8s", "Resource"):
+    for hidden in ("secret-app", "node-7", "may not patch", "/admin/", "k8s-hidden", "Resource"):
         assert hidden not in html, hidden
     assert "secret-app" in page(world.ops())
 

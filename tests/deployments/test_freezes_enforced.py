@@ -12,6 +12,7 @@ from django.test import Client
 from django.utils import timezone
 
 from clusters.actions import save_freeze, update_machine
+from clusters.drivers.process import handle
 from clusters.models import FreezeWindow, Machine
 from deployments import actions, approvals
 from deployments.engine import DeploymentEngine
@@ -197,7 +198,8 @@ class TestWhenItBegins:
         done = step(deployment, 2)
         assert (done.state, done.error["code"]) == ("failed", "freeze_window")
 
-    def test_what_runs_is_not_cut(self, project: Project, machine: Machine) -> None:
+    def test_what_runs_is_not_cut(self, project: Project, machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(handle, "START_S", 120.0)  # of a process's supervisor, on a busy machine
         never_ready = ["python3", "-c", "import time; time.sleep(600)"]  # so that it can still be turned back
         save_spec(actor=SYSTEM, project=project, spec={"command": never_ready, "replicas": 2})
         deployment = start(project, machine)

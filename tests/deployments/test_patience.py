@@ -7,6 +7,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.db.models.functions import Now
 from django.utils import timezone
 
 from clusters.drivers.runtime.base import Artifact, Plan, ServiceRef, Wanted
@@ -91,7 +92,7 @@ def look() -> Look:
     def at(deployment: Deployment) -> Deployment:
         now = timezone.now()
         over = {"started_at": now - timedelta(seconds=1), "deadline_at": now - timedelta(seconds=0.99)}
-        Deployment.objects.filter(pk=deployment.pk, lease_until=None).update(next_at=now, **over)
+        Deployment.objects.filter(pk=deployment.pk, lease_until=None).update(next_at=Now(), **over)
         engines.drive(engine, deployment.pk)
         deployment.refresh_from_db()
         return deployment

@@ -10,6 +10,7 @@ from django.contrib.auth.models import Group
 from django.test import Client
 from django.utils import timezone
 
+from clusters.drivers.process import handle
 from clusters.models import Machine
 from clusters.runtimes import runtime_of
 from deployments import actions as deployment_actions
@@ -200,7 +201,8 @@ def test_owners_hear_of_a_strangers_request_from_the_duty_once(project: Project,
 # --- what runs ---------------------------------------------------------------------------------------------------------
 @pytest.fixture
 def queued(project: Project, dev: User, test_a: Machine) -> Deployment:
-    actions.save_spec(actor=SYSTEM, project=project, spec={"command": ["python3", "server.py"]})
+    never_ready = ["python3", "-c", "import time; time.sleep(600)"]  # what serves starts a proxy, on everybody's ports
+    actions.save_spec(actor=SYSTEM, project=project, spec={"command": never_ready})
     actions.grant_machine(actor=SYSTEM, project=project, machine=test_a, until=inside(days=1))
     world.version(project)
     return deployment_actions.start_deployment(actor=dev, project=project, machine=test_a, action="deploy")
@@ -248,7 +250,10 @@ def test_what_was_lost_between_click_and_execution_is_not_done(lose: Any, queued
     assert queued.service.generation == 0, "nothing was touched"
 
 
-def test_a_deployment_under_way_goes_on_when_the_grant_ends(queued: Deployment) -> None:
+def test_a_deployment_under_way_goes_on_when_the_grant_ends(
+    queued: Deployment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(handle, "START_S", 120.0)  # of a process's supervisor, on a busy machine
     engine = DeploymentEngine()
     held = runs.claim(Deployment, queued.pk)
     assert held is not None

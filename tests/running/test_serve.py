@@ -46,7 +46,7 @@ def test_it_says_when_it_is_ready_and_leaves_nothing_behind(portals: Portals) ->
 def test_a_second_start_goes_on_with_the_same_data_and_prepares_nothing_twice(portals: Portals) -> None:
     portal = portals().start()
     people = portal.credentials()
-    assert all(password in portal.log() for password in people["users"].values())
+    until(lambda: all(password in portal.log() for password in people["users"].values()), what="the first welcome")
     portal.stop()
     first = len(portal.log())
     portal.start()
@@ -95,7 +95,7 @@ def test_sigterm_stops_it_as_ctrl_c_does(portals: Portals) -> None:
 
 
 def test_a_second_ctrl_c_stops_at_once(portals: Portals) -> None:
-    portal = portals(demo=False).start()
+    portal = portals(demo=False, env={"FDD_STOP_S": "600"}).start()  # nobody ends before the second one
     assert portal.process is not None
     for role in portal.roles():
         psutil.Process(portal.pid(role)).suspend()  # it will not hear SIGTERM

@@ -45,7 +45,8 @@ class Viewer:
         self.lines += told["lines"]
         self.upto = told["upto"]
         if self._acks:
-            await self.socket.send(json.dumps({"ack": self.upto}))
+            with contextlib.suppress(ConnectionClosed):  # what came before the end is still to be read
+                await self.socket.send(json.dumps({"ack": self.upto}))
 
     async def until(self, check: Callable[[], bool], timeout: float = 60) -> None:
         async with asyncio.timeout(timeout):

@@ -34,7 +34,8 @@ class Typist:
             if self._keep:
                 self.text += data
             if self._acks:
-                await self.ack()
+                with contextlib.suppress(ConnectionClosed):  # what came before the end is still to be read
+                    await self.ack()
         elif kind == 3:
             self.statuses.append(json.loads(data))
         elif kind == 5:
