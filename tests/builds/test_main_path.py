@@ -13,7 +13,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.faults.site import PROJECT, Clone, Site, pipeline
+from tests.faults.site import PROJECT, Clone, Site, pipeline, waits_for
 from tests.portal import Portal
 from tests.waiting import until
 
@@ -171,8 +171,10 @@ def test_artifacts_log_and_tests_are_what_the_build_made(site: Site, clone: Clon
     assert site.portal.manage("shell", "-v0", "-c", code).split()[-1] == hashlib.sha256(log).hexdigest()
 
 
-def test_two_who_deploy_at_once_get_one_deployment_and_one_clear_no(site: Site) -> None:
+def test_two_who_deploy_at_once_get_one_deployment_and_one_clear_no(site: Site, tmp_path: Path) -> None:
     version = site.version_of("main")
+    gate = tmp_path / "gate"
+    site.spec(command=["sh", "-c", f"{waits_for(gate)}; exec python3 app.py"])  # the first has not ended when both came
     answers: list[httpx.Response] = []
     together = threading.Barrier(2)
 
@@ -187,6 +189,8 @@ def test_two_who_deploy_at_once_get_one_deployment_and_one_clear_no(site: Site) 
         thread.start()
     for thread in threads:
         thread.join(60)
+    gate.touch()
+    site.spec()
     assert sorted(a.status_code for a in answers) == [201, 409], [a.text for a in answers]
     refused = next(a for a in answers if a.status_code == 409)
     assert refused.headers["Content-Type"] == "application/problem+json"

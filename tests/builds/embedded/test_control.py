@@ -72,9 +72,9 @@ def test_a_deadline_interrupts_once_and_again_after_the_grace(hands: Hands) -> N
 
 
 def test_a_deadline_comes_by_itself() -> None:
+    began = time.monotonic()
     scope = Scope(seconds=0.05, sentence=S("Late."))
     consumed = Consumed()
-    began = time.monotonic()
     until(lambda: interrupted(scope, consumed), every=0.005)
     assert time.monotonic() - began >= 0.05
 

@@ -198,6 +198,7 @@ def test_an_error_of_who_takes_the_output_ends_the_program(key: str, tmp_path: P
         "(setsid sh -c 'echo $$ > stray; exec sleep 300' &) ; exit 0",
         "sh -c 'trap \"\" TERM HUP INT; echo $$ > stray; while :; do sleep 1; done' &",
         "setsid sh -c 'env -i sh -c \"echo \\$\\$ > stray; exec sleep 300\" & sleep 300' &",
+        "setsid sh -c 'env -i sh -c \"trap : TERM; echo \\$\\$ > stray; while :; do sleep 1; done\" & sleep 300' &",
     ],
 )
 def test_kill_build_finds_every_stray(start: str, key: str, tmp_path: Path) -> None:

@@ -75,7 +75,7 @@ def test_a_cancel_reaches_every_branch_and_every_kind_of_waiting(ground: Ground)
     running = ground.start(
         pipeline(
             "stage('P') { parallel { stage('sh') { steps { sh 'echo started; sleep 300' } } stage('sleep') { steps { sleep 300 } }"
-            " stage('input') { steps { input 'ok?' } } stage('loop') { steps { script { while (true) { sleep 0 } } } } } }",
+            " stage('input') { steps { input 'ok?' } } stage('loop') { steps { script { while (true) { sleep(time: 5, unit: 'MILLISECONDS') } } } } } }",
             POST,
         )
     )

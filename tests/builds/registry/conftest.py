@@ -15,6 +15,7 @@ import pytest
 
 from builds.drivers.registry import distribution
 from builds.drivers.registry.distribution import Distribution, RegistryConfig
+from fangduoduo_release.common import exchange
 from tests.simulators.registry import DockerRegistry, Signed, certificate
 from tests.simulators.registry_tokens import TokenServer
 
@@ -23,6 +24,7 @@ from tests.simulators.registry_tokens import TokenServer
 def patient(monkeypatch: pytest.MonkeyPatch) -> None:
     """How long the driver waits at most is the concern of the tests that shorten it."""
     monkeypatch.setattr(distribution, "CALL_S", 60.0)
+    monkeypatch.setattr(exchange, "CONNECT_S", 60.0)
 
 
 @pytest.fixture

@@ -55,15 +55,14 @@ def kill_build(key: str, *, grace: float = 3.0, descendants_of: int | None = Non
 
 def kill_matching(marks: Mapping[str, str], *, grace: float, descendants_of: int | None = None) -> int:
     """As `kill_build`, for processes that carry all of `marks` in their environment."""
-    found = _matching(marks, descendants_of)
-    ever = set(found)
+    ever: dict[int, str] = {}
+    found = _matching(marks, descendants_of, ever)
     if found and grace > 0:
         _signal(found, signal.SIGTERM)
         end = time.monotonic() + grace
         while found and time.monotonic() < end:
             time.sleep(0.02)
-            found = _matching(marks, descendants_of)
-            ever |= found
+            found = _matching(marks, descendants_of, ever)
     rounds, end = 0, time.monotonic() + _DIES_WITHIN_S
     while found and (rounds < _ROUNDS or time.monotonic() < end):
         rounds += 1
@@ -71,8 +70,7 @@ def kill_matching(marks: Mapping[str, str], *, grace: float, descendants_of: int
         _signal(found, signal.SIGSTOP)
         _signal(found, signal.SIGKILL)
         time.sleep(0.01)
-        found = _matching(marks, descendants_of)
-        ever |= found
+        found = _matching(marks, descendants_of, ever)
     return len(ever)
 
 
@@ -90,11 +88,17 @@ def _signal(pids: set[int], number: signal.Signals) -> None:
             os.close(handle)
 
 
-def _matching(marks: Mapping[str, str], descendants_of: int | None) -> set[int]:
+def _matching(marks: Mapping[str, str], descendants_of: int | None, ever: dict[int, str] | None = None) -> set[int]:
+    """`ever`: whom earlier looks found, with their start, to be added to; what led to them may have ended since."""
+    ever = {} if ever is None else ever
     wanted = {f"{name}={value}".encode() for name, value in marks.items()}
     table = _table()
     spared = _ancestors(table, os.getpid())
-    chosen = {p for p in table if p not in spared and table[p].memory and wanted <= set(given.environment(p))}
+    chosen = {
+        p
+        for p in table.keys() - spared
+        if ever.get(p) == table[p].started or (table[p].memory and wanted <= set(given.environment(p)))
+    }
     children: dict[int, list[int]] = {}
     for process in table.values():
         children.setdefault(process.parent, []).append(process.pid)
@@ -112,7 +116,9 @@ def _matching(marks: Mapping[str, str], descendants_of: int | None) -> set[int]:
         if pid not in chosen or children.get(pid):
             chosen.add(pid)
             waiting += [c for c in children.pop(pid, []) if c not in chosen]
-    return {p for p in chosen if table[p].state not in "ZX"}
+    living = {p for p in chosen if table[p].state not in "ZX"}
+    ever.update((p, table[p].started) for p in living)
+    return living
 
 
 def _table() -> dict[int, _Process]:

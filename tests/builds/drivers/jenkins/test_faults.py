@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Collection
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -70,6 +71,15 @@ def failure(builder: JenkinsBuilder, call: Call) -> DriverError:
     assert base64.b64encode(f"portal:{TOKEN}".encode()).decode() not in seen
     assert "hunter2" not in seen
     return caught.value
+
+
+def recovered(builder: JenkinsBuilder) -> Place | None:
+    """What this builder, whose call failed in time, is answered next, for which it has all the time there is."""
+    builder._http.config = replace(builder.config, timeout_s=60)
+    try:
+        return builder.queue_item(3)
+    finally:
+        builder._http.config = builder.config
 
 
 def all_at_once(jenkins: Canned, names: Collection[str]) -> dict[str, DriverError]:
@@ -250,7 +260,7 @@ def test_faults_over_tls_are_the_same_faults() -> None:
         rules = {"GET /queue/item/3/api/json": [with_fault(item, fault), item]}
         with Canned(rules).serving(own.server) as secure:
             builder = secure.builder(ca=own.pem, timeout_s=PATIENCE_S)
-            return failure(builder, CALLS["queue_item"]).code, builder.queue_item(3)
+            return failure(builder, CALLS["queue_item"]).code, recovered(builder)
 
     faults = ["silent", "drip_head", "drip_body", "stall", "truncated"]
     started = time.monotonic()
@@ -317,10 +327,9 @@ def test_a_timeout_of_one_call_does_not_hurt_the_next(jenkins: Canned) -> None:
     builder = jenkins.builder(timeout_s=2)
     item = recording("queue-item-left")
     jenkins.rules["GET /queue/item/3/api/json"] = [with_fault(item, "silent"), item, with_fault(item, "stall"), item]
-    assert failure(builder, CALLS["queue_item"]).code == "no_answer"
-    assert builder.queue_item(3) == Place(3, 2)
-    assert failure(builder, CALLS["queue_item"]).code == "no_answer"
-    assert builder.queue_item(3) == Place(3, 2)
+    for _ in range(2):
+        assert failure(builder, CALLS["queue_item"]).code == "no_answer"
+        assert recovered(builder) == Place(3, 2)
 
 
 def test_a_connection_is_kept_and_a_stale_one_replaced(jenkins: Canned, builder: JenkinsBuilder) -> None:

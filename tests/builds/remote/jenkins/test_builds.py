@@ -32,11 +32,10 @@ def edit_by_hand(jenkins: Jenkins, old: str, new: str) -> None:
     """What a person does in Jenkins' own form: the job's configuration is posted back, changed."""
     login = (jenkins.user, jenkins.token)
     address = f"{jenkins.url.rstrip('/')}/job/fdd/job/shop/config.xml"
-    text = httpx.get(address, auth=login).text
+    text = httpx.get(address, auth=login, timeout=60).text
     assert old in text
-    answer = httpx.post(
-        address, auth=login, content=text.replace(old, new), headers={"Content-Type": "application/xml"}
-    )
+    told = {"Content-Type": "application/xml"}
+    answer = httpx.post(address, auth=login, content=text.replace(old, new), headers=told, timeout=60)
     assert answer.status_code == 200
 
 
