@@ -38,6 +38,7 @@ def provider(served: Provider, settings: Any) -> Provider:
     settings.ROOT_URLCONF = "tests.permissions.urls_oidc"
     settings.OIDC_ISSUER, settings.OIDC_LABEL = served.issuer, "Example"
     settings.OIDC_RP_CLIENT_ID, settings.OIDC_RP_CLIENT_SECRET = CLIENT, SECRET
+    settings.OIDC_TIMEOUT = 120  # this one does answer, as late as a busy machine lets it
     settings.AUTHENTICATION_BACKENDS = [*settings.AUTHENTICATION_BACKENDS, "permissions.oidc.OidcBackend"]
     return served
 
