@@ -272,7 +272,7 @@ def test_in_a_real_portal_from_the_button_to_the_home_page(served: Provider, por
     served.spoil, served.claims = {}, {"sub": "77", "preferred_username": "lin", "groups": ["release-ops"]}
     env = {
         "OIDC_ISSUER": served.issuer, "OIDC_CLIENT_ID": CLIENT, "OIDC_CLIENT_SECRET": SECRET, "OIDC_LABEL": "Example",
-        "OIDC_GROUP_TEAMS": "release-ops=ops",
+        "OIDC_GROUP_TEAMS": "release-ops=ops", "OIDC_TIMEOUT_S": "120",
     }  # fmt: skip
     portal: Portal = portals(env=env).start()
     with httpx.Client(base_url=portal.url, follow_redirects=True, timeout=120) as browser:
