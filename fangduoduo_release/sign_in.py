@@ -69,7 +69,7 @@ OIDC_USERNAME_CLAIM = os.environ.get("OIDC_USERNAME_CLAIM", "preferred_username"
 OIDC_GROUPS_CLAIM = os.environ.get("OIDC_GROUPS_CLAIM", "groups")
 OIDC_GROUP_TEAMS = env_pairs("OIDC_GROUP_TEAMS")  # their group -> our team
 OIDC_USE_PKCE = OIDC_USE_NONCE = True
-OIDC_TIMEOUT = 5
+OIDC_TIMEOUT = env_int("OIDC_TIMEOUT_S", 5)
 OIDC_AUTHENTICATION_CALLBACK_URL = "oidc-callback"
 
 # --- optional: LDAP ----------------------------------------------------------------------------------------------------

@@ -7,8 +7,12 @@ from typing import Any
 import pytest
 from django.test import Client
 
+from builds.drivers.registry import distribution
 from clusters import connecting
 from permissions.models import User
+from projects import connections
+from projects.drivers.source.gerrit import config, host_keys, source
+from projects.drivers.source.gerrit.stream import Patience
 from tests import world
 
 
@@ -22,7 +26,12 @@ def browser(user: User) -> Client:
 def patient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Connections are tried on servers that do answer, here as late as a busy machine lets them; that nobody waits for one
     that does not is asked in tests/clusters."""
-    monkeypatch.setattr(connecting, "TEST_S", 240.0)
+    for module, name in (
+        (connecting, "TEST_S"), (connections, "TRY_S"), (config, "LONGEST_TIMEOUT_S"), (host_keys, "CONNECT_S"),
+        (distribution, "CALL_S"),
+    ):  # fmt: skip
+        monkeypatch.setattr(module, name, 240.0)
+    monkeypatch.setattr(source, "QUICK", Patience(connect_s=240.0, answer_s=240.0))
 
 
 @pytest.fixture

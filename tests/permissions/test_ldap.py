@@ -40,6 +40,7 @@ def directory(served: Slapd, settings: Any, quick_hashes: None) -> Slapd:
     settings.LDAP_AUTH_URL = [served.url]
     settings.LDAP_AUTH_SEARCH_BASE = f"ou=people,{BASE}"
     settings.LDAP_GROUPS = f"ou=groups,{BASE}"
+    settings.LDAP_AUTH_CONNECT_TIMEOUT = settings.LDAP_AUTH_RECEIVE_TIMEOUT = 120  # it does answer, however late
     settings.AUTHENTICATION_BACKENDS = [*settings.AUTHENTICATION_BACKENDS, "permissions.ldap.DirectoryBackend"]
     return served
 

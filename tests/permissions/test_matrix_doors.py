@@ -12,16 +12,11 @@ import httpx
 import pytest
 from asgiref.sync import sync_to_async
 from django.conf import settings
-from django.contrib.auth.models import Group
+from django.core.management import call_command
 from websockets.exceptions import ConnectionClosed, InvalidMessage, InvalidStatus
 
-from builds.models import Version
-from clusters.models import Cluster, Machine
-from deployments.models import Deployment, Service
 from fangduoduo_release import asgi
-from fangduoduo_release.common.models import Connection, Event
-from permissions.models import ApiToken, User
-from projects.models import Project
+from permissions.models import ApiToken
 from tests.common.sockets.serving import Server, running, session_of
 
 from .matrix import ROLES, SIGNED_IN
@@ -57,8 +52,7 @@ def stage(django_db_setup: None, django_db_blocker: Any) -> Iterator[Stage]:
     """Committed, so that another process sees it; taken away at the end."""
     with django_db_blocker.unblock():
         yield Stage("doors")
-        for model in (Deployment, Service, Version, Project, Machine, Cluster, Connection, User, Group, Event):
-            model._default_manager.all().delete()
+        call_command("flush", verbosity=0, interactive=False, reset_sequences=False)
 
 
 @pytest.fixture

@@ -38,6 +38,7 @@ def provider(served: Provider, settings: Any) -> Provider:
     settings.ROOT_URLCONF = "tests.permissions.urls_oidc"
     settings.OIDC_ISSUER, settings.OIDC_LABEL = served.issuer, "Example"
     settings.OIDC_RP_CLIENT_ID, settings.OIDC_RP_CLIENT_SECRET = CLIENT, SECRET
+    settings.OIDC_TIMEOUT = 120  # this one does answer, as late as a busy machine lets it
     settings.AUTHENTICATION_BACKENDS = [*settings.AUTHENTICATION_BACKENDS, "permissions.oidc.OidcBackend"]
     return served
 
@@ -271,7 +272,7 @@ def test_in_a_real_portal_from_the_button_to_the_home_page(served: Provider, por
     served.spoil, served.claims = {}, {"sub": "77", "preferred_username": "lin", "groups": ["release-ops"]}
     env = {
         "OIDC_ISSUER": served.issuer, "OIDC_CLIENT_ID": CLIENT, "OIDC_CLIENT_SECRET": SECRET, "OIDC_LABEL": "Example",
-        "OIDC_GROUP_TEAMS": "release-ops=ops",
+        "OIDC_GROUP_TEAMS": "release-ops=ops", "OIDC_TIMEOUT_S": "120",
     }  # fmt: skip
     portal: Portal = portals(env=env).start()
     with httpx.Client(base_url=portal.url, follow_redirects=True, timeout=120) as browser:

@@ -74,7 +74,7 @@ def test_one_is_ended_and_the_others_live(ann: User) -> None:
     assert not signed_in(there)
     assert signed_in(here)
     assert AuditEntry.objects.filter(verb="person.end_session", actor="ann").exists()
-    assert "Edge" not in here.get("/me/sessions/").content.decode()
+    assert "Edge · Windows" not in here.get("/me/sessions/").content.decode()
 
 
 def test_ending_this_one_leads_to_the_door(ann: User) -> None:

@@ -16,6 +16,7 @@ from typing import Any
 import psutil
 import pytest
 from django.conf import settings
+from django.core.management import call_command
 from django.db import connection
 from django.test import Client
 from guardian.shortcuts import assign_perm
@@ -23,7 +24,6 @@ from websockets.asyncio.client import connect
 from websockets.typing import Origin
 
 from builds.models import Build
-from fangduoduo_release.common.models import Event
 from permissions.models import ApiToken, User
 from projects.models import Project
 from tests.portal import free_port
@@ -130,9 +130,7 @@ def open_database(django_db_setup: None, django_db_blocker: Any) -> Iterator[Non
     Tests make rows of their own; everything is removed after the module. Import `_django_db_helper` beside it."""
     with django_db_blocker.unblock():
         yield
-        Project.objects.all().delete()
-        User.objects.all().delete()
-        Event.objects.all().delete()
+        call_command("flush", verbosity=0, interactive=False, reset_sequences=False)
 
 
 @pytest.fixture

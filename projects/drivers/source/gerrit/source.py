@@ -33,6 +33,8 @@ from .config import GerritConfig
 from .names import check_name
 from .rest import Rest, client_of
 
+QUICK = stream.Patience(connect_s=5.0, answer_s=4.0)  # somebody waits in front of a page
+
 
 class GerritSource:
     """Implements `base.Source` and `base.Reviewing`. Safe to share between threads: its state is its configuration and the
@@ -58,10 +60,9 @@ class GerritSource:
         config = self.config
         if not config.ssh_host:
             return None
-        patience = stream.Patience(connect_s=5.0, answer_s=4.0)  # somebody waits in front of a page
         return stream.look(
             stream.StreamAddress(
-                config.ssh_host, config.ssh_port, config.ssh_user, config.ssh_key, config.known_hosts, patience
+                config.ssh_host, config.ssh_port, config.ssh_user, config.ssh_key, config.known_hosts, QUICK
             )
         )
 
