@@ -54,6 +54,11 @@ def _gate() -> Iterator[None]:
     GATE.set()
 
 
+@pytest.fixture(autouse=True)
+def _unhurried(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connecting, "TEST_S", 120.0)
+
+
 @pytest.fixture
 def tested(settings: Any) -> Any:
     def by(name: str) -> None:

@@ -291,7 +291,7 @@ def test_a_missing_key_that_a_proxy_speaks_of_is_not_taken_for_consuls_word(cons
 def test_an_access_that_is_made_again_and_again_reads_certificates_once() -> None:
     """Who follows makes one every other second; what this machine trusts takes a tenth of a second to read."""
     ConsulAccess("https://consul.example")
-    began = time.process_time()
+    began = time.thread_time()
     for _ in range(200):
         ConsulAccess("https://consul.example")
-    assert time.process_time() - began < 5  # of twenty
+    assert time.thread_time() - began < 5  # of twenty

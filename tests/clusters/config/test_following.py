@@ -146,7 +146,7 @@ def test_indexes_that_go_backwards_are_followed_from_the_beginning(consul: Consu
     hub("shop/a.yaml")
     until(lambda: says("a: 1\n") and consul.waiting)
     consul.store.restore(50)
-    until(lambda: consul.waiting and seen().revision == "50")  # type: ignore[union-attr]
+    until(lambda: seen().revision == "50" and consul.waiting)  # type: ignore[union-attr]
     consul.put("shop/a.yaml", "a: 2\n")
     until(lambda: says("a: 2\n"))
     assert max(int(one.query.get("index", 0)) for one in consul.asked[-2:]) < 10_000

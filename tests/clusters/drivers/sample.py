@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import fcntl
+import functools
 import gzip
 import hashlib
 import io
@@ -9,8 +11,12 @@ import random
 import socket
 import tarfile
 from pathlib import Path
+from typing import IO
 
 from clusters.drivers.runtime.base import Artifact
+from tests.portal import PORTS
+
+OWN = 400  # ports of one process
 
 SERVER = '''
 """Answers every GET with its version and its instance. HTTP/1.1 with keep-alive, by hand: it starts in a blink."""
@@ -77,12 +83,28 @@ def version(folder: Path, name: str) -> Artifact:
 
 
 def free_range(count: int) -> int:
-    """The first of `count` neighbouring ports that are free now, below the kernel's own range."""
+    """The first of `count` neighbouring ports that are free now, below the kernel's own range and not for other tests."""
+    first, _lock = _own()
     for _ in range(200):
-        low = random.randrange(11_000, 22_900)  # above are those of tests/portal.py
+        low = random.randrange(first, first + OWN - count + 1)
         if all(_free(low + step) for step in range(count)):
             return low
     raise AssertionError(f"no {count} free ports in a row")
+
+
+@functools.cache
+def _own() -> tuple[int, IO[str]]:
+    """The first of the ports that are this process's alone until it ends, and what keeps them."""
+    PORTS.mkdir(mode=0o700, parents=True, exist_ok=True)
+    for first in range(11_000, 20_000 - OWN, OWN):  # what is above has others
+        lock = (PORTS / f"{first}-{OWN}").open("a")
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            lock.close()
+            continue
+        return first, lock
+    raise RuntimeError("the ports of every other process are taken")
 
 
 def _free(port: int) -> bool:

@@ -200,11 +200,9 @@ def test_a_stranger_on_the_port_does_not_count_as_ready(start: Callable[..., Run
 
 
 def test_a_failing_liveness_check_restarts(start: Callable[..., Run]) -> None:
-    run = start(
-        "sh", "-c", "touch alive; sleep 300", checks={"liveness": check("exec", command=["test", "-e", "alive"])}
-    )
-    run.until(lambda s: s.ready)
-    (run.handle.directory / "alive").unlink()
+    run = start("sleep", "300", checks={"liveness": check("exec", command=["test", "!", "-e", "dead"])})
+    assert run.until(lambda s: s.ready).restarts == 0
+    (run.handle.directory / "dead").touch()
     status = run.until(lambda s: s.restarts >= 1)
     assert (status.reason, status.detail) == ("liveness", "exit code 1")
 

@@ -155,9 +155,12 @@ def test_what_cannot_be_read_is_a_400(query: dict[str, str], words: str, cluster
 @pytest.mark.parametrize("selector", ["a" + " " * 7900 + "$", "a=" + " " * 7900 + "$", "a in" + " " * 7900 + "$"])
 def test_a_selector_made_to_be_slow_is_refused_at_once(selector: str, cluster: Cluster, viewer: Client) -> None:
     put(cluster, pod("a"))
-    began = time.process_time()
-    assert_status(viewer.get(PODS_OF_SHOP, {"labelSelector": selector}), 400, "BadRequest", "no label selector")
-    assert time.process_time() - began < 0.4
+    took = []
+    for _ in range(3):  # the first request of a process loads much, and garbage may be collected in any
+        began = time.thread_time()
+        assert_status(viewer.get(PODS_OF_SHOP, {"labelSelector": selector}), 400, "BadRequest", "no label selector")
+        took.append(time.thread_time() - began)
+    assert min(took) < 0.4
 
 
 def test_pages_hold_every_object_once_also_while_others_come_and_go(cluster: Cluster, viewer: Client) -> None:

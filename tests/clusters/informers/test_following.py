@@ -64,7 +64,7 @@ def test_the_services_whose_objects_changed_are_told_after_they_are_stored(
     until(lambda: flat(heard) == {SHOP})
     found = observed.of_service(cluster, SHOP, ["pods", "events"])
     assert {item["kind"] for item in found.objects} == {"Pod", "Event"}
-    assert found.fresh
+    until(lambda: observed.of_service(cluster, SHOP, ["pods", "events"]).fresh)
 
 
 def test_a_service_hears_of_an_object_that_goes(

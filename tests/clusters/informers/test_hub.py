@@ -178,6 +178,7 @@ class TestSharing:
     ) -> None:
         monkeypatch.setattr(hubs_module, "EVEN_OUT_S", 0.0)
         monkeypatch.setattr(hubs_module, "LEASE_S", 600.0)
+        monkeypatch.setattr(hubs_module, "LEFT_S", 600.0)
         for number in range(4):
             connect(server.url, f"k{number}")
         first, second = Shares("first"), Shares("second")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import pairwise
 from typing import Any
 
 import orjson
@@ -155,18 +156,17 @@ class TestWatching:
             assert "Too large resource version" in str(informing.kept.troubles[0])
 
     def test_a_half_open_stream_ends_by_its_silence(self, server: RawServer) -> None:
-        server.next("watch", script(("ADDED", pod("a", 150)), end="hang"))
+        server.next("watch", *[script(("ADDED", pod("a", 150)), end="hang")] * 200)  # one may come too late to be heard
         with Informing(server.url, pace=replace(QUICK, silence=0.4)) as informing:
-            until(lambda: len(server.watches()) == 2)
+            until(lambda: "150" in {one.query["resourceVersion"] for one in server.watches()})
             assert informing.kept.there == {"a": "150"}
-        first, second = server.watches()[:2]
-        assert second.query["resourceVersion"] == "150"
+        first, second = next(two for two in pairwise(server.watches()) if two[1].query["resourceVersion"] == "150")
         assert second.at - first.at >= 0.4, "not before it was silent for so long"
 
     def test_a_server_that_takes_requests_and_says_nothing_is_not_waited_for_for_ever(self, server: RawServer) -> None:
         server.next("watch", hang)
         with Informing(server.url, pace=replace(QUICK, silence=0.4)) as informing:
-            until(lambda: len(server.watches()) == 2)
+            until(lambda: len(server.watches()) >= 2)
             assert informing.kept.troubles
 
     def test_a_cut_line_is_no_line_and_comes_again(self, server: RawServer) -> None:
@@ -205,7 +205,7 @@ class TestWatching:
         after = ("ADDED", pod("after", 151))
         server.next("list", page([], 100), page([pod("after", 151), pod("missed", 150)], 152))
         server.next("watch", script(bad, after, end="hang"))
-        with Informing(server.url, pace=replace(QUICK, silence=0.3, between_lists=0.0)) as informing:
+        with Informing(server.url, pace=replace(QUICK, between_lists=0.0)) as informing:
             until(lambda: set(informing.kept.there) == {"after", "missed"})
             assert informing.ended is None
 

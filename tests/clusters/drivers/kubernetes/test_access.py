@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import ssl
+import tempfile
 import time
 from pathlib import Path
 from typing import Any
@@ -49,14 +50,21 @@ def test_a_token_with_the_cas_certificate() -> None:
     assert len(context.get_ca_certs()) == 1  # this CA alone, not those of the machine as well
 
 
-def test_a_client_certificate(authority: Authority) -> None:
+@pytest.fixture
+def pairs(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """Where keys are put for a moment; other tests have theirs elsewhere at the same time."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    return tmp_path
+
+
+def test_a_client_certificate(authority: Authority, pairs: Path) -> None:
     pair = authority.server()
     user = {"client-certificate-data": b64(pair.certificate), "client-key-data": b64(pair.key)}
     found = from_kubeconfig(kubeconfig(user=user))
     assert found.bearer == ""
     assert found.certificate == pair.certificate.decode()
     assert found.tls() is not None
-    assert not list(Path("/tmp").glob("fdd-pair-*"))  # the key was in a file for a moment only
+    assert not list(pairs.glob("fdd-pair-*"))  # the key was in a file for a moment only
 
 
 def test_another_name_of_the_server_and_a_slash_at_the_end() -> None:
@@ -166,11 +174,11 @@ def test_servers_that_are_refused(cluster: dict[str, Any], words: str) -> None:
     assert list(refused.fields) == ["kubeconfig"]
 
 
-def test_a_key_of_another_certificate(authority: Authority) -> None:
+def test_a_key_of_another_certificate(authority: Authority, pairs: Path) -> None:
     one, other = authority.server(), authority.server()
     user = {"client-certificate-data": b64(one.certificate), "client-key-data": b64(other.key)}
     assert "do not belong together" in str(refusal(kubeconfig(user=user)).sentence)
-    assert not list(Path("/tmp").glob("fdd-pair-*"))
+    assert not list(pairs.glob("fdd-pair-*"))
 
 
 def test_a_key_behind_a_passphrase_is_refused_and_asks_nobody() -> None:

@@ -21,6 +21,7 @@ from clusters.drivers.runtime.kubernetes.api import APPLY_PATCH, Api
 from clusters.drivers.runtime.kubernetes.async_api import AsyncApi
 from clusters.drivers.runtime.kubernetes.names import DEPLOYMENTS, NAMESPACES, PODS
 from fangduoduo_release.common.errors import AppError, Conflict, Invalid, NotFound, Rejected, Unavailable
+from tests.portal import free_port
 from tests.waiting import until
 
 from .ground import TOKEN, Asked, Authority, RawServer, access, answer, failure
@@ -302,9 +303,8 @@ def test_a_connection_that_was_closed_meanwhile_is_made_anew(api: Api, server: R
         until(lambda number=number: server.closed == number, what="its end of the connection to be closed")
 
 
-def test_nobody_listens(authority: Authority) -> None:
-    with RawServer(authority.server()) as gone:
-        there = access(gone, authority)
+def test_nobody_listens(server: RawServer, authority: Authority) -> None:
+    there = access(server, authority, server=f"https://127.0.0.1:{free_port()}")
     error = raised(lambda: Api(there).ask("GET", "/version"))
     assert isinstance(error, Unavailable)
     assert "does not answer" in str(error.sentence)

@@ -24,6 +24,7 @@ from clusters.drivers.runtime.kubernetes.exec import Pods, Program
 from clusters.drivers.runtime.kubernetes.exec_answers import ended
 from clusters.drivers.runtime.streams import Ended, Output
 from fangduoduo_release.common.errors import Invalid, NotFound, Rejected, Unavailable
+from tests.portal import free_port
 
 from .exec_server import EXIT_2, NO_COMMAND, SUCCESS, door
 
@@ -114,12 +115,11 @@ async def test_a_refused_handshake_is_a_sentence(
 
 async def test_a_wrong_token_and_a_server_that_is_away_are_told_apart_and_no_secret_is_shown() -> None:
     async with door(hello) as server:
-        address = server.address
         with pytest.raises(Rejected) as refused:
-            await Pods(Access(server=address, token="wrong-secret")).start("facts", POD, ["true"])
+            await Pods(Access(server=server.address, token="wrong-secret")).start("facts", POD, ["true"])
         assert "wrong-secret" not in f"{refused.value!r} {refused.value.evidence}"
     with pytest.raises(Unavailable):
-        await Pods(Access(server=address, token="x")).start("facts", POD, ["true"])
+        await Pods(Access(server=f"http://127.0.0.1:{free_port()}", token="x")).start("facts", POD, ["true"])
 
 
 async def test_a_redirect_is_not_followed() -> None:
