@@ -5,9 +5,11 @@ from __future__ import annotations
 import hashlib
 import io
 import itertools
+import shutil
 import tarfile
 from typing import Any
 
+from django.conf import settings
 from django.contrib.auth.models import Group, Permission
 from django.core.files.base import ContentFile
 from django.core.files.storage import default_storage
@@ -52,8 +54,10 @@ def ops(name: str = "olga") -> User:
 
 def project(owner: User | None = None, slug: str = "", starter: str = "blank", **more: Any) -> Project:
     """A project with its real repository."""
-    owner = owner or person()
-    return create_project(actor=owner, slug=slug or f"app{next(_numbers)}", starter=starter, **more)
+    slug = slug or f"app{next(_numbers)}"
+    left = settings.REPOSITORIES_ROOT / f"{slug}.git"  # by an earlier test: it would be taken as it is
+    shutil.rmtree(left, ignore_errors=True)
+    return create_project(actor=owner or person(), slug=slug, starter=starter, **more)
 
 
 def bare_project(owner: User | None = None, slug: str = "", **facts: Any) -> Project:
