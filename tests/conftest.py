@@ -180,7 +180,7 @@ def browser() -> Iterator[Any]:
     before = os.environ.get("DJANGO_ALLOW_ASYNC_UNSAFE")
     os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "1"
     with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=path, args=CHROMIUM)
+        chromium = playwright.chromium.launch(executable_path=path, args=CHROMIUM, timeout=240_000)
         yield chromium
         chromium.close()
     if before is None:

@@ -35,22 +35,23 @@ def rig(house: Portal) -> Iterator[Rig]:
         yield running
 
 
-@pytest.fixture(scope="module")
-def work(rig: Rig, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Where the clone of the project's repository will be; made by the first test."""
-    return tmp_path_factory.mktemp("gerrit") / "work"
-
-
 def commit(rig: Rig, work: Path, message: str) -> None:
     (work / "NOTES").write_text(f"{next(_texts)}\n")
     rig.git("add", "-A", folder=work)
     rig.git("commit", "-qm", message, folder=work)
 
 
-def test_a_project_is_made_in_gerrit_cloned_pushed_to_and_builds(
-    visit: Callable[..., Visitor], rig: Rig, work: Path
+def test_a_project_is_made_in_gerrit_cloned_pushed_to_and_builds_also_what_nobody_heard(
+    visit: Callable[..., Visitor], house: Portal, rig: Rig, tmp_path: Path
 ) -> None:
-    visitor = visit()
+    """One story: a part of it that another worker was given would find no project."""
+    visitor, work = visit(), tmp_path / "work"
+    make_clone_and_push(visitor, rig, work)
+    push_while_nobody_listens(visitor, house, rig, work)
+    clone_over_ssh(rig, tmp_path)
+
+
+def make_clone_and_push(visitor: Visitor, rig: Rig, work: Path) -> None:
     page = visitor.sign_in()
     visitor.open("/projects/new/")
     page.fill("[name=slug]", "teamcode")
@@ -74,7 +75,19 @@ def test_a_project_is_made_in_gerrit_cloned_pushed_to_and_builds(
     assert page.evaluate("window.sameDocument") is True, "live, without a click and without a reload"
 
 
-def test_it_may_be_cloned_over_ssh_too(rig: Rig, work: Path, tmp_path: Path) -> None:
+def push_while_nobody_listens(visitor: Visitor, house: Portal, rig: Rig, work: Path) -> None:
+    page = visitor.open("/projects/teamcode/")
+    old = house.kill("watch")
+    commit(rig, work, "Pushed into the dark")
+    rig.git("push", "-q", "origin", "HEAD", folder=work)
+    house.wait_for_new("watch", old)
+    visitor.sees("Pushed into the dark", ".last-build")
+    page.locator(".last-build .state-green").wait_for()
+    visitor.open("/projects/teamcode/triggers/")
+    visitor.sees("Pushed into the dark")
+
+
+def clone_over_ssh(rig: Rig, tmp_path: Path) -> None:
     need("ssh")
     key, hosts = tmp_path / "key", tmp_path / "hosts"
     key.write_text(rig.user_key)
@@ -84,19 +97,3 @@ def test_it_may_be_cloned_over_ssh_too(rig: Rig, work: Path, tmp_path: Path) -> 
     address = f"ssh://{USER}@127.0.0.1:{rig.ssh_port}/{REPOSITORY}"
     rig.git("-c", f"core.sshCommand={ssh}", "clone", "-q", address, str(tmp_path / "over-ssh"))
     assert (tmp_path / "over-ssh" / "NOTES").is_file()
-
-
-def test_what_was_pushed_while_nobody_listened_builds_too(
-    visit: Callable[..., Visitor], house: Portal, rig: Rig, work: Path
-) -> None:
-    visitor = visit()
-    page = visitor.sign_in()
-    visitor.open("/projects/teamcode/")
-    old = house.kill("watch")
-    commit(rig, work, "Pushed into the dark")
-    rig.git("push", "-q", "origin", "HEAD", folder=work)
-    house.wait_for_new("watch", old)
-    visitor.sees("Pushed into the dark", ".last-build")
-    page.locator(".last-build .state-green").wait_for()
-    visitor.open("/projects/teamcode/triggers/")
-    visitor.sees("Pushed into the dark")

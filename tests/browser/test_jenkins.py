@@ -192,8 +192,11 @@ def test_an_ending_is_shown_as_what_it_was(
     visitor.open(f"/builds/{start(house, endings, mode)}/")
     page.locator(f"#build .{state}").first.wait_for()
     visitor.sees(words, "#build")
+    first = page.url
     visitor.click("button:has-text('Retry')")
+    page.wait_for_url(lambda url: url != first)
     page.locator(f"#build .{state}").first.wait_for()
+    page.locator("button:has-text('Retry')").wait_for()  # it has ended: nothing is told of it during another test
 
 
 def test_a_question_is_answered_on_the_page(visit: Callable[..., Visitor], house: Portal, endings: str) -> None:

@@ -74,7 +74,7 @@ def test_language_and_theme_come_with_the_first_byte(visit: Callable[..., Visito
     assert page.inner_text("h1") == "首页"
     # What the server sends is right already: no script has to mend it after the first paint.
     cookies = {cookie["name"]: cookie["value"] for cookie in visitor.context.cookies()}
-    sent = httpx.get(house.url, cookies=cookies, follow_redirects=True).text
+    sent = httpx.get(house.url, cookies=cookies, follow_redirects=True, timeout=PATIENCE_S).text
     assert '<html lang="zh-Hans" data-bs-theme="dark"' in sent
     page.reload()
     assert page.get_attribute("html", "data-bs-theme") == "dark"

@@ -92,9 +92,9 @@ def whole_second_leases() -> list[bool]:
     from .workshop.models import Job
 
     now = datetime.now(UTC).replace(microsecond=0)
-    soon = _job(next_at=now + timedelta(seconds=30))
+    soon = _job(next_at=now + timedelta(hours=1))
     past = _job(next_at=now - timedelta(seconds=1))
-    held = _job(lease_until=now + timedelta(seconds=30))
+    held = _job(lease_until=now + timedelta(hours=1))
     dead = _job(lease_until=now - timedelta(seconds=1))
     return [runs.claim(Job, row.pk) is not None for row in (soon, past, held, dead)]
 

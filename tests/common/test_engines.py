@@ -17,13 +17,14 @@ def _drive(pk: int, times: int = 1) -> object:
     """Drive a job that is made due again before every turn; returns its row."""
     from django.db.models.functions import Now
 
-    from fangduoduo_release.common.engines import drive
+    from fangduoduo_release.common import engines
 
     from .workshop.engine import JobEngine
     from .workshop.models import Job
 
+    engines.BUDGET_S = 3600.0  # one claim is enough, however slow this machine is
     for _ in range(times):
-        drive(JobEngine(), pk)
+        engines.drive(JobEngine(), pk)
         Job.objects.filter(pk=pk, next_at__isnull=False).update(next_at=Now())
     return Job.objects.get(pk=pk)
 

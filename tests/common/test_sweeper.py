@@ -14,11 +14,13 @@ def sweep_many(count: int) -> list[list[object]]:
 
     from fangduoduo_release.common import runs
     from fangduoduo_release.common import sweeper as module
+    from fangduoduo_release.common.models import InboxItem
     from fangduoduo_release.common.sweeper import Sweeper
 
     from .workshop.models import Job
 
     Job.objects.all().delete()
+    InboxItem.objects.all().delete()  # letters that other tests left would be rung for too
     OrmQ.objects.all().delete()
     for number in range(count):
         Job.objects.create(next_at=runs.in_seconds(number - 2 * count))

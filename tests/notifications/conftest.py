@@ -17,6 +17,8 @@ from tests import world
 from tests.simulators.mailserver import MailServer, mail_server
 from tests.simulators.receiver import Receiver
 
+from .notifier_contract import allow
+
 HOOK_SECRET = "hook-secret-2b9d7c61"
 
 
@@ -26,6 +28,12 @@ def plain_static_files(settings: Any) -> None:
         **settings.STORAGES,
         "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
     }
+
+
+@pytest.fixture(autouse=True)
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever is told answers in time, however slow this machine is; silence has tests of its own."""
+    allow(monkeypatch, connect_s=60.0, call_s=180.0)
 
 
 @pytest.fixture

@@ -141,7 +141,7 @@ def test_of_the_doubtful_routes_one_is_tried_at_a_time(hook: Callable[..., Chann
     of_messages = engines()["notification"]
     due = of_messages.mine(runs.due(Delivery))
     assert set(due.values_list("route", flat=True)) == {first.route, second.route, good.route}
-    assert runs.claim(Delivery, due.get(route=first.route).pk) is not None
+    assert runs.claim(Delivery, due.get(route=first.route).pk, lease_s=600) is not None
     assert set(of_messages.mine(runs.due(Delivery)).values_list("route", flat=True)) == {good.route}
 
 
@@ -151,7 +151,7 @@ def test_one_worker_at_a_time_on_a_route(hook: Callable[..., Channel]) -> None:
         tell("build.failed", SAID, project="a")
     of_messages = engines()["notification"]
     held, other, _third = Delivery.objects.order_by("pk")
-    assert runs.claim(Delivery, held.pk) is not None
+    assert runs.claim(Delivery, held.pk, lease_s=600) is not None
     assert not drive(of_messages, other.pk)
 
 

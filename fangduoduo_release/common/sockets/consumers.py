@@ -7,17 +7,22 @@ ignored. Without Redis the poller tells; with Redis the channel layer does, and 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import logging
+from functools import partial
 from typing import Any, ClassVar
 
+from channels.exceptions import StopConsumer
 from channels.generic.websocket import AsyncWebsocketConsumer
+from channels.layers import get_channel_layer
+from channels.utils import await_many_dispatch
 from django.conf import settings
 
 from fangduoduo_release.common.events import group_of
 
 from .guards import Check, Guard, anybody, may_see
-from .identity import is_our_origin
+from .identity import Scope, is_our_origin
 from .poller import HOME, poller, pool
 
 logger = logging.getLogger(__name__)
@@ -28,6 +33,19 @@ class WakeConsumer(AsyncWebsocketConsumer):
 
     MIN_S: ClassVar[float] = 0.25
     topic = ""
+
+    async def __call__(self, scope: Scope, receive: Any, send: Any) -> None:
+        """As Channels' own, which refuses everybody while its layer's broker is away."""
+        self.scope, self.base_send = scope, send
+        self.channel_layer, heard = get_channel_layer(), [receive]
+        try:
+            self.channel_name = await self.channel_layer.new_channel()
+            heard.append(partial(self.channel_layer.receive, self.channel_name))
+        except Exception:  # any broker trouble: the poller below tells a little later
+            logger.warning("no channel layer for %s", scope["path"], exc_info=True)
+            self.channel_layer = None
+        with contextlib.suppress(StopConsumer):
+            await await_many_dispatch(heard, self.dispatch)
 
     async def connect(self) -> None:
         if not is_our_origin(self.scope):
@@ -62,7 +80,7 @@ class WakeConsumer(AsyncWebsocketConsumer):
             self._timer.cancel()
         for task in self._tasks:
             task.cancel()
-        if settings.REDIS_URL:
+        if settings.REDIS_URL and self.channel_layer is not None:
             await self._leave_group()
 
     async def receive(self, text_data: str | None = None, bytes_data: bytes | None = None) -> None:
@@ -96,7 +114,7 @@ class WakeConsumer(AsyncWebsocketConsumer):
 
     async def _join(self) -> None:
         await poller.listen(self.topic, self.offer)
-        if settings.REDIS_URL:
+        if settings.REDIS_URL and self.channel_layer is not None:
             try:
                 await self.channel_layer.group_add(group_of(self.topic), self.channel_name)
             except Exception:  # any broker trouble: the poller below tells a little later
