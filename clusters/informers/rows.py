@@ -78,11 +78,18 @@ def store(hold: Hold, batch: Batch, beats: Mapping[str, datetime]) -> None:
     try:
         with transaction.atomic():
             hold.require()
+            _hold_feeds(hold.cluster)
             _store_objects(hold.cluster, batch)
             _store_feeds(hold.cluster, batch)
             _store_beats(hold.cluster, beats)
     except IntegrityError as error:  # the cluster was deleted meanwhile
         raise Lost(hold.lease) from error
+
+
+def _hold_feeds(cluster: int) -> None:
+    """First of all and all at once, as who deletes the cluster does: else each could wait for what the other has."""
+    feeds = ClusterFeed.objects.filter(cluster=cluster).order_by().select_for_update(no_key=True)
+    list(feeds.values_list("pk", flat=True))
 
 
 def _store_objects(cluster: int, batch: Batch) -> None:
