@@ -42,12 +42,12 @@ def wait(item: InboxItem, project: Project, error: Rejected) -> Again:
         runs.park_for_ops(item, error.sentence, code=error.code, evidence=error.evidence)
         return Again.handed_over()
     trouble = runs.with_trouble(item.error, runs.error_of(error.code, error.sentence, error.evidence))
-    runs.release(item, delay_s=PAUSE_S + 1, progressed=False, attempts=0, error=trouble)
     if is_of_account(error) and project.source_connection_id is not None:
         of_server = Project.objects.filter(source_connection=project.source_connection_id)
         topics = [topic_of(pk) for pk in of_server.values_list("pk", flat=True)]
         others = runs.due(InboxItem).filter(state=InboxItem.State.NEW, topic__in=topics)
         others.update(next_at=runs.in_seconds(PAUSE_S), error=trouble)
+    runs.release(item, delay_s=PAUSE_S + 1, progressed=False, attempts=0, error=trouble)  # last, so after the others
     return Again.handed_over()
 
 

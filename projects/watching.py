@@ -47,7 +47,8 @@ def compare_tips() -> int:
                 away.add(project.source_connection_id)  # the others there wait with it, and nobody for them
                 of_server = Project.objects.filter(turn, source_connection=project.source_connection_id)
                 of_server.update(polled_at=Now())
-                Project.objects.filter(pk=project.pk).update(polled_at=Now())  # next time another is asked first
+                # Next time another is asked first, also by a clock that has only milliseconds.
+                Project.objects.filter(pk=project.pk).update(polled_at=in_seconds(0.001))
     return found
 
 

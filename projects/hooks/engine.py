@@ -110,14 +110,15 @@ class HookEngine:
         """Who mends that takes hours. Where the sign-in itself is refused, the others wait too; but one of them knocks
         next, should it be only this one's repository that is out of reach."""
         of_all = refused.is_of_account(error)
-        if self._waits(row, error, refused.PATIENCE, refused.PAUSE_S + 1) and of_all:
-            self._others_wait(row, refused.PAUSE_S)
+        if of_all and not _has_waited(row, refused.PATIENCE):
+            self._others_wait(row, refused.PAUSE_S)  # before this one, so that its turn is surely after theirs
+        self._waits(row, error, refused.PATIENCE, refused.PAUSE_S + 1)
         return not of_all
 
     def _waits(self, row: HookDelivery, error: DriverError, patience: timedelta, seconds: float) -> bool:
         """False: it has waited for long enough, and failed."""
         why = runs.error_of(error.code, error.sentence, error.evidence)
-        if timezone.now() - row.received_at > patience and row.replays == 0:
+        if _has_waited(row, patience):
             _end(row, HookDelivery.State.FAILED, error=why)
             return False
         tries = min(row.attempts, MAX_ATTEMPTS - 1)
@@ -145,6 +146,10 @@ def _outcome(row: HookDelivery) -> tuple[Outcome, dict[str, Any] | None]:
         return Outcome(0, (), S("It could not be read.")), trouble
     heard = Heard(Via.HOOK, row.received_at.timestamp() if not row.replays else time.time())
     return hear(row.connection, told, heard, replayed=bool(row.replays)), trouble
+
+
+def _has_waited(row: HookDelivery, patience: timedelta) -> bool:
+    return timezone.now() - row.received_at > patience and row.replays == 0
 
 
 def _unreadable(why: str) -> dict[str, Any]:

@@ -57,10 +57,9 @@ def commit(clone: Path, text: str) -> str:
 
 
 def take_in() -> int:
-    """Let the intake engine work on everything that waits."""
-    return sum(
-        engines.drive(PushIntake(), pk) for pk in InboxItem.objects.filter(state="new").values_list("pk", flat=True)
-    )
+    """Let the intake engine work on everything that waits, in the order in which it came."""
+    waiting = InboxItem.objects.filter(state="new").order_by("pk").values_list("pk", flat=True)
+    return sum(engines.drive(PushIntake(), pk) for pk in waiting)
 
 
 def test_a_thousand_equal_notices_make_one_build(project: Project, clone: Path) -> None:

@@ -223,7 +223,7 @@ def all_given_up(folder: Path, answer: bytes, drip: float) -> dict[str, str]:
     """How every verb ends, all asked at once, with a patience in which a slow machine can at least ask."""
 
     def ask(verb: str) -> str:
-        with stub(folder, answer, drip=drip, timeout_s=3) as (source, _), pytest.raises(Unavailable) as refused:
+        with stub(folder, answer, drip=drip, timeout_s=10) as (source, _), pytest.raises(Unavailable) as refused:
             VERBS[verb](source)
         return judged(refused.value).code
 

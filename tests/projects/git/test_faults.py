@@ -80,8 +80,8 @@ def test_a_client_killed_while_it_pushes_leaves_nothing(kind: str, launch: Launc
     client.close()
     until(lambda: not server.backends(), what="its group is gone")
     assert server.source.resolve(Repository("half"), "main").sha == old
-    assert not list(bare.rglob("*.lock"))
     until(lambda: not list((bare / "objects").glob("tmp_objdir*")), what="its half pack is removed")
+    assert not list(bare.rglob("*.lock"))
     assert server.pushes("half") == []
     commit(work, "next.txt", "1")
     git("push", "--quiet", "origin", "main", cwd=work)

@@ -83,8 +83,11 @@ class Hubs:
 
     def start(self) -> Hub:
         lost = threading.Event()
-        self._hubs.append((Hub(lost), lost))
-        return self._hubs[-1][0]
+        hub = Hub(lost)
+        hub.grace_s = 3600.0  # no duty renews it here: it would end by itself after a minute
+        hub.renew(lost)
+        self._hubs.append((hub, lost))
+        return hub
 
     def stop(self, hub: Hub) -> None:
         for one, lost in self._hubs:

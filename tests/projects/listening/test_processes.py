@@ -99,4 +99,5 @@ def test_many_projects_are_compared_after_a_restart(
     others = [make_project(gerrit_rig, connection, f"team/p{number}", slug=f"p{number}") for number in range(12)]
     shas = {project.pk: gerrit_rig.gerrit.push(project.repository) for project in others}
     watches.start()
-    until(lambda: {project.pk: pushed(project)[:1] for project in others} == {pk: [sha] for pk, sha in shas.items()})
+    wanted = {pk: [sha] for pk, sha in shas.items()}
+    until(lambda: {project.pk: pushed(project)[:1] for project in others} == wanted, STARTING_S)

@@ -65,7 +65,7 @@ def test_a_changed_host_key_is_told_with_both_fingerprints_until_it_is_pinned_an
         config={**connection.config, "known_hosts": gerrit_rig.known_hosts}
     )
     until(lambda: pushed(app) == [sha], what="the push, found after the key was pinned")
-    assert said(connection) == ""
+    until(lambda: said(connection) == "", what="the row, which another thread writes")
 
 
 def test_a_revoked_key_is_told_until_another_is_given(
