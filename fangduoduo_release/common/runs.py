@@ -34,6 +34,8 @@ class LostClaim(Exception):
 
 def in_seconds(seconds: float) -> Any:
     """An expression: the database's now plus `seconds`."""
+    if not seconds:
+        return Now()  # a sum has more digits on SQLite, where it would be later than the same millisecond
     return ExpressionWrapper(Now() + Value(timedelta(seconds=seconds)), output_field=DateTimeField())
 
 

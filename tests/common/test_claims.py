@@ -103,6 +103,22 @@ def test_times_without_a_fraction_compare_like_others(shop: Shop) -> None:
     assert shop.call(whole_second_leases) == [False, True, False, True]
 
 
+def released_at_once(times: int) -> int:
+    from .workshop.models import Job
+
+    due = 0
+    for _ in range(times):
+        row = runs.claim(Job, _job().pk)
+        assert row is not None
+        runs.release(row, delay_s=0)
+        due += runs.due(Job).filter(pk=row.pk).exists()
+    return due
+
+
+def test_what_is_given_back_without_delay_is_due_within_the_same_millisecond(shop: Shop) -> None:
+    assert shop.call(released_at_once, 50) == 50
+
+
 def every_write_of_a_loser() -> dict[str, str]:
     from .workshop.models import Job
 
