@@ -144,7 +144,7 @@ class Portal:
             process.kill()
             raise AssertionError(f"the portal did not stop within {STOP_S:g} s:\n{self.log()[-4000:]}") from None
         finally:
-            self.sweep()
+            _end(self.processes())
 
     def crash(self) -> None:
         """kill -9 of everything at once, as when the machine loses power, except deployed services."""
@@ -159,12 +159,10 @@ class Portal:
         wait_gone(pids)  # they hold their ports and files until then
 
     def sweep(self) -> None:
-        """Last resort at the end of a test: kill every process that still belongs to this data folder."""
-        found = self.processes()
-        for process in found:
-            with contextlib.suppress(psutil.Error):
-                process.kill()
-        wait_gone([process.pid for process in found])  # they may write into the folder until then
+        """Last resort at the end of a test: kill every process that still belongs to this data folder, and what it
+        deployed, and its proxy: they outlive a portal that is killed."""
+        while found := [*self.processes(), *self.processes("FDD_RUNTIME"), *self.processes("FDD_TRAFFIC")]:
+            _end(found)  # a shim may have started another one meanwhile
 
     def __enter__(self) -> Self:
         try:
@@ -203,14 +201,15 @@ class Portal:
         except psutil.NoSuchProcess:
             return []
 
-    def processes(self) -> list[psutil.Process]:
-        """Every living process started for this data folder (by its environment), deployed services included."""
-        mark = f"FDD_VAR={self.var}".encode()
+    def processes(self, mark: str = "FDD_VAR") -> list[psutil.Process]:
+        """Every living process started for this data folder or, by another mark in its environment, for what is below."""
+        whole, below = f"{mark}={self.var}".encode(), f"{mark}={self.var}/".encode()
         found = []
         for process in psutil.process_iter():
             with contextlib.suppress(OSError, psutil.Error):
                 environment = Path(f"/proc/{process.pid}/environ").read_bytes().split(b"\0")
-                if mark in environment and process.pid != os.getpid() and process.status() != psutil.STATUS_ZOMBIE:
+                ours = any(entry == whole or entry.startswith(below) for entry in environment)
+                if ours and process.pid != os.getpid() and process.status() != psutil.STATUS_ZOMBIE:
                     found.append(process)
         return found
 
@@ -262,6 +261,13 @@ class Portal:
         database = self.var / "db.sqlite3"
         if "DATABASE_URL" not in self.env and not database.exists():
             shutil.copyfile(migrated_database(self.env), database)
+
+
+def _end(processes: list[psutil.Process]) -> None:
+    for process in processes:
+        with contextlib.suppress(psutil.Error):
+            process.kill()
+    wait_gone([process.pid for process in processes])  # they may write into the folder until then
 
 
 def migrated_database(env: Mapping[str, str]) -> Path:
