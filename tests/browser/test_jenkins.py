@@ -13,9 +13,10 @@ from tests.builds.registry.test_a_build_that_pushes import PUSH
 from tests.portal import Portal
 from tests.simulators.jenkins import Jenkins
 from tests.simulators.registry import PASSWORD, USER, DockerRegistry
+from tests.waiting import until
 
-from .test_main_path import Clone, deploy, says, wait_for_build
-from .visitor import Visitor
+from .test_main_path import Clone, deploy, ended, says, wait_for_build
+from .visitor import PATIENCE_S, Visitor
 
 pytestmark = [pytest.mark.slow, pytest.mark.browser, pytest.mark.timeout(1800)]
 SPEC = {
@@ -105,7 +106,7 @@ def story(house: Portal, jenkins: Jenkins) -> str:
 
 @pytest.fixture(scope="module")
 def endings(house: Portal, jenkins: Jenkins, tmp_path_factory: pytest.TempPathFactory) -> str:
-    """A project on Jenkins with a registry, whose pipeline ends as it is told."""
+    """A project on Jenkins with a registry, whose pipeline ends as it is told; its first build has pushed an image."""
     chosen = {"kind": "jenkins", "connection": "ci"}
     slug = created(house, "endings", builder=chosen, registry={"connection": "images", "image": "team/endings"})
     with house.api("dev") as dev:
@@ -114,7 +115,11 @@ def endings(house: Portal, jenkins: Jenkins, tmp_path_factory: pytest.TempPathFa
     clone = Clone(house, slug, tmp_path_factory.mktemp("endings") / slug)
     (clone.folder / "push.py").write_text(PUSH)
     clone.git("add", "-A")
-    clone.push("Push an image")
+    sha = clone.push("Push an image")
+    with house.api("dev") as dev:  # one under way when both servers go would fail later, during another test
+        path = f"/api/projects/{slug}/builds/?commit={sha}"
+        builds = until(lambda: dev.get(path).json()["results"], timeout=PATIENCE_S, every=0.2, what="the first build")
+        ended(dev, f"/api/builds/{builds[0]['id']}/")
     return slug
 
 
@@ -206,6 +211,7 @@ def test_a_question_is_answered_on_the_page(visit: Callable[..., Visitor], house
     visitor.sees("Go on?", ".question")
     visitor.click(".question button:has-text('Go')")
     page.locator("#build .state-green").first.wait_for()
+    page.locator("button:has-text('Retry')").wait_for()  # it has ended: see above
 
 
 def test_a_cancel_reaches_jenkins(visit: Callable[..., Visitor], house: Portal, endings: str, jenkins: Jenkins) -> None:
