@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import secrets
 import socket
+from urllib.parse import parse_qs, urlsplit
 
 import dj_database_url
 from cryptography.fernet import Fernet
@@ -141,6 +142,8 @@ DATA_UPLOAD_MAX_MEMORY_SIZE = 4 * 1024 * 1024
 
 # --- queue and wake-ups --------------------------------------------------------------------------------------------
 REDIS_URL = os.environ.get("REDIS_URL", "")
+_redis = urlsplit(REDIS_URL)
+REDIS_DATABASE = parse_qs(_redis.query).get("db", [_redis.path.strip("/") or "0"])[0]
 WORKERS = env_int("FDD_WORKERS", 2)
 Q_CLUSTER: dict[str, object] = {
     # A doorbell: ids only, nothing is remembered here. See docs/architecture.md, "Runs".
@@ -168,7 +171,11 @@ Q_CLUSTER: dict[str, object] = {
 }
 CHANNEL_LAYERS = {
     "default": (
-        {"BACKEND": "channels_redis.pubsub.RedisPubSubChannelLayer", "CONFIG": {"hosts": [REDIS_URL]}}
+        {
+            "BACKEND": "channels_redis.pubsub.RedisPubSubChannelLayer",
+            # Redis publishes to all its databases: another portal's news of the same numbers would be taken for ours.
+            "CONFIG": {"hosts": [REDIS_URL], "prefix": f"fdd{REDIS_DATABASE}"},
+        }
         if REDIS_URL
         else {"BACKEND": "channels.layers.InMemoryChannelLayer"}
     )

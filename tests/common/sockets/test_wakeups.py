@@ -188,10 +188,15 @@ from fangduoduo_release.common import events
 for _ in range(int(sys.argv[2])):
     print(events.record(Build.objects.get(pk=sys.argv[1]), "state").seq, flush=True)
 """
+FAR_AHEAD = """
+import sys, django; django.setup()
+from fangduoduo_release.common import events
+events.publish(sys.argv[1], 1_000_000)
+"""
 
 
-def publish(build: Build, url: str, count: int = 1) -> int:
-    """Record events in another process that publishes them to Redis; the last sequence."""
+def elsewhere(code: str, url: str, *arguments: object) -> str:
+    """What another process of the portal prints, which publishes to this Redis."""
     import os
     import sys
 
@@ -204,11 +209,26 @@ def publish(build: Build, url: str, count: int = 1) -> int:
         "REDIS_URL": url,
         "DJANGO_SETTINGS_MODULE": "fangduoduo_release.settings",
     }
-    done = subprocess.run(
-        [sys.executable, "-c", PUBLISH, str(build.pk), str(count)],
+    return subprocess.run(
+        [sys.executable, "-c", code, *map(str, arguments)],
         cwd=serving.ROOT, env=env, capture_output=True, text=True, timeout=300, check=True,
-    )  # fmt: skip
-    return int(done.stdout.split()[-1])
+    ).stdout  # fmt: skip
+
+
+def publish(build: Build, url: str, count: int = 1) -> int:
+    """Record events in another process that publishes them to Redis; the last sequence."""
+    return int(elsewhere(PUBLISH, url, build.pk, count).split()[-1])
+
+
+@pytest.mark.slow
+async def test_what_is_said_in_another_database_of_the_same_redis_is_not_heard(
+    with_redis: Server, redis: tuple[str, subprocess.Popen[bytes]], build: Build, dev: User
+) -> None:
+    """Another portal has a build of that number too, and what is ahead of our own sequence would silence it."""
+    async with await opened(with_redis, path(build), dev) as socket:
+        await call(elsewhere)(FAR_AHEAD, redis[0].removesuffix("/0") + "/1", f"builds/{build.pk}")
+        event = await record(build, "state")
+        assert await said(socket) == {"topic": f"builds/{build.pk}", "seq": event.seq}
 
 
 @pytest.mark.slow
