@@ -47,6 +47,7 @@ class Socket:
             self._server.socket = context.wrap_socket(
                 self._server.socket, server_side=True, do_handshake_on_connect=False
             )
+        self._server.socket.setblocking(False)  # who knocked may be gone again, and then nobody could stop it
         self._thread = threading.Thread(
             target=self._server.serve_forever, kwargs={"poll_interval": 0.05}, name=f"{name} http", daemon=True
         )

@@ -17,7 +17,8 @@ class Valve:
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port = int(self._listener.getsockname()[1])
         self.waiting = 0
-        threading.Thread(target=self._accept, daemon=True).start()
+        self._accepting = threading.Thread(target=self._accept, daemon=True)
+        self._accepting.start()
 
     def open(self) -> None:
         self._open.set()
@@ -27,6 +28,9 @@ class Valve:
 
     def close(self) -> None:
         self._open.set()
+        with contextlib.suppress(OSError):
+            self._listener.shutdown(socket.SHUT_RDWR)  # closing alone would leave whoever accepts waiting
+        self._accepting.join()  # before the number of its socket is another one's
         self._listener.close()
 
     def _accept(self) -> None:
