@@ -43,7 +43,7 @@ def become_subreaper() -> bool:
 
 def build_pids(key: str) -> set[int]:
     """The live processes of this build (zombies left out)."""
-    return _matching({BUILD_KEY: key}, descendants_of=None)
+    return _matching({BUILD_KEY: key}, None, {})
 
 
 def kill_build(key: str, *, grace: float = 3.0, descendants_of: int | None = None) -> int:
@@ -88,9 +88,8 @@ def _signal(pids: set[int], number: signal.Signals) -> None:
             os.close(handle)
 
 
-def _matching(marks: Mapping[str, str], descendants_of: int | None, ever: dict[int, str] | None = None) -> set[int]:
+def _matching(marks: Mapping[str, str], descendants_of: int | None, ever: dict[int, str]) -> set[int]:
     """`ever`: whom earlier looks found, with their start, to be added to; what led to them may have ended since."""
-    ever = {} if ever is None else ever
     wanted = {f"{name}={value}".encode() for name, value in marks.items()}
     table = _table()
     spared = _ancestors(table, os.getpid())
